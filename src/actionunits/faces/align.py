@@ -1,0 +1,66 @@
+"""Registration: a similarity transform that brings a face's landmarks onto the mean face of the crop."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
+
+CROP_SIZE = 112
+
+
+def similarity_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+    """Least-squares similarity from image pixels to pixels of a `size` x `size` crop, (2, 3) float64.
+
+    landmarks_px: (68, 2). Eye corners and nose base decide (REGISTRATION_POINTS).
+    Source: Umeyama, "Least-squares estimation of transformation parameters", PAMI 1991.
+    """
+    source = np.asarray(landmarks_px, np.float64)[list(REGISTRATION_POINTS)]
+    target = template_landmarks()[list(REGISTRATION_POINTS)].astype(np.float64) * size - 0.5
+    source_mean, target_mean = source.mean(0), target.mean(0)
+    s, t = source - source_mean, target - target_mean
+    # In complex numbers a similarity without reflection is one multiplication.
+    sc, tc = s[:, 0] + 1j * s[:, 1], t[:, 0] + 1j * t[:, 1]
+    factor = (np.conj(sc) @ tc) / (np.conj(sc) @ sc)
+    rotation = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    return np.hstack([rotation, (target_mean - rotation @ source_mean)[:, None]])
+
+
+def register(image_rgb: np.ndarray, landmarks_px: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+    """Registered face crop, (size, size, 3) uint8; outside the image the border pixels are repeated.
+
+    image_rgb: (H, W, 3) uint8; landmarks_px: (68, 2).
+    """
+    matrix = similarity_transform(landmarks_px, size)
+    scale = np.hypot(matrix[0, 0], matrix[1, 0])
+    interpolation = cv2.INTER_LINEAR
+    if scale < 0.5:
+        # Bilinear sampling skips pixels when it shrinks: halve the image first until one step is left.
+        octaves = int(np.ceil(np.log2(0.5 / scale)))
+        step = 2**octaves
+        height, width = image_rgb.shape[:2]
+        small = cv2.resize(image_rgb, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_AREA)
+        ratio = np.array([small.shape[1] / width, small.shape[0] / height])
+        # Pixel centres: small = (full + 0.5) * ratio - 0.5.
+        matrix = matrix @ np.array(
+            [
+                [1 / ratio[0], 0, 0.5 / ratio[0] - 0.5],
+                [0, 1 / ratio[1], 0.5 / ratio[1] - 0.5],
+                [0, 0, 1],
+            ]
+        )
+        image_rgb = small
+    return cv2.warpAffine(
+        image_rgb, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def transform_points(points_px: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Apply a (2, 3) similarity to points (..., 2 or 3); a third coordinate is scaled like the others."""
+    points = np.asarray(points_px, np.float64)
+    moved = points[..., :2] @ matrix[:, :2].T + matrix[:, 2]
+    if points.shape[-1] == 2:
+        return moved.astype(np.float32)
+    scale = np.hypot(matrix[0, 0], matrix[1, 0])
+    return np.concatenate([moved, points[..., 2:] * scale], axis=-1).astype(np.float32)

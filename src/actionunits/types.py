@@ -1,0 +1,97 @@
+"""The values that travel between rooms: small frozen dataclasses, with shape and unit on every field.
+
+Letters of the repository: B batch, T frames, A action units, L landmarks, C channels, H, W, D features.
+Pixels: x to the right, y down, the centre of the top-left pixel at (0, 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded picture."""
+
+    image_rgb: np.ndarray  # (H, W, 3) uint8, upright
+    index: int  # position in the decoded stream, from 0
+    time_s: float  # presentation time from the start of the stream; 0 for a photograph
+    source: str  # file path, or "webcam:0"
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face of one frame.
+
+    Head pose is that of the face relative to the camera axis, zero when it looks straight into the camera:
+    pitch > 0 chin up, yaw > 0 turned to the person's own left (the right of the image), roll > 0 head tilted
+    clockwise as the viewer sees it.
+    """
+
+    box_xyxy_px: np.ndarray  # (4,) float32: left, top, right, bottom
+    landmarks_px: np.ndarray  # (68, 2) float32, Multi-PIE order
+    confidence: float  # 0-1, how sure the finder is that this is a face
+    pose_deg: np.ndarray  # (3,) float32: pitch, yaw, roll
+    position_mm: np.ndarray  # (3,) float32: head in camera space, x right, y down, z away from the camera
+    mesh_px: np.ndarray | None = None  # (478, 3) float32, MediaPipe order; z in pixels, smaller is nearer
+    face_id: int = 0  # the same person keeps the number, from 0 in order of appearance
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Action units of one face. A is the length of `aus`."""
+
+    aus: tuple[int, ...]
+    au_prob: np.ndarray  # (A,) float32, 0-1
+    au_intensity: np.ndarray  # (A,) float32, 0-5
+    au_present: np.ndarray  # (A,) bool: probability at or above the model's threshold for the AU
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model sees in one step. Labels may be absent (None) outside training.
+
+    A missing label is False in the `valid` mask beside it; its value is then arbitrary and must not matter.
+    """
+
+    image: Tensor  # (B, 3, H, W) float, 0-1, RGB, registered face crop
+    au_present: Tensor | None = None  # (B, A) float, 0 or 1
+    au_present_valid: Tensor | None = None  # (B, A) bool
+    au_intensity: Tensor | None = None  # (B, A) float, 0-5
+    au_intensity_valid: Tensor | None = None  # (B, A) bool
+    mesh: Tensor | None = None  # (B, 478, 3) float, crop coordinates: 0-1 spans the crop, z in the same unit
+    mesh_valid: Tensor | None = None  # (B,) bool
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if v is not None}
+        return Batch(**moved)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What every model returns from `forward(batch)`."""
+
+    au_logit: Tensor  # (B, A): log-odds of presence
+    au_intensity: Tensor | None = None  # (B, A), 0-5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a model's training recipe, run by the one loop of `training/loop.py`."""
+
+    name: str
+    parameters: tuple[str, ...]  # prefixes of the parameter names that train; ("",) is all of them
+    epochs: int
+    batch_size: int
+    optimizer: str  # "sgd" | "adam" | "adamw"
+    lr: float
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    schedule: str = "constant"  # "constant" | "cosine" | "plateau"
+    warmup_steps: int = 0
+    options: dict[str, float] = field(default_factory=dict)  # extra arguments of the optimizer
