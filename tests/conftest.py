@@ -1,4 +1,4 @@
-"""Fixtures for inputs that the project does not carry: their folders come from the environment, else tests skip."""
+"""Fixtures; what the project does not carry is read from folders named in the environment, else tests skip."""
 
 import os
 from pathlib import Path

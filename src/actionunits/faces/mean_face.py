@@ -1,8 +1,8 @@
 """Mean head of ICT Face Model Light at the 68 Multi-PIE landmarks, and the registered crop defined on it.
 
 The numbers are measurements of the neutral mean head (ICT Face Model Light, University of Southern California
-Institute for Creative Technologies, MIT licence), in millimetres: x to the right of the image (the person's own
-left), y up, z to the viewer.
+Institute for Creative Technologies, MIT licence), in millimetres: x to the right of the image (the person's
+own left), y up, z to the viewer.
 """
 
 import numpy as np
