@@ -10,14 +10,17 @@ from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 CROP_SIZE = 112
 
 
-def similarity_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+def similarity_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE, margin: float = 0.0) -> np.ndarray:
     """Least-squares similarity from image pixels to pixels of a `size` x `size` crop, (2, 3) float64.
 
-    landmarks_px: (68, 2). Eye corners and nose base decide (REGISTRATION_POINTS).
+    landmarks_px: (68, 2). Eye corners and nose base decide (REGISTRATION_POINTS). The crop shows `margin`
+    more on every side, as a fraction of the plain crop's width: 128 pixels with a margin of 8 / 112 are the
+    plain 112-pixel crop and 8 pixels around it.
     Source: Umeyama, "Least-squares estimation of transformation parameters", PAMI 1991.
     """
     source = np.asarray(landmarks_px, np.float64)[list(REGISTRATION_POINTS)]
-    target = template_landmarks()[list(REGISTRATION_POINTS)].astype(np.float64) * size - 0.5
+    target = template_landmarks()[list(REGISTRATION_POINTS)].astype(np.float64)
+    target = ((target - 0.5) / (1 + 2 * margin) + 0.5) * size - 0.5
     source_mean, target_mean = source.mean(0), target.mean(0)
     s, t = source - source_mean, target - target_mean
     # In complex numbers a similarity without reflection is one multiplication.
@@ -27,12 +30,14 @@ def similarity_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE) -> np.
     return np.hstack([rotation, (target_mean - rotation @ source_mean)[:, None]])
 
 
-def register(image_rgb: np.ndarray, landmarks_px: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+def register(
+    image_rgb: np.ndarray, landmarks_px: np.ndarray, size: int = CROP_SIZE, margin: float = 0.0
+) -> np.ndarray:
     """Registered face crop, (size, size, 3) uint8; outside the image the border pixels are repeated.
 
-    image_rgb: (H, W, 3) uint8; landmarks_px: (68, 2).
+    image_rgb: (H, W, 3) uint8; landmarks_px: (68, 2); margin: see `similarity_transform`.
     """
-    matrix = similarity_transform(landmarks_px, size)
+    matrix = similarity_transform(landmarks_px, size, margin)
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
     interpolation = cv2.INTER_LINEAR
     if scale < 0.5:
