@@ -52,6 +52,15 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class FrameResult:
+    """What detection says about one frame; `predictions[i]` belongs to `faces[i]`, both empty without a face."""
+
+    frame: Frame
+    faces: list[Face]
+    predictions: list[Prediction]
+
+
+@dataclass(frozen=True)
 class Batch:
     """What a model sees in one step. Labels may be absent (None) outside training.
 

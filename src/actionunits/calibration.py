@@ -1,0 +1,109 @@
+"""A person's own neutral face as reference: how a constant offset of face, camera or light is removed.
+
+With r0 and l0 a person's intensity and logit on a neutral face, l_model the model's mean logit on neutral
+validation frames (`neutral_logit` of the checkpoint), each prediction of that person becomes
+
+    intensity   r' = clip((r - r0) * 5 / (5 - r0), 0, 5)      r0 reads 0 and 5 stays 5
+    logit       l' = l + l_model - l0                         then the model's thresholds as before
+
+The reference is a frame that the user calls neutral, a photograph of the person, or, without any, the person's
+own lower decile of each action unit over the video, which supposes that each action unit rests in at least a
+tenth of the frames. Source of the idea: OpenFace's person-specific offset (Baltrušaitis, Mahmoud & Robinson,
+"Cross-dataset learning and person-specific normalisation for automatic action unit detection", FERA 2015).
+Deviations: the intensity is stretched so that 5 stays reachable; probabilities are corrected too.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from actionunits.aus import INTENSITY_MAX
+from actionunits.types import Prediction
+
+NEUTRAL_QUANTILE = 0.1
+MIN_FRAMES = 25  # below about a second of video a quantile says little about a person
+PROB_MARGIN = 1e-6  # keeps the logit of a saturated probability finite
+
+
+@dataclass(frozen=True)
+class NeutralReference:
+    """One person's outputs on a neutral face, in the order of the predictions' `aus`."""
+
+    au_logit: np.ndarray  # (A,) float
+    au_intensity: np.ndarray  # (A,) float, 0-5; NaN where the model has no intensity
+
+
+def logit_of(au_prob: np.ndarray) -> np.ndarray:
+    """Log-odds of probabilities, finite at 0 and 1."""
+    prob = np.clip(np.asarray(au_prob, np.float64), PROB_MARGIN, 1 - PROB_MARGIN)
+    return np.log(prob) - np.log1p(-prob)
+
+
+def prob_of(au_logit: np.ndarray) -> np.ndarray:
+    """Probability of log-odds, float32."""
+    return (1 / (1 + np.exp(-np.asarray(au_logit, np.float64)))).astype(np.float32)
+
+
+def reference_of(prediction: Prediction) -> NeutralReference:
+    """The reference that one prediction on a neutral face gives."""
+    return NeutralReference(logit_of(prediction.au_prob), prediction.au_intensity.astype(np.float64))
+
+
+class Calibration:
+    """Moves predictions by their person's neutral reference.
+
+    thresholds and neutral_logit: (A,), of the model, in the order of the predictions. references: by `face_id`;
+    for_others: the reference of everybody who has none. A face without a reference is left as it is.
+    """
+
+    def __init__(
+        self,
+        thresholds: np.ndarray,
+        neutral_logit: np.ndarray,
+        references: Mapping[int, NeutralReference],
+        for_others: NeutralReference | None = None,
+    ) -> None:
+        self.thresholds, self.neutral_logit = thresholds, neutral_logit
+        self.references, self.for_others = dict(references), for_others
+
+    def __call__(self, prediction: Prediction, face_id: int) -> Prediction:
+        """The same face's prediction relative to its neutral reference."""
+        reference = self.references.get(face_id, self.for_others)
+        if reference is None:
+            return prediction
+        prob = prob_of(logit_of(prediction.au_prob) + self.neutral_logit - reference.au_logit)
+        # A reference of 5 leaves no room above it: everything then reads 0.
+        room = np.maximum(INTENSITY_MAX - reference.au_intensity, 1e-6)
+        intensity = (prediction.au_intensity - reference.au_intensity) * INTENSITY_MAX / room
+        return replace(
+            prediction,
+            au_prob=prob,
+            au_intensity=np.clip(intensity, 0, INTENSITY_MAX).astype(np.float32),
+            au_present=prob >= self.thresholds,
+        )
+
+
+class QuantileCollector:
+    """Collects the outputs of every person over a video, 8 bytes per action unit and face."""
+
+    def __init__(self) -> None:
+        self._values: dict[int, array[float]] = {}
+
+    def add(self, prediction: Prediction, face_id: int) -> None:
+        """Take note of one face of one frame."""
+        both = np.concatenate([logit_of(prediction.au_prob), prediction.au_intensity]).astype(np.float32)
+        self._values.setdefault(face_id, array("f")).frombytes(both.tobytes())
+
+    def references(self, aus: int) -> dict[int, NeutralReference]:
+        """The lower decile of each of `aus` action units, for every person seen in MIN_FRAMES frames or more."""
+        found = {}
+        for face_id, values in self._values.items():
+            table = np.frombuffer(values, np.float32).reshape(-1, 2 * aus)
+            if len(table) >= MIN_FRAMES:
+                lower = np.quantile(table.astype(np.float64), NEUTRAL_QUANTILE, axis=0)
+                found[face_id] = NeutralReference(lower[:aus], lower[aus:])
+        return found

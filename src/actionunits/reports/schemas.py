@@ -1,0 +1,236 @@
+"""Row schemas of the tables: OpenFace 2.2, py-feat and tidy; what each column is called and holds.
+
+A schema turns one FrameResult into rows. A frame without a face is always exactly one row (one row of
+`openface`, `pyfeat`, `tidy` alike), so that no frame is lost.
+
+`openface` follows RecorderCSV of OpenFace 2.2 (Baltrušaitis et al., "OpenFace 2.0", FG 2018): names, order and
+decimals. Gaze, eye landmarks, 3D landmarks and shape parameters are not estimated and these blocks are left out.
+After the `_c` block follows one `AUxx_p` column per action unit: the probability of presence.
+Columns of OpenFace's list that the model does not report (AU28_c) stay empty, so that readers that ask for the
+full list work; a 0 would claim absence.
+- `frame` counts from 1. `success` is 1 on every row with a face. A frame without a face has `face_id` 0,
+  `confidence` 0, `success` 0 and all other cells empty: filter by `success` before grouping by `face_id`.
+- One photograph has `face,confidence` in place of the first five columns; without a face, `face` is empty.
+- Several photographs in one table keep the five columns and name the file in a last column `input`.
+- `pose_T*` in mm, `pose_R*` in radians: x right, y down, z away from the camera, right-handed, R = Rx Ry Rz.
+  OpenFace is positive for chin down and for turning to the left of the image: the opposite of `Face.pose_deg`.
+
+`pyfeat` follows py-feat v2 (github.com/cosanlab/py-feat): box, landmarks, Pitch/Roll/Yaw in degrees, one
+probability per action unit, Identity ("Person_0"), FrameHeight, FrameWidth, input, frame (from 0), approx_time.
+
+`tidy` is long: source, frame (from 1), time_s, face_id, au, prob, intensity, present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from actionunits.aus import au_label
+from actionunits.errors import UserError
+from actionunits.types import Face, FrameResult, Prediction
+
+Cell = int | float | str | None
+Row = list[Cell]
+
+# OpenFace 2.2 reports intensity for these; presence also for AU28.
+OPENFACE_AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+POSE_COLUMNS = ("pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz")
+LANDMARKS = 68
+SCHEMAS = ("openface", "pyfeat", "tidy")
+MEDIA_KINDS = ("video", "photo", "photos")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `kind` is "int", "float" or "text"; `decimals` is how a float is printed in CSV."""
+
+    name: str
+    kind: str
+    decimals: int = 0
+
+
+class RowSchema(Protocol):
+    """Columns of a table, and the rows of one frame in that order."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def rows(self, result: FrameResult) -> list[Row]:
+        """The rows of one frame: one per face (tidy: per face and AU), and one if there is no face."""
+        ...
+
+
+def make_schema(
+    name: str,
+    aus: Sequence[int],
+    media: str = "video",
+    pose: bool = True,
+    landmarks: bool = True,
+    all_openface_aus: bool = True,
+) -> RowSchema:
+    """The row schema `name` for predictions of `aus` on "video", "photo" (one) or "photos" (several).
+
+    pose, landmarks: whether these blocks are written. all_openface_aus: keep the columns of OpenFace's list that
+    `aus` lacks, empty. Raises UserError for an unknown schema.
+    """
+    if media not in MEDIA_KINDS:
+        raise ValueError(f"media is '{media}'; it must be one of {', '.join(MEDIA_KINDS)}")
+    if name == "openface":
+        return OpenFaceSchema(aus, media, pose, landmarks, all_openface_aus)
+    if name == "pyfeat":
+        return PyFeatSchema(aus, media, pose, landmarks)
+    if name == "tidy":
+        return TidySchema()
+    raise UserError(f"'{name}' is not a table schema; choose one of {', '.join(SCHEMAS)}")
+
+
+def openface_pose(face: Face) -> list[float]:
+    """pose_Tx .. pose_Rz of a face: position in mm, rotation in radians with OpenFace's signs."""
+    pitch, yaw, roll = np.radians(face.pose_deg.astype(np.float64))
+    return [*face.position_mm.tolist(), float(-pitch), float(-yaw), float(roll)]
+
+
+def _landmark_columns(decimals: int) -> list[Column]:
+    return [Column(f"{axis}_{i}", "float", decimals) for axis in "xy" for i in range(LANDMARKS)]
+
+
+def _landmark_cells(face: Face) -> list[float]:
+    return face.landmarks_px.T.ravel().tolist()
+
+
+class OpenFaceSchema:
+    """Columns and rows as OpenFace 2.2 writes them, then probabilities."""
+
+    name = "openface"
+
+    def __init__(
+        self, aus: Sequence[int], media: str, pose: bool, landmarks: bool, all_openface_aus: bool
+    ) -> None:
+        self.media, self.pose, self.landmarks = media, pose, landmarks
+        self.aus_p = sorted(aus)
+        self.aus_r = sorted({*aus, *OPENFACE_AUS}) if all_openface_aus else self.aus_p
+        self.aus_c = sorted({*self.aus_r, 28}) if all_openface_aus else self.aus_p
+        if media == "photo":
+            columns = [Column("face", "int"), Column("confidence", "float", 2)]
+        else:
+            columns = [
+                Column("frame", "int"),
+                Column("face_id", "int"),
+                Column("timestamp", "float", 3),
+                Column("confidence", "float", 2),
+                Column("success", "int"),
+            ]
+        if pose:
+            columns += [Column(name, "float", 1 if name[5] == "T" else 3) for name in POSE_COLUMNS]
+        if landmarks:
+            columns += _landmark_columns(1)
+        columns += [Column(f"{au_label(au)}_r", "float", 2) for au in self.aus_r]
+        columns += [Column(f"{au_label(au)}_c", "float", 1) for au in self.aus_c]
+        columns += [Column(f"{au_label(au)}_p", "float", 4) for au in self.aus_p]
+        if media == "photos":
+            columns.append(Column("input", "text"))
+        self.columns = tuple(columns)
+
+    def rows(self, result: FrameResult) -> list[Row]:
+        last: Row = [result.frame.source] if self.media == "photos" else []
+        if not result.faces:
+            first = self._first_cells(result, None)
+            return [[*first, *[None] * (len(self.columns) - len(first) - len(last)), *last]]
+        made = []
+        for face, prediction in zip(result.faces, result.predictions, strict=True):
+            row = self._first_cells(result, face)
+            row += openface_pose(face) if self.pose else []
+            row += _landmark_cells(face) if self.landmarks else []
+            made.append(row + self._au_cells(prediction) + last)
+        return made
+
+    def _first_cells(self, result: FrameResult, face: Face | None) -> Row:
+        if self.media == "photo":
+            return [None, 0.0] if face is None else [face.face_id, face.confidence]
+        number, time_s = result.frame.index + 1, result.frame.time_s
+        if face is None:
+            return [number, 0, time_s, 0.0, 0]
+        return [number, face.face_id, time_s, face.confidence, 1]
+
+    def _au_cells(self, prediction: Prediction) -> Row:
+        at = {au: i for i, au in enumerate(prediction.aus)}
+        prob, intensity = prediction.au_prob.tolist(), prediction.au_intensity.tolist()
+        present = prediction.au_present.tolist()
+        cells: Row = [intensity[at[au]] if au in at else None for au in self.aus_r]
+        cells += [float(present[at[au]]) if au in at else None for au in self.aus_c]
+        return cells + [prob[at[au]] for au in self.aus_p]
+
+
+class PyFeatSchema:
+    """Columns and rows as py-feat v2 writes them, without the blocks that are not estimated."""
+
+    name = "pyfeat"
+
+    def __init__(self, aus: Sequence[int], media: str, pose: bool, landmarks: bool) -> None:
+        self.aus, self.media, self.pose, self.landmarks = sorted(aus), media, pose, landmarks
+        box = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore")
+        columns = [Column(name, "float", 2) for name in box]
+        columns += _landmark_columns(2) if landmarks else []
+        columns += [Column(name, "float", 2) for name in ("Pitch", "Roll", "Yaw")] if pose else []
+        columns += [Column(au_label(au), "float", 4) for au in self.aus]
+        columns += [Column("Identity", "text"), Column("FrameHeight", "int"), Column("FrameWidth", "int")]
+        columns += [Column("input", "text"), Column("frame", "int")]
+        columns += [Column("approx_time", "text")] if media == "video" else []
+        self.columns = tuple(columns)
+
+    def rows(self, result: FrameResult) -> list[Row]:
+        last = self._last_cells(result)
+        if not result.faces:
+            return [[*[None] * (len(self.columns) - len(last)), *last]]
+        made = []
+        for face, prediction in zip(result.faces, result.predictions, strict=True):
+            left, top, right, bottom = face.box_xyxy_px.tolist()
+            pitch, yaw, roll = face.pose_deg.tolist()
+            prob = dict(zip(prediction.aus, prediction.au_prob.tolist(), strict=True))
+            row: Row = [left, top, right - left, bottom - top, face.confidence]
+            row += _landmark_cells(face) if self.landmarks else []
+            row += [pitch, roll, yaw] if self.pose else []
+            made.append([*row, *(prob[au] for au in self.aus), f"Person_{face.face_id}", *last])
+        return made
+
+    def _last_cells(self, result: FrameResult) -> Row:
+        frame, whole_s = result.frame, int(result.frame.time_s)
+        height, width = frame.image_rgb.shape[:2]
+        clock = [f"{whole_s // 60:02d}:{whole_s % 60:02d}"] if self.media == "video" else []
+        return [height, width, frame.source, frame.index, *clock]
+
+
+class TidySchema:
+    """One row per frame, face and action unit."""
+
+    name = "tidy"
+    columns = (
+        Column("source", "text"),
+        Column("frame", "int"),
+        Column("time_s", "float", 3),
+        Column("face_id", "int"),
+        Column("au", "text"),
+        Column("prob", "float", 4),
+        Column("intensity", "float", 2),
+        Column("present", "int"),
+    )
+
+    def rows(self, result: FrameResult) -> list[Row]:
+        first: Row = [result.frame.source, result.frame.index + 1, result.frame.time_s]
+        if not result.faces:
+            return [[*first, None, None, None, None, None]]
+        made: list[Row] = []
+        for face, prediction in zip(result.faces, result.predictions, strict=True):
+            values = zip(
+                map(au_label, prediction.aus),
+                prediction.au_prob.tolist(),
+                prediction.au_intensity.tolist(),
+                map(int, prediction.au_present),
+                strict=True,
+            )
+            made += [[*first, face.face_id, *cells] for cells in values]
+        return made
