@@ -1,6 +1,6 @@
 """Random changes of registered crops, for a whole batch at once on its own device.
 
-One resampling does crop, shift, rotation, zoom and flip together. Geometry is drawn apart from its application,
+One resampling does crop, shift, rotation, zoom and flip together. Geometry is drawn apart from its use,
 so that several pictures (a frame and its anchor) can get the same change. A change never touches a label.
 """
 

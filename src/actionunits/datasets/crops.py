@@ -200,10 +200,7 @@ def concatenate(pieces: Sequence[CropData]) -> CropData:
     position = {name: i for i, name in enumerate(subjects)}
     offsets = np.cumsum([0] + [len(piece.clips) for piece in pieces[:-1]])
     mesh, mesh_valid = _concatenate_meshes(pieces)
-    joined = {
-        name: np.concatenate([getattr(piece, name) for piece in pieces])
-        for name in (*ROW_FIELDS[:4], "frame")
-    }
+    joined = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in (*ROW_FIELDS[:4], "frame")}
     return replace(
         first,
         **joined,
