@@ -1,0 +1,23 @@
+"""The models by name: one folder each, and one line in MODELS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from actionunits.models.resnet18 import ResNet18, ResNet18Config
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """What it takes to build a model: `entry.model(entry.config(...), aus)`."""
+
+    config: type[Any]  # frozen dataclass; its defaults are the paper's values
+    model: type[Any]  # nn.Module built from a config and the AU numbers, in the order of its outputs
+
+
+MODELS: dict[str, ModelEntry] = {
+    "resnet18": ModelEntry(config=ResNet18Config, model=ResNet18),
+}
+
+__all__ = ["MODELS", "ModelEntry"]

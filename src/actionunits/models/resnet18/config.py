@@ -1,0 +1,45 @@
+"""Settings of the ResNet-18 detector; where RE-Net (Sec. 4.1) gives its baseline's value, that is the default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actionunits.errors import UserError
+
+
+@dataclass(frozen=True)
+class ResNet18Config:
+    """One model and its training recipe."""
+
+    image_size: int = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast
+    width: int = 64  # channels after the first convolution; ResNet-18 has 64
+    dropout: float = 0.0  # on the pooled features
+
+    intensity_weight: float = 1.0  # of the smooth L1 loss, beside 1 for the cross-entropy
+    ccc_weight: float = 0.0  # of the loss 1 - CCC per AU over the batch
+    class_weighting: str = "none"  # "none" | "inverse": AUs weighed inversely to their base rate
+    au_rates: tuple[float, ...] = ()  # base rate of each AU in the training labels; training fills it in
+
+    optimizer: str = "adam"  # RE-Net Sec. 4.1
+    lr: float = 1e-4  # RE-Net Sec. 4.1
+    batch_size: int = 100  # RE-Net Sec. 4.1
+    weight_decay: float = 0.0
+    epochs: int = 20
+    schedule: str = "constant"  # "constant" | "cosine" | "plateau"
+    warmup_steps: int = 0
+
+    landmark_branch: bool = False  # also read the 478 mesh points, in a stage of its own
+    landmark_width: int = 256  # hidden units
+    landmark_dropout: float = 0.2
+    landmark_weight: float = 0.5  # share of the landmark branch in the mean of both branches
+    landmark_lr: float = 1e-3
+    landmark_weight_decay: float = 1e-4
+    landmark_epochs: int = 10
+
+    def __post_init__(self) -> None:
+        if self.class_weighting not in ("none", "inverse"):
+            raise UserError(f"class_weighting is '{self.class_weighting}'; it must be none or inverse")
+        if self.image_size < 32 or self.width < 1:
+            raise UserError("image_size must be at least 32 pixels and width at least 1")
+        if not 0 <= self.landmark_weight <= 1:
+            raise UserError(f"landmark_weight is {self.landmark_weight}; it must lie between 0 and 1")

@@ -1,0 +1,112 @@
+"""Landmark branch: a small MLP on the 478 mesh points after position, size and head pose are taken out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+POINTS = 478
+
+# Outer and inner eye corners, in MediaPipe's numbering: origin and unit of length.
+EYE_CORNERS = (33, 133, 362, 263)
+# Temples, forehead, bridge and sides of the nose, eye corners: what expression moves least decides the pose.
+RIGID_POINTS = (10, 67, 109, 338, 297, 54, 284, 127, 356, 162, 389, 6, 197, 195, 168, 33, 133, 362, 263)
+# The mean shape is settled after this many training batches.
+TEMPLATE_BATCHES = 200
+
+
+def scale_to_eyes(mesh: Tensor) -> Tensor:
+    """Mesh centred between the eyes, in units of the distance of the outer eye corners. mesh: (B, 478, 3)."""
+    centre = mesh[:, EYE_CORNERS].mean(1, keepdim=True)
+    span = (mesh[:, EYE_CORNERS[0]] - mesh[:, EYE_CORNERS[3]]).norm(dim=-1)
+    return (mesh - centre) / span.clamp(min=1e-6)[:, None, None]
+
+
+def rotation_to(source: Tensor, target: Tensor) -> Tensor:
+    """Rotations (B, 3, 3) that bring centred points nearest to `target`: rotated = source @ rotation.
+
+    source: (B, P, 3); target: (P, 3). Kabsch, "A solution for the best rotation to relate two sets of
+    vectors", Acta Crystallographica 1976.
+    """
+    u, _, vh = torch.linalg.svd(source.transpose(1, 2) @ target)
+    reflected = torch.det(u @ vh) < 0
+    sign = torch.ones_like(u[:, 0])
+    sign[:, 2] = torch.where(reflected, -1.0, 1.0)
+    return (u * sign[:, None]) @ vh
+
+
+class MeshShape(nn.Module):
+    """Aligns meshes to the mean mesh and standardises their points.
+
+    The mean mesh and the spread of each coordinate are running means over the first training batches,
+    weighted by the number of valid meshes.
+    """
+
+    template: Tensor
+    variance: Tensor
+    count: Tensor
+    batches: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("template", torch.zeros(POINTS, 3))
+        self.register_buffer("variance", torch.ones(POINTS, 3))
+        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("batches", torch.zeros(()))
+
+    @torch.no_grad()
+    def forward(self, mesh: Tensor, valid: Tensor) -> Tensor:
+        """Standardised shape and removed rotation, (B, 478 * 3 + 9); all 0 where the mesh is not valid.
+
+        mesh: (B, 478, 3), crop coordinates; valid: (B,) bool.
+        """
+        # Head and shape are measured in full precision whatever the training runs in.
+        with torch.autocast(mesh.device.type, enabled=False):
+            mesh = torch.where(valid[:, None, None], mesh.to(self.template.dtype), 0)
+            shape = scale_to_eyes(mesh)
+            learning = self.training and self.batches < TEMPLATE_BATCHES
+            if learning and self.count == 0 and valid.any():
+                self.template.copy_(shape[valid].mean(0))
+            points = list(RIGID_POINTS)
+            rotation = rotation_to(shape[:, points], self.template[points])
+            shape = shape @ rotation
+            if learning and valid.any():
+                self._update(shape[valid])
+            # 0.01 of the eye distance is the noise of the landmarks: still points are not blown up beyond it.
+            shape = (shape - self.template) / (self.variance + 1e-4).sqrt()
+            features = torch.cat([shape.flatten(1), rotation.flatten(1)], dim=1)
+            return torch.where(valid[:, None], features.clamp(-8, 8), 0)
+
+    def _update(self, shape: Tensor) -> None:
+        total = self.count + len(shape)
+        share = len(shape) / total
+        change = shape.mean(0) - self.template
+        spread = shape.var(0, unbiased=False) if len(shape) > 1 else torch.zeros_like(self.variance)
+        old = self.variance if self.count > 0 else torch.zeros_like(self.variance)
+        self.variance.copy_((1 - share) * old + share * spread + share * (1 - share) * change**2)
+        self.template.add_(share * change)
+        self.count.copy_(total)
+        self.batches.add_(1)
+
+
+class LandmarkNet(nn.Module):
+    """Mesh points to a logit and an intensity activation per AU."""
+
+    def __init__(self, outputs: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.shape = MeshShape()
+        self.layers = nn.Sequential(
+            nn.Linear(POINTS * 3 + 9, width),
+            nn.LayerNorm(width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+            nn.LayerNorm(width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, mesh: Tensor, valid: Tensor) -> Tensor:
+        """(B, outputs) before any activation. mesh: (B, 478, 3); valid: (B,) bool."""
+        return self.head(self.layers(self.shape(mesh, valid)))

@@ -1,0 +1,179 @@
+"""ResNet-18 detector: occurrence and intensity of all action units in one forward pass.
+
+RE-Net's baseline (Sec. 4.1), with a second head for intensity.
+Deviations: crops of 112 pixels by default; all AUs are trained in every batch; intensity is regressed as
+5 s(a), s the logistic function, instead of classified; an optional landmark branch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from actionunits.aus import INTENSITY_MAX
+from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body
+from actionunits.models.resnet18 import loss
+from actionunits.models.resnet18.config import ResNet18Config
+from actionunits.models.resnet18.landmarks import LandmarkNet
+from actionunits.types import Batch, Output, Stage
+
+
+@dataclass(frozen=True)
+class BranchOutput:
+    """What one branch says, before both are averaged."""
+
+    au_logit: Tensor  # (B, A)
+    au_intensity: Tensor  # (B, A), 0-5
+
+
+@dataclass(frozen=True)
+class ResNet18Output(Output):
+    """The mean of the branches that ran, and each of them alone."""
+
+    image: BranchOutput | None = None
+    landmarks: BranchOutput | None = None
+
+
+class ImageBranch(nn.Module):
+    """Image branch: crop (B, 3, H, W), 0-1, to logits and intensity activations (B, 2 A)."""
+
+    def __init__(self, outputs: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.normalize = ImageNormalize()
+        self.body = ResNet18Body(width)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.body.features, outputs)
+
+    def forward(self, image: Tensor) -> Tensor:
+        features = self.dropout(self.body(self.normalize(image)))
+        # The head is tiny: full precision costs nothing and keeps the logits exact.
+        with torch.autocast(image.device.type, enabled=False):
+            return self.head(features.to(self.head.weight.dtype))
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 with an occurrence and an intensity head."""
+
+    au_weight: Tensor | None
+
+    def __init__(self, config: ResNet18Config, aus: tuple[int, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.aus = tuple(aus)
+        self.image = ImageBranch(2 * len(aus), config.width, config.dropout)
+        self.landmarks = (
+            LandmarkNet(2 * len(aus), config.landmark_width, config.landmark_dropout)
+            if config.landmark_branch
+            else None
+        )
+        weight = None
+        if config.class_weighting == "inverse":
+            if len(config.au_rates) != len(aus):
+                raise ValueError(f"au_rates has {len(config.au_rates)} values for {len(aus)} action units")
+            weight = loss.inverse_rate_weights(torch.tensor(config.au_rates))
+        self.register_buffer("au_weight", weight, persistent=False)
+
+    def forward(self, batch: Batch) -> ResNet18Output:
+        """Presence and intensity of every AU; au_logit and au_intensity average the branches.
+
+        In training, a branch that is in eval mode because the other one's stage is on does not run at all.
+        Without a valid mesh, or before the landmark branch has seen its first one, the image alone counts.
+        """
+        image = landmarks = None
+        if self.image.training or not self.training or self.landmarks is None:
+            image = self._branch(self.image(batch.image))
+        if (
+            self.landmarks is not None
+            and (self.landmarks.training or not self.training)
+            and batch.mesh is not None
+            and batch.mesh_valid is not None
+        ):
+            landmarks = self._branch(self.landmarks(batch.mesh, batch.mesh_valid))
+        if image is None and landmarks is None:
+            raise ValueError("the landmark branch trains on batches with a mesh, and this one has none")
+        if image is None or landmarks is None:
+            only = image or landmarks
+            assert only is not None
+            return ResNet18Output(only.au_logit, only.au_intensity, image, landmarks)
+        assert self.landmarks is not None and batch.mesh_valid is not None
+        counts = batch.mesh_valid & (self.landmarks.shape.count > 0)
+        share = self.config.landmark_weight * counts.to(image.au_logit.dtype)[:, None]
+        return ResNet18Output(
+            torch.lerp(image.au_logit, landmarks.au_logit, share),
+            torch.lerp(image.au_intensity, landmarks.au_intensity, share),
+            image,
+            landmarks,
+        )
+
+    @staticmethod
+    def _branch(activation: Tensor) -> BranchOutput:
+        # Half precision would round the logits that thresholds and losses need.
+        activation = activation if activation.dtype.itemsize >= 4 else activation.float()
+        logit, intensity = activation.chunk(2, dim=1)
+        return BranchOutput(logit, INTENSITY_MAX * torch.sigmoid(intensity))
+
+    def losses(self, output: ResNet18Output, batch: Batch) -> dict[str, Tensor]:
+        """Named losses, whose sum is minimised; each branch that ran has its own. Unknown labels have no part."""
+        losses: dict[str, Tensor] = {}
+        if output.image is not None:
+            losses |= self._branch_losses("", output.image, batch, None)
+        if output.landmarks is not None:
+            losses |= self._branch_losses("landmark_", output.landmarks, batch, batch.mesh_valid)
+        return losses
+
+    def _branch_losses(
+        self, prefix: str, output: BranchOutput, batch: Batch, seen: Tensor | None
+    ) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        if batch.au_present is not None and batch.au_present_valid is not None:
+            valid = batch.au_present_valid if seen is None else batch.au_present_valid & seen[:, None]
+            losses[prefix + "occurrence"] = loss.occurrence_loss(
+                output.au_logit, batch.au_present, valid, self.au_weight
+            )
+        if batch.au_intensity is not None and batch.au_intensity_valid is not None:
+            valid = batch.au_intensity_valid if seen is None else batch.au_intensity_valid & seen[:, None]
+            intensity = output.au_intensity
+            losses[prefix + "intensity"] = self.config.intensity_weight * loss.intensity_loss(
+                intensity, batch.au_intensity, valid, self.au_weight
+            )
+            if self.config.ccc_weight > 0:
+                losses[prefix + "concordance"] = self.config.ccc_weight * loss.concordance_loss(
+                    intensity, batch.au_intensity, valid
+                )
+        if not losses:
+            raise ValueError("the batch carries neither occurrence nor intensity labels")
+        return losses
+
+    def stages(self) -> list[Stage]:
+        """The image branch first; then, where there is one, the landmark branch alone."""
+        c = self.config
+        stages = [
+            Stage(
+                name="image",
+                parameters=("image.",),
+                epochs=c.epochs,
+                batch_size=c.batch_size,
+                optimizer=c.optimizer,
+                lr=c.lr,
+                weight_decay=c.weight_decay,
+                schedule=c.schedule,
+                warmup_steps=c.warmup_steps,
+            )
+        ]
+        if c.landmark_branch:
+            stages.append(
+                Stage(
+                    name="landmarks",
+                    parameters=("landmarks.",),
+                    epochs=c.landmark_epochs,
+                    batch_size=c.batch_size,
+                    optimizer="adamw",
+                    lr=c.landmark_lr,
+                    weight_decay=c.landmark_weight_decay,
+                    schedule=c.schedule,
+                    warmup_steps=c.warmup_steps,
+                )
+            )
+        return stages
