@@ -1,0 +1,73 @@
+"""Files that are either complete or absent."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from actionunits.errors import UserError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than allowed here",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "no permission to write there",
+    errno.EPERM: "no permission to write there",
+    errno.ENOTDIR: "part of the path is a file, not a folder",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+# These can only come from writing; the others may as well stem from a file that is read meanwhile.
+_ALWAYS_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
+
+@contextmanager
+def write_atomically(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its name when the block ends well and is removed otherwise.
+
+    The temporary file exists and is empty on entry, so a folder that cannot be written to is found before
+    any work is done; missing folders are made. It keeps the suffix, from which many writers tell the format.
+    A device or pipe, such as /dev/null, is handed out itself.
+
+    Raises UserError if the file cannot be written: no permission, disk full, a folder of that name.
+    """
+    path = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays a link; what it points to is replaced
+    if target.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; name a file")
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    temporary = target.with_name(f".{target.stem[:100]}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "write-protected", str(target))
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise _explained(error, path) from error
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        if _is_about_writing(error, temporary):
+            raise _explained(error, path) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_about_writing(error: OSError, temporary: Path) -> bool:
+    if error.errno in _ALWAYS_WRITING or "No space left on device" in str(error):
+        return True
+    return str(temporary) in (str(error.filename), str(error.filename2))
+
+
+def _explained(error: OSError, path: Path) -> UserError:
+    known = errno.ENOSPC if "No space left on device" in str(error) else error.errno
+    reason = _REASONS.get(known or 0) or error.strerror or str(error)
+    return UserError(f"cannot write {path}: {reason}")

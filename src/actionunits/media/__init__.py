@@ -1,0 +1,10 @@
+"""Photographs, folders, videos and webcams as frames with their true times; videos with the times they are given."""
+
+from __future__ import annotations
+
+from actionunits.media.images import read_image
+from actionunits.media.reader import MediaReader
+from actionunits.media.sources import open_media
+from actionunits.media.writer import VideoWriter
+
+__all__ = ["MediaReader", "VideoWriter", "open_media", "read_image"]

@@ -1,0 +1,133 @@
+"""Videos written as H.264 in MP4, each frame at the time it is given."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from actionunits.errors import UserError
+from actionunits.files import write_atomically
+
+_ENCODER = "libx264"
+_BT601 = 6  # AVCOL_SPC_SMPTE170M: what readers that ignore the tag, OpenCV among them, assume
+_SWS_BT601 = 5  # the same matrix in the scaler's own numbering
+_LIMITED_RANGE = 1
+
+
+class VideoWriter:
+    """Context manager that writes RGB frames to an MP4 which appears under its name only when all went well.
+
+    With `fps`, frame k lies at k / fps. Without, every `write` brings its `time_s`, kept to one tick of
+    `time_base`; times must increase, and one that does not is put one tick after its predecessor. The first time
+    becomes the zero of the file.
+
+    4:2:0 needs even sizes: an odd width or height gets its last column or row twice. With one thread (the
+    default) the file's bytes depend on frames and options alone; `threads=0` uses all cores and is faster for
+    large frames. crf: 0 lossless to 51, 18 is hard to tell from the source. frames: written so far.
+
+    Raises UserError when the file cannot be written or frames of another size come.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        size: tuple[int, int] | None = None,
+        *,
+        fps: Fraction | float | None = None,
+        time_base: Fraction = Fraction(1, 90000),
+        crf: float = 18,
+        preset: str = "veryfast",
+        threads: int = 1,
+    ) -> None:
+        self.path = Path(path)
+        self.frames = 0
+        self._size = size
+        self._rate = None if fps is None else Fraction(fps).limit_denominator(100_000)
+        self._time_base = time_base if self._rate is None else 1 / self._rate
+        self._options = {"crf": str(crf), "preset": preset}
+        self._threads = threads
+        self._start_s = 0.0
+        self._last_pts = -1
+        self._stack = ExitStack()
+
+    def __enter__(self) -> VideoWriter:
+        import av
+
+        with ExitStack() as stack:  # undone if anything below fails
+            self._temporary = stack.enter_context(write_atomically(self.path))
+            self._container: Any = av.open(
+                str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
+            )
+            stack.callback(self._container.close)
+            self._stream: Any = None
+            self._converter = av.video.reformatter.VideoReformatter()
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, image_rgb: np.ndarray, time_s: float | None = None) -> None:
+        """Add a frame, (H, W, 3) uint8; `time_s` is required without `fps` and unused with it."""
+        import av
+
+        height, width = image_rgb.shape[:2]
+        if self._stream is None:
+            self._start(width, height, time_s)
+        if (width, height) != self._size:
+            raise UserError(f"cannot write {self.path}: a frame of {width}x{height} among {self._size} frames")
+        frame = av.VideoFrame.from_ndarray(_padded_to_even(image_rgb), format="rgb24")
+        frame = self._converter.reformat(
+            frame, format="yuv420p", dst_colorspace=_SWS_BT601, dst_color_range=_LIMITED_RANGE
+        )
+        frame.pts, frame.time_base = self._next_pts(time_s), self._time_base
+        self._container.mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def _start(self, width: int, height: int, time_s: float | None) -> None:
+        """Set up the encoder for the size of the first frame."""
+        import av
+
+        self._size = self._size or (width, height)
+        self._start_s = time_s or 0.0
+        try:
+            # The rate is a hint for the encoder alone; where it is unknown, 30 does no harm.
+            self._stream = self._container.add_stream(_ENCODER, rate=self._rate or 30)
+        except av.FFmpegError as error:
+            raise UserError(f"cannot write {self.path}: this PyAV has no {_ENCODER} encoder") from error
+        self._stream.width, self._stream.height = (side + side % 2 for side in self._size)
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = self._options
+        context = self._stream.codec_context
+        context.time_base = self._time_base
+        context.thread_count = self._threads
+        context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
+
+    def _next_pts(self, time_s: float | None) -> int:
+        if self._rate is not None:
+            return self.frames
+        if time_s is None:
+            raise ValueError("a writer without fps needs the time of every frame")
+        pts = max(round((time_s - self._start_s) / self._time_base), self._last_pts + 1)
+        self._last_pts = pts
+        return pts
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            if self._stream is None:
+                raise UserError(f"cannot write {self.path}: there are no frames")
+            self._container.mux(self._stream.encode(None))
+
+
+def _padded_to_even(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    if height % 2 or width % 2:
+        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.ascontiguousarray(image)
