@@ -56,9 +56,7 @@ def register(
             ]
         )
         image_rgb = small
-    return cv2.warpAffine(
-        image_rgb, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE
-    )
+    return cv2.warpAffine(image_rgb, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
 def transform_points(points_px: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -1,0 +1,239 @@
+"""Frame to faces: box search, mesh, pose and identity behind one interface.
+
+A photograph is searched whole and in tiles. In a video the faces of the previous frame are followed: each face's
+mesh is read from the region where it was, and counts while the network's own score says that a face is there.
+A search of the frame runs twice a second for new faces and to check the followed ones, more often while somebody
+is missing, and in every frame while nobody is in view.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from actionunits.errors import UserError
+from actionunits.faces.detect import Detection, FaceDetector, same_face, tile_corners, tile_side
+from actionunits.faces.landmarks import landmarks_from_mesh
+from actionunits.faces.mesh import MeshReader, Region, cut_region, region_of_mesh, region_of_points
+from actionunits.faces.pose import estimate_pose
+from actionunits.faces.track import IdentityTracker, Sighting, appearance_of
+from actionunits.types import Face, Frame
+
+TASK_FILE = "face_landmarker.task"
+
+_SEARCH_EVERY_S = 0.5
+_SEARCH_EVERY_FRAMES = 30  # where frame times do not advance
+_SEARCH_LOST_EVERY_S = 0.1
+_TILES_PER_SEARCH = 2  # a video search looks at the whole frame and at this many tiles, in turn
+_MIN_PRESENCE = 0.5  # as MediaPipe's own graph
+_CLOSE_UP = 1.35  # side of the checked surroundings over the side of the mesh region
+_CLOSE_UP_PX = 128  # input side of the short-range network
+_UNCONFIRMED = 0.75  # factor on the confidence of a followed face that a check does not confirm
+_MIN_FACE_PX = 12.0
+
+
+@dataclass
+class _Candidate:
+    mesh_px: np.ndarray  # (478, 3)
+    box_xyxy_px: np.ndarray  # (4,)
+    presence: float
+    confidence: float
+
+
+def cached_task_model() -> Path | None:
+    """The Tasks model in the cache folder, if there: $ACTIONUNITS_CACHE, else the user's cache folder."""
+    folder = os.environ.get("ACTIONUNITS_CACHE")
+    if not folder:
+        folder = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actionunits")
+    path = Path(folder) / TASK_FILE
+    return path if path.is_file() else None
+
+
+class FaceFinder:
+    """Finds the faces of photographs, or follows those of one video after the other.
+
+    An instance may be used from any one thread at a time.
+    """
+
+    def __init__(
+        self,
+        video: bool,
+        max_faces: int | None = None,
+        model: Path | None = None,
+        min_confidence: float = 0.5,
+    ) -> None:
+        """video: frames come in order and identities are kept; a change of `Frame.source` starts anew.
+
+        max_faces: keep only the largest. model: a `face_landmarker.task` file; without one the cached file is
+        used, and without that the network bundled with MediaPipe. min_confidence: faces with a lower box
+        detector score are left out. Raises UserError for a file that is missing or not such a model.
+        """
+        if max_faces is not None and max_faces < 1:
+            raise UserError(f"the largest number of faces is {max_faces}; give 1 or more")
+        if not 0 < min_confidence <= 1:
+            raise UserError(f"the smallest face confidence is {min_confidence}; give a number above 0, up to 1")
+        if model is not None and not Path(model).is_file():
+            raise UserError(f"there is no face landmark model {model}")
+        self.video = video
+        self.model = Path(model) if model is not None else cached_task_model()
+        self._max_faces = max_faces
+        self._min_confidence = min_confidence
+        self._mesh = MeshReader(self.model)
+        self._detector = FaceDetector(min_confidence)
+        self._identities = IdentityTracker()
+        self._active: list[_Candidate] = []
+        self._source: str | None = None
+        self._time_s = -np.inf
+        self._searched_s = -np.inf
+        self._frames_since_search = 0
+        self._tiles_done = 0
+
+    def __call__(self, frame: Frame) -> list[Face]:
+        """The faces of a frame, by `face_id`: in a photograph from left to right, in a video by appearance."""
+        image = np.ascontiguousarray(frame.image_rgb)
+        if not self.video:
+            found = self._keep_largest(self._found_by_search(image, self._detector.search(image), []))
+            found.sort(key=lambda c: float(c.box_xyxy_px[0] + c.box_xyxy_px[2]))
+            return [_face(c, k, image) for k, c in enumerate(found)]
+        if frame.source != self._source or frame.time_s < self._time_s:
+            self._forget()
+        self._source, self._time_s = frame.source, frame.time_s
+        found = self._followed(image)
+        if self._search_due(frame.time_s, bool(found)):
+            detections = self._detector.whole(image) + self._next_tiles(image)
+            found = self._checked(image, found, detections)
+            found += self._found_by_search(image, detections, found)
+            self._searched_s, self._frames_since_search = frame.time_s, 0
+        self._frames_since_search += 1
+        self._active = self._keep_largest(found)
+        landmarks = [landmarks_from_mesh(c.mesh_px) for c in self._active]
+        sightings = [
+            Sighting(points.mean(0), float(np.ptp(c.box_xyxy_px.reshape(2, 2), axis=0).max()), looks)
+            for c, points in zip(self._active, landmarks, strict=True)
+            for looks in [appearance_of(image, points)]
+        ]
+        ids = self._identities.update(sightings, frame.time_s)
+        faces = [_face(c, k, image) for c, k in zip(self._active, ids, strict=True)]
+        return sorted(faces, key=lambda face: face.face_id)
+
+    def close(self) -> None:
+        """Free the networks."""
+        self._mesh.close()
+        self._detector.close()
+
+    def __enter__(self) -> FaceFinder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _forget(self) -> None:
+        self._identities = IdentityTracker()
+        self._active = []
+        self._searched_s = -np.inf
+        self._tiles_done = 0
+
+    def _search_due(self, time_s: float, anyone: bool) -> bool:
+        if not anyone:
+            return True
+        wait_s = _SEARCH_LOST_EVERY_S if self._identities.lost() else _SEARCH_EVERY_S
+        # Half a millisecond of slack: frame times are rounded.
+        return time_s - self._searched_s >= wait_s - 5e-4 or self._frames_since_search >= _SEARCH_EVERY_FRAMES
+
+    def _next_tiles(self, image: np.ndarray) -> list[Detection]:
+        height, width = image.shape[:2]
+        side = tile_side(height, width, 1)
+        if side is None:
+            return []
+        corners = tile_corners(height, width, side)
+        # The first frame is searched fully.
+        count = _TILES_PER_SEARCH if self._tiles_done else len(corners)
+        found = []
+        for k in range(self._tiles_done, self._tiles_done + count):
+            found += self._detector.tile(image, corners[k % len(corners)], side)
+        self._tiles_done += count
+        return found
+
+    def _followed(self, image: np.ndarray) -> list[_Candidate]:
+        """The faces of the previous frame, where they still are; two that slid onto one face become one."""
+        found: list[_Candidate] = []
+        for last in sorted(self._active, key=lambda c: -c.confidence):
+            candidate = self._read(image, region_of_mesh(last.mesh_px), last.confidence)
+            if candidate and all(not same_face(candidate.box_xyxy_px, c.box_xyxy_px) for c in found):
+                found.append(candidate)
+        return found
+
+    def _read(self, image: np.ndarray, region: Region, confidence: float) -> _Candidate | None:
+        """The face in a region, unless the mesh network or the place says that it is none."""
+        height, width = image.shape[:2]
+        inside = (region.centre_px >= 0).all() and (region.centre_px < (width, height)).all()
+        if not inside or region.side_px < _MIN_FACE_PX or region.side_px > 4 * max(height, width):
+            return None
+        reading = self._mesh(image, region)
+        points = reading.mesh_px[:, :2]
+        box = np.concatenate([points.min(0), points.max(0)])
+        if reading.presence < _MIN_PRESENCE or np.ptp(points, axis=0).max() < _MIN_FACE_PX:
+            return None
+        return _Candidate(reading.mesh_px, box, reading.presence, confidence)
+
+    def _found_by_search(
+        self, image: np.ndarray, detections: list[Detection], known: list[_Candidate]
+    ) -> list[_Candidate]:
+        found: list[_Candidate] = []
+        for detection in detections:
+            taken = [c.box_xyxy_px for c in known + found]
+            if any(same_face(detection.box_xyxy_px, box) for box in taken):
+                continue
+            corners = detection.box_xyxy_px.reshape(2, 2)
+            first = self._read(image, region_of_points(corners, *detection.points_px[:2]), detection.score)
+            # Read again from the mesh's own region, as a followed face is.
+            second = first and self._read(image, region_of_mesh(first.mesh_px), detection.score)
+            if second and not any(same_face(second.box_xyxy_px, box) for box in taken):
+                found.append(second)
+        return found
+
+    def _checked(
+        self, image: np.ndarray, followed: list[_Candidate], detections: list[Detection]
+    ) -> list[_Candidate]:
+        """Followed faces with renewed confidence, without those that the box detectors long failed to see."""
+        for candidate in followed:
+            scores = [d.score for d in detections if same_face(d.box_xyxy_px, candidate.box_xyxy_px)]
+            scores = scores or self._close_up_scores(image, candidate)
+            candidate.confidence = max(scores, default=candidate.confidence * _UNCONFIRMED)
+        return [c for c in followed if c.confidence >= self._min_confidence]
+
+    def _close_up_scores(self, image: np.ndarray, candidate: _Candidate) -> list[float]:
+        region = region_of_mesh(candidate.mesh_px)
+        region = Region(region.centre_px, region.side_px * _CLOSE_UP, region.angle_rad)
+        crop, to_image = cut_region(image, region, _CLOSE_UP_PX)
+        scores = []
+        for detection in self._detector.close_up(crop):
+            centre = detection.box_xyxy_px.reshape(2, 2).mean(0) @ to_image[:, :2].T + to_image[:, 2]
+            if np.hypot(*(centre - region.centre_px)) < 0.25 * region.side_px:
+                scores.append(detection.score)
+        return scores
+
+    def _keep_largest(self, found: list[_Candidate]) -> list[_Candidate]:
+        if self._max_faces is None or len(found) <= self._max_faces:
+            return found
+        return sorted(found, key=lambda c: -np.prod(c.box_xyxy_px[2:] - c.box_xyxy_px[:2]))[: self._max_faces]
+
+
+def _face(candidate: _Candidate, face_id: int, image_rgb: np.ndarray) -> Face:
+    landmarks = landmarks_from_mesh(candidate.mesh_px)
+    pose, position = estimate_pose(landmarks, (image_rgb.shape[0], image_rgb.shape[1]))
+    return Face(
+        box_xyxy_px=candidate.box_xyxy_px.astype(np.float32),
+        landmarks_px=landmarks,
+        confidence=candidate.confidence,
+        pose_deg=pose,
+        position_mm=position,
+        mesh_px=candidate.mesh_px,
+        face_id=face_id,
+    )

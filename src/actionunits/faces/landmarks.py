@@ -1,0 +1,65 @@
+"""MediaPipe's 478-point mesh, the 68 points of the Multi-PIE markup and its 49-point part.
+
+The 68 points: jaw line 0-16, brows 17-26, nose 27-35, eyes 36-47, outer lips 48-59, inner lips 60-67, counted
+from the left of the image (the person's right). Source of the markup: Gross et al., "Multi-PIE", 2010; Sagonas
+et al., "300 Faces in-the-Wild Challenge", 2016. The 49 points are the 68 without the jaw line and the inner
+mouth corners (60 and 64), in the same order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actionunits.errors import UserError
+
+# Vertex of MediaPipe's mesh at each of the 68 points.
+MESH_TO_68: tuple[int, ...] = (
+    *(127, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 356),  # jaw line 0-16
+    *(70, 63, 105, 66, 107),  # brow on the left of the image 17-21
+    *(336, 296, 334, 293, 300),  # brow on the right of the image 22-26
+    *(168, 197, 5, 4),  # bridge of the nose 27-30
+    *(75, 97, 2, 326, 305),  # base of the nose 31-35
+    *(33, 160, 158, 133, 153, 144),  # eye on the left of the image 36-41
+    *(362, 385, 387, 263, 373, 380),  # eye on the right of the image 42-47
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),  # outer lips 48-59
+    *(78, 82, 13, 312, 308, 317, 14, 87),  # inner lips 60-67
+)
+
+# Indices into the 68 points of the 49-point markup.
+POINTS_49: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
+
+# For every one of the 68 points the one at its mirrored place.
+FLIP_68: tuple[int, ...] = (
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *(27, 28, 29, 30, 35, 34, 33, 32, 31),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
+    *(64, 63, 62, 61, 60, 67, 66, 65),
+)
+
+
+def landmarks_from_mesh(mesh_px: np.ndarray) -> np.ndarray:
+    """The 68 points of a mesh, (68, 2) float32. mesh_px: (478 or 468, 2 or 3)."""
+    return np.asarray(mesh_px, np.float32)[list(MESH_TO_68), :2]
+
+
+def landmarks_49(landmarks_px: np.ndarray) -> np.ndarray:
+    """The 49 points among the 68, (49, 2). landmarks_px: (68, 2)."""
+    return np.asarray(landmarks_px)[list(POINTS_49)]
+
+
+def check_landmarks(landmarks_px: np.ndarray) -> np.ndarray:
+    """Points brought by a data set as (68 or 49, 2) float32.
+
+    Raises UserError for another shape, for a value that is not finite and for points that all coincide.
+    """
+    points = np.asarray(landmarks_px, np.float32)
+    if points.shape not in ((68, 2), (49, 2)):
+        raise UserError(f"landmarks have shape {points.shape}; give (68, 2) or (49, 2) pixels")
+    if not np.isfinite(points).all():
+        missing = int((~np.isfinite(points).all(axis=1)).sum())
+        raise UserError(f"{missing} of {len(points)} landmarks are missing (not finite); leave this frame out")
+    if np.ptp(points, axis=0).min() < 1:
+        raise UserError("landmarks span less than one pixel; are they in pixels, x before y?")
+    return points

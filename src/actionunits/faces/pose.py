@@ -1,0 +1,101 @@
+"""Head pose and position from 2D landmarks and the mean head, by a perspective n-point fit.
+
+Method: Terzakis & Lourakis, "A Consistently Fast and Globally Optimal Solution to the Perspective-n-Point
+Problem", ECCV 2020 (OpenCV's SQPNP), refined by Levenberg-Marquardt.
+
+Angles. The head's rotation is `Rz(roll) Ry(-yaw) Rx(-pitch)` in camera axes (x right, y down, z away): first
+pitch, then yaw, then roll in the image plane, so that turning the picture changes roll alone. Pitch > 0 is chin
+up, yaw > 0 is turned to the right of the image, roll > 0 is tilted clockwise as the viewer sees it. The angles
+are taken from the line of sight to the face: a face that looks straight into the camera has pose zero wherever
+it stands in the picture, and moving or cropping the picture does not change it.
+
+Camera. The focal length is not known; 500 px for a longer image side of 640 px (65 degrees across) is assumed,
+as OpenFace does. The angles hardly depend on it; the distance in `position_mm` is proportional to it, and to the
+head's true size, which is taken to be that of the mean head.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from actionunits.faces.mean_face import MEAN_LANDMARKS_MM
+
+FOCAL_PER_SIDE = 500 / 640
+
+# Temples, brows' outer thirds, nose and eye corners: expression moves these least, and they span all three axes.
+POSE_POINTS: tuple[int, ...] = (0, 1, 15, 16, *range(27, 36), 36, 39, 42, 45)
+
+# Camera axes of the frontal head: y and z of the mean head point up and to the viewer.
+_FRONTAL = np.diag([1.0, -1.0, -1.0])
+
+
+def focal_length_px(image_size: tuple[int, int]) -> float:
+    """Assumed focal length for an image of (height, width)."""
+    return FOCAL_PER_SIDE * max(image_size)
+
+
+def rotation_from_pose(pose_deg: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3), in camera axes, that turns the frontal head to pitch, yaw, roll (3,)."""
+    pitch, yaw, roll = np.deg2rad(np.asarray(pose_deg, np.float64))
+    about_x, about_y, about_z = -pitch, -yaw, roll
+    cx, sx, cy, sy, cz, sz = (f(a) for a in (about_x, about_y, about_z) for f in (np.cos, np.sin))
+    rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    return rz @ ry @ rx
+
+
+def pose_from_rotation(rotation: np.ndarray) -> np.ndarray:
+    """Pitch, yaw, roll in degrees, (3,) float32, of a rotation (3, 3) in camera axes.
+
+    >>> pose_from_rotation(rotation_from_pose(np.array([10, -20, 30]))).round(3).tolist()
+    [10.0, -20.0, 30.0]
+    """
+    about_y = np.arctan2(-rotation[2, 0], np.hypot(rotation[0, 0], rotation[1, 0]))
+    about_x = np.arctan2(rotation[2, 1], rotation[2, 2])
+    about_z = np.arctan2(rotation[1, 0], rotation[0, 0])
+    return np.rad2deg([-about_x, -about_y, about_z]).astype(np.float32)
+
+
+def estimate_pose(
+    landmarks_px: np.ndarray, image_size: tuple[int, int], points: tuple[int, ...] = POSE_POINTS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pose (3,) pitch, yaw, roll in degrees and position (3,) in mm, both float32.
+
+    landmarks_px: (68, 2); image_size: (height, width); `points`: which of the 68 to fit. The position is that of
+    the mean head's origin (inside the head, between nose and mouth) in camera space.
+    """
+    height, width = image_size
+    focal = focal_length_px(image_size)
+    camera = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+    model = MEAN_LANDMARKS_MM[list(points)].astype(np.float64)
+    pixels = np.asarray(landmarks_px, np.float64)[list(points)]
+    # Seen along the line of sight the fit is the same wherever the face stands.
+    rays = np.column_stack([pixels, np.ones(len(pixels))]) @ np.linalg.inv(camera).T
+    sight = _rotation_to(rays.mean(0))
+    local = rays @ sight
+    local = local[:, :2] / local[:, 2:]
+    no_distortion = np.zeros(4)
+    _, rvec, tvec = cv2.solvePnP(model, local, np.eye(3), no_distortion, flags=cv2.SOLVEPNP_SQPNP)
+    rvec, tvec = cv2.solvePnPRefineLM(model, local, np.eye(3), no_distortion, rvec, tvec)
+    rotation = cv2.Rodrigues(rvec)[0] @ _FRONTAL
+    return pose_from_rotation(rotation), (sight @ tvec[:, 0]).astype(np.float32)
+
+
+def project_head(points_mm: np.ndarray, pose_deg: np.ndarray, position_mm: np.ndarray, image_size: tuple[int, int]):
+    """Pixels (N, 2) of points (N, 3) of the mean head's frame, for a pose and position of `estimate_pose`."""
+    height, width = image_size
+    centre = MEAN_LANDMARKS_MM[list(POSE_POINTS)].mean(0)
+    frontal = rotation_from_pose(pose_deg) @ _FRONTAL
+    sight = _rotation_to(np.asarray(position_mm, np.float64) + frontal @ centre)
+    in_camera = np.asarray(points_mm, np.float64) @ (sight @ frontal).T + position_mm
+    return in_camera[:, :2] / in_camera[:, 2:] * focal_length_px(image_size) + [(width - 1) / 2, (height - 1) / 2]
+
+
+def _rotation_to(direction: np.ndarray) -> np.ndarray:
+    """The smallest rotation (3, 3) that brings the camera axis to a direction (3,)."""
+    x, y, z = direction / np.linalg.norm(direction)
+    return np.array(
+        [[1 - x * x / (1 + z), -x * y / (1 + z), x], [-x * y / (1 + z), 1 - y * y / (1 + z), y], [-x, -y, z]]
+    )

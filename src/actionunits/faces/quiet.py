@@ -1,0 +1,49 @@
+"""Keep MediaPipe's start-up chatter off stderr without hiding errors.
+
+MediaPipe, TensorFlow Lite and absl write information and warning lines straight to file descriptor 2 while a
+graph starts; no setting of the Python package turns them off.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Read by glog and TensorFlow when their libraries load: 2 = errors and worse.
+os.environ.setdefault("GLOG_minloglevel", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+_NOISE = re.compile(
+    rb"^(?:[IW]\d{4} .*"  # absl and glog: information and warnings
+    rb"|INFO: .*"  # TensorFlow Lite
+    rb"|WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR)\s*$"
+)
+_lock = threading.RLock()
+
+
+@contextmanager
+def quiet_native_start() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2 inside the block, then write all but the noise.
+
+    Lines of any other form, errors among them, are passed on, also when the block raises.
+    """
+    with _lock:
+        sys.stderr.flush()
+        kept_fd = os.dup(2)
+        with tempfile.TemporaryFile() as held:
+            os.dup2(held.fileno(), 2)
+            try:
+                yield
+            finally:
+                sys.stderr.flush()
+                os.dup2(kept_fd, 2)
+                os.close(kept_fd)
+                held.seek(0)
+                for line in held.read().splitlines(keepends=True):
+                    if not _NOISE.match(line):
+                        os.write(2, line)
