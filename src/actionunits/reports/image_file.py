@@ -1,0 +1,39 @@
+"""A picture → a PNG or JPEG file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from actionunits.errors import UserError
+from actionunits.files import write_atomically
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+JPEG_QUALITY = 92
+
+
+def image_format(path: Path) -> str:
+    """Pillow's name of the format that the suffix asks for.
+
+    Raises UserError for a suffix other than .png, .jpg and .jpeg.
+
+    >>> image_format(Path("face.JPG"))
+    'JPEG'
+    """
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise UserError(f"cannot write {path}: pictures end in {', '.join(FORMATS)}") from None
+
+
+def save_image(image_rgb: np.ndarray, path: Path) -> None:
+    """Write a picture, (H, W, 3) or grey (H, W), uint8; the suffix chooses PNG or JPEG.
+
+    Raises UserError for an unknown suffix and for a file that cannot be written.
+    """
+    kind = image_format(path)
+    options = {"quality": JPEG_QUALITY, "subsampling": 0} if kind == "JPEG" else {"compress_level": 4}
+    with write_atomically(path) as temporary:
+        Image.fromarray(image_rgb).save(temporary, kind, **options)
