@@ -1,4 +1,4 @@
-"""Fits the single-action weights of synth/expressions.py to their target rates; run by hand, prints the weights."""
+"""Fits the single-action weights of synth/expressions.py to their target rates; run by hand, prints them."""
 
 import dataclasses
 

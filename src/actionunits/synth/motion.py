@@ -32,14 +32,12 @@ class ClipMotion:
     speech: np.ndarray  # (T, len(SPEECH_SHAPES)) float32, 0-1: mouth movement that no label names
     gaze_deg: np.ndarray  # (T, 2) yaw (> 0 to the own left), pitch (> 0 up), relative to the head
     pose_deg: np.ndarray  # (T, 3) pitch, yaw, roll with the signs of types.Face
-    position: (
-        np.ndarray
-    )  # (T, 3) head's place: x, y as fractions of the frame from its centre, log of the scale
+    position: np.ndarray  # (T, 3) head's place: x, y as fractions of the frame from its centre, log of the scale
     events: tuple[Event, ...]  # what was scheduled, in order of onset
 
     @property
     def au_intensity(self) -> np.ndarray:
-        """Overall intensity (T, A), 0-5: that of the stronger side, so that a one-sided action counts in full."""
+        """Overall intensity (T, A), 0-5: that of the stronger side, so a one-sided action counts in full."""
         return np.maximum(self.au_left, self.au_right)
 
 
@@ -48,9 +46,9 @@ def sample_motion(
 ) -> ClipMotion:
     """Draw the motion of one clip.
 
-    `look` sets head, camera and eye movement and, with the published rates, how often each AU acts: near BP4D for
-    "studio", near DISFA and GFT for "wild". With balanced rates every AU acts in 15-30% of the frames in either
-    look. The motion is defined in continuous time: the same generator state and the same length give the same
+    `look` sets head, camera and eye movement and, with the published rates, how often each AU acts: near BP4D
+    for "studio", near DISFA and GFT for "wild". With balanced rates every AU acts in 15-30% of the frames in
+    either look. The motion is defined in continuous time: the same generator state and the same length give the same
     motion whatever the frame rate. Clips under about a second are too short to reach these rates.
     Raises ValueError for an unknown look or rates, less than one frame or a frame rate that is not positive.
     """
@@ -92,11 +90,7 @@ def trace(pulses: Pulses, time_s: np.ndarray) -> np.ndarray:
     hold = np.clip((time_s - apex) / np.maximum(offset - apex, 1e-6), 0.0, 1.0)
     shape = ease((time_s - onset) / (apex - onset)) * (1.0 - ease((time_s - offset) / (end - offset)))
     size, hertz, phase = pulses.tremor.T[:, :, None]
-    wobble = (
-        1.0
-        + pulses.drift[:, None] * hold
-        + size * hold * np.sin(2.0 * np.pi * hertz * (time_s - apex) + phase)
-    )
+    wobble = 1.0 + pulses.drift[:, None] * hold + size * hold * np.sin(2.0 * np.pi * hertz * (time_s - apex) + phase)
     curve = shape * wobble
     channels = np.zeros((2, len(SYNTH_AUS) + len(SPEECH_SHAPES), len(time_s)))
     for side in range(2):

@@ -1,4 +1,4 @@
-"""The plan of a clip in continuous time: which actions start when, how long they hold and how strong they are."""
+"""The plan of a clip in continuous time: which actions start when, how long they hold, how strong they are."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Pulses:
 
 
 def draw_times(rng: np.random.Generator, count: int, span_s: float) -> np.ndarray:
-    """Onset, apex, offset and end times (count, 4) of events whose peak falls into a clip of `span_s` seconds.
+    """Onset, apex, offset and end times (count, 4) of events that peak within a clip of `span_s` seconds.
 
-    Onsets last 0.2-0.7 s, apices 0.2-4 s (log-uniform), offsets 0.3-1.5 s; in short clips the upper limits shrink
-    with the clip, so that whole events are seen.
+    Onsets last 0.2-0.7 s, apices 0.2-4 s (log-uniform), offsets 0.3-1.5 s; in short clips the upper limits
+    shrink with the clip, so that whole events are seen.
     """
     draw = rng.random((count, 4))
     rise = 0.2 + draw[:, 0] * max(min(0.7, 0.18 * span_s) - 0.2, 0.05)
@@ -166,9 +166,7 @@ class Scheduler:
         levels = np.clip(strength * np.array([m[2] for m in chosen]) * spread, 0.4, 5.0)
         self._add_actions(kind, [m[0] for m in chosen], times, levels)
 
-    def _add_actions(
-        self, kind: str, aus: list[int], times: np.ndarray, levels: np.ndarray | None = None
-    ) -> None:
+    def _add_actions(self, kind: str, aus: list[int], times: np.ndarray, levels: np.ndarray | None = None) -> None:
         """Actions that belong together: nearly the same times, each with its own level and sides."""
         rng, count = self.rng, len(aus)
         if levels is None:
@@ -193,7 +191,7 @@ class Scheduler:
             self._add_event(kind, [aus[i] for i in kept], rows[kept])
 
     def _add_speech(self, times: np.ndarray) -> None:
-        """A burst of syllables: jaw and lips open and close 3-5.5 times a second, with brow and cheek accents."""
+        """A burst of syllables: jaw and lips move 3-5.5 times a second, with brow and cheek accents."""
         rng = self.rng
         begin, end = times[0], times[2]
         if not (self._claim(25, begin, end) and self._claim(26, begin, end)):
@@ -254,9 +252,7 @@ class Scheduler:
 
     def _add_event(self, kind: str, aus: list[int], rows: np.ndarray) -> None:
         onset, apex, offset, end = rows[:, 0].min(), rows[:, 1].min(), rows[:, 2].max(), rows[:, 3].max()
-        self.events.append(
-            Event(kind, tuple(sorted(aus)), float(onset), float(apex), float(offset), float(end))
-        )
+        self.events.append(Event(kind, tuple(sorted(aus)), float(onset), float(apex), float(offset), float(end)))
 
     def _pulses(self) -> Pulses:
         count = len(self._channel)

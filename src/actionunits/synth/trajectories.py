@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class HeadStyle:
-    """How heads move in a look; rows pitch, yaw, roll in degrees, or x, y (fraction of the frame), log-scale."""
+    """How heads move in a look: pitch, yaw, roll in degrees; x, y as fractions of the frame, log-scale."""
 
     pose_mean_sd: tuple[float, float, float]
     pose_drift_sd: tuple[float, float, float]
@@ -69,7 +69,7 @@ def soft_limit(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
 def band_noise(
     rng: np.random.Generator, time_s: np.ndarray, sd: tuple[float, ...], low_hz: float, high_hz: float
 ) -> np.ndarray:
-    """Smooth noise (T, len(sd)) with the given standard deviations, slower parts the stronger; 6 sines a column."""
+    """Smooth noise (T, len(sd)) with the given standard deviations: six sines, the slower the stronger."""
     shape = (6, len(sd))
     hertz = low_hz * (high_hz / low_hz) ** rng.random(shape)
     phase = rng.uniform(0.0, 2.0 * np.pi, shape)
@@ -84,7 +84,7 @@ def from_rest(noise: np.ndarray, time_s: np.ndarray) -> np.ndarray:
 
 
 def head_pose(rng: np.random.Generator, style: HeadStyle, time_s: np.ndarray) -> np.ndarray:
-    """Pitch, yaw, roll (T, 3) in degrees: a mean for the clip, slow drift from it, now and then a nod or a shake."""
+    """Pitch, yaw, roll (T, 3) in degrees: a mean for the clip, slow drift, now and then a nod or a shake."""
     limit = np.array(style.pose_limit)
     mean = rng.standard_normal(3) * style.pose_mean_sd
     pose = mean + from_rest(band_noise(rng, time_s, style.pose_drift_sd, 0.06, 0.6), time_s)
@@ -99,7 +99,7 @@ def head_pose(rng: np.random.Generator, style: HeadStyle, time_s: np.ndarray) ->
 
 
 def head_position(rng: np.random.Generator, style: HeadStyle, time_s: np.ndarray) -> np.ndarray:
-    """Place in the frame (T, 3): x, y as fractions of the frame from its centre, and the logarithm of the scale."""
+    """Place in the frame (T, 3): x, y as fractions of the frame from its centre, logarithm of the scale."""
     mean = np.clip(rng.standard_normal(3), -2.0, 2.0) * style.position_mean_sd
     position = mean + from_rest(band_noise(rng, time_s, style.position_drift_sd, 0.05, 0.4), time_s)
     hand_held = rng.random() < style.shake_chance
@@ -110,8 +110,9 @@ def head_position(rng: np.random.Generator, style: HeadStyle, time_s: np.ndarray
 def gaze(rng: np.random.Generator, style: HeadStyle, time_s: np.ndarray, pose_deg: np.ndarray) -> np.ndarray:
     """Yaw and pitch (T, 2) of the eyes in the head, degrees; starts close to the camera.
 
-    Fixations of 0.25-2 s are joined by saccades that last 21 ms + 2.2 ms per degree (Carpenter, Movements of the
-    Eyes, 1988); some fixations follow something that moves. The eyes take back 70-100% of the head's rotation.
+    Fixations of 0.25-2 s are joined by saccades that last 21 ms + 2.2 ms per degree (Carpenter, Movements of
+    the Eyes, 1988); some fixations follow something that moves. The eyes take back 70-100% of the head's
+    rotation.
     """
     span_s = float(time_s[-1])
     count = int(span_s / 0.25) + 2
