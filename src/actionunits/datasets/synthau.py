@@ -1,0 +1,345 @@
+"""Data sets of renders ("synthau" folders, written by `actionunits synth`) as registered crops with labels.
+
+A folder holds `dataset.json`, `frames.parquet` with one row per frame, and the clips that its `clip` column names.
+Registered crops are cached as one array per folder, so that every later load only maps that file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actionunits.aus import INTENSITY_MAX, SYNTH_AUS, au_label
+from actionunits.datasets.crops import STORED_MARGIN, CropData, Rows, concatenate
+from actionunits.errors import UserError
+from actionunits.faces.align import register, similarity_transform, transform_points
+from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
+from actionunits.files import write_atomically
+
+OCCURRENCE_LEVEL = 1.0  # A and above counts as present
+CACHE_FOLDER = ".crops"  # inside the data set, unless told otherwise
+CACHE_VERSION = 1  # raise when a stored crop would come out differently for another reason than its key names
+MESH_POINTS = 478
+# A found face further than this from the labelled one, in units of the eyes' distance, is another face.
+SAME_FACE_DISTANCE = 0.35
+
+_INDEX_COLUMNS = ["subject", "task", "clip", "frame"]
+_LANDMARK_COLUMNS = [f"{axis}_{i}" for axis in "xy" for i in range(68)]
+
+
+def read_info(folder: Path | str) -> dict[str, Any]:
+    """`dataset.json` of a folder. Raises UserError when the folder is not a synthau data set."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"no such folder: {folder}")
+    missing = [name for name in ("dataset.json", "frames.parquet") if not (folder / name).is_file()]
+    if missing:
+        found = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+        raise UserError(
+            f"{folder} is not a data set of renders: expected dataset.json, frames.parquet and clips/, "
+            f"found {found}; missing {', '.join(missing)}"
+        )
+    try:
+        info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{folder / 'dataset.json'} is damaged: it is not JSON") from None
+    lacking = [key for key in ("name", "seed") if not isinstance(info, dict) or key not in info]
+    if lacking:
+        raise UserError(f"{folder / 'dataset.json'} lacks {', '.join(lacking)}")
+    return info
+
+
+def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The label table, one row per frame, ordered by clip and frame; all columns unless some are named.
+
+    Raises UserError when the folder is not a synthau data set, a column is missing, a label lies outside its
+    range, a landmark is missing, a clip's frames are not numbered 0, 1, 2 ..., or a clip is not there.
+    """
+    import pyarrow.lib
+    import pyarrow.parquet as parquet
+
+    folder = Path(folder)
+    read_info(folder)
+    path = folder / "frames.parquet"
+    try:
+        present = parquet.read_schema(path).names
+        wanted = list(dict.fromkeys([*_INDEX_COLUMNS, *columns])) if columns is not None else present
+        missing = [c for c in [*_INDEX_COLUMNS, *_LANDMARK_COLUMNS, *wanted] if c not in present]
+        if missing:
+            raise UserError(f"{path} lacks the columns {', '.join(missing[:6])}; make the data set again")
+        frames = pd.read_parquet(path, columns=wanted)
+    except (OSError, pyarrow.lib.ArrowException) as error:
+        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+    if frames.empty:
+        raise UserError(f"{path} holds no frame")
+    frames["clip"] = pd.Categorical(frames["clip"], categories=pd.unique(frames["clip"]))
+    frames = frames.sort_values(["clip", "frame"], kind="stable", ignore_index=True)
+    _check_frames(frames, folder)
+    return frames
+
+
+def _check_frames(frames: pd.DataFrame, folder: Path) -> None:
+    path = folder / "frames.parquet"
+    expected = frames.groupby("clip", observed=True).cumcount()
+    wrong = frames["frame"].to_numpy() != expected.to_numpy()
+    if wrong.any():
+        row = frames[wrong].iloc[0]
+        raise UserError(f"{path}: the frames of {row['clip']} are not numbered 0, 1, 2 ...; see frame {row['frame']}")
+    for name in frames.columns:
+        if name.startswith("AU"):
+            values = frames[name].to_numpy(np.float64)
+            intensity = "_r" in name
+            good = (
+                np.isnan(values) | ((values >= 0) & (values <= INTENSITY_MAX))
+                if intensity
+                else np.isin(values, (-1, 0, 1))
+            )
+            if not good.all():
+                allowed = "0 to 5 or empty" if intensity else "0, 1 or -1"
+                raise UserError(f"{path}: {name} holds {values[~good][0]:g}; allowed is {allowed}")
+    landmarks = [c for c in _LANDMARK_COLUMNS if c in frames.columns]
+    if landmarks and not np.isfinite(frames[landmarks].to_numpy(np.float64)).all():
+        raise UserError(f"{path}: some frames have no landmarks; make the data set again")
+    for clip in frames["clip"].cat.categories:
+        if not (folder / clip).is_file():
+            raise UserError(f"{folder} lacks {clip}, which frames.parquet names; the data set is incomplete")
+
+
+def subject_name(info: dict[str, Any], subject: str) -> str:
+    """Name of a person that is unique over data sets: name and seed of the set, then the subject."""
+    return f"{info['name']}-{info['seed']}/{subject}"
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """One clip's share of the work: which frames to keep and where they go."""
+
+    path: Path
+    frames: int  # labelled frames
+    every: int
+    first_row: int  # of the kept frames in the output
+    landmarks_px: np.ndarray  # (kept, 68, 2)
+
+
+def load_crops(
+    folders: Path | str | Sequence[Path | str],
+    crop_size: int = 128,
+    *,
+    aus: Sequence[int] = SYNTH_AUS,
+    subjects: Sequence[str] | None = None,
+    every: int = 1,
+    margin: float = STORED_MARGIN,
+    meshes: bool = False,
+    mesh_every: int = 1,
+    cache: Path | str | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> CropData:
+    """Registered crops and labels of one or several data sets.
+
+    crop_size: stored width in pixels, `margin` included. subjects: only these (names as in `CropData.subjects`).
+    every: keep frames 0, every, 2 every ... of each clip. meshes: also find MediaPipe's 478 points in every
+    `mesh_every`-th kept frame, registered with the landmarks that MediaPipe itself finds, as in detection;
+    a frame where it finds no face, or another one, has `mesh_valid` False. cache: folder for the arrays, by
+    default `.crops` inside each data set. The first load decodes with all cores, later ones map the arrays.
+
+    Raises UserError for a folder, label table or clip that cannot be used, or a cache that cannot be written.
+    """
+    folders = [folders] if isinstance(folders, (str, Path)) else list(folders)
+    workers = workers or os.cpu_count() or 1
+    pieces = []
+    for folder in map(Path, folders):
+        labels = [au_label(au) for au in aus]
+        frames = read_frames(folder, [*labels, *(f"{name}_r" for name in labels), *_LANDMARK_COLUMNS])
+        target = Path(cache) if cache is not None else folder / CACHE_FOLDER
+        key = _cache_key(folder, frames, crop_size, margin, every)
+        clips = _clips(folder, frames, every)
+        piece = _with_labels(folder, frames[frames["frame"] % every == 0], tuple(aus), margin)
+        image_path = target / f"images-{key}.npy"
+        if not image_path.is_file():
+            _store_images(image_path, clips, len(piece), crop_size, margin, workers, progress)
+        fields: dict[str, Any] = {"images": np.load(image_path, mmap_mode="r")}
+        if meshes:
+            path = target / f"mesh-{key}-{mesh_every}.npz"
+            if not path.is_file():
+                _store_meshes(path, clips, len(piece), crop_size, margin, mesh_every, workers, progress)
+            fields["mesh"], fields["mesh_valid"] = _read_meshes(path, len(piece))
+        pieces.append(CropData(**{**vars(piece), **fields}))
+    data = concatenate(pieces)
+    return data if subjects is None else data.of_subjects(subjects)
+
+
+def _clips(folder: Path, frames: pd.DataFrame, every: int) -> list[_Clip]:
+    landmarks = frames[_LANDMARK_COLUMNS].to_numpy(np.float64).reshape(-1, 2, 68).transpose(0, 2, 1)
+    lengths = frames.groupby("clip", observed=True).size()
+    clips, start, first_row = [], 0, 0
+    for name, length in lengths.items():
+        kept = landmarks[start : start + length : every]
+        clips.append(_Clip(folder / str(name), int(length), every, first_row, kept))
+        start, first_row = start + length, first_row + len(kept)
+    return clips
+
+
+def _with_labels(folder: Path, frames: pd.DataFrame, aus: tuple[int, ...], margin: float) -> CropData:
+    """The data set without its images."""
+    info = read_info(folder)
+    present = frames[[au_label(au) for au in aus]].to_numpy(np.int8)
+    intensity = frames[[f"{au_label(au)}_r" for au in aus]].to_numpy(np.float32)
+    subject, subjects = pd.factorize(frames["subject"], sort=True)
+    return CropData(
+        aus=aus,
+        images=np.empty((0, 0, 0, 3), np.uint8),
+        au_present=(present > 0).astype(np.uint8),
+        au_present_valid=present >= 0,
+        au_intensity=np.nan_to_num(intensity),
+        au_intensity_valid=np.isfinite(intensity),
+        subject=subject.astype(np.int32),
+        clip=frames["clip"].cat.codes.to_numpy(np.int32),
+        frame=frames["frame"].to_numpy(np.int32),
+        subjects=tuple(subject_name(info, name) for name in subjects),
+        clips=tuple(str(folder / name) for name in frames["clip"].cat.categories),
+        names=(str(info["name"]),),
+        occurrence_level=OCCURRENCE_LEVEL,
+        margin=margin,
+    )
+
+
+def _cache_key(folder: Path, frames: pd.DataFrame, crop_size: int, margin: float, every: int) -> str:
+    """Name of the cached arrays: it changes with the data set, the registration and the options."""
+    digest = hashlib.blake2b(digest_size=10)
+    digest.update((folder / "frames.parquet").read_bytes())
+    sizes = [(clip, (folder / clip).stat().st_size) for clip in frames["clip"].cat.categories]
+    digest.update(json.dumps([CACHE_VERSION, sizes, crop_size, margin, every, REGISTRATION_POINTS]).encode())
+    digest.update(template_landmarks().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _progress_bar(shown: bool, what: str, total: int) -> Iterator[Any]:
+    """A function that counts finished clips on a bar on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _clip_frames(clip: _Clip) -> Iterator[np.ndarray]:
+    """The kept frames of a clip, (H, W, 3) uint8 each. Raises UserError when their number is not the labels'."""
+    from actionunits.media import open_media
+
+    decoded = 0
+    with open_media(clip.path) as reader:
+        for decoded, frame in enumerate(reader, start=1):
+            if (decoded - 1) % clip.every == 0 and decoded <= clip.frames:
+                yield frame.image_rgb
+    if decoded != clip.frames:
+        raise UserError(
+            f"{clip.path} has {decoded} frames, frames.parquet has labels for {clip.frames}; "
+            "the clip is damaged or belongs to another data set"
+        )
+
+
+def _store_images(
+    path: Path, clips: list[_Clip], rows: int, crop_size: int, margin: float, workers: int, progress: bool
+) -> None:
+    """Decode and register all clips into one .npy file."""
+    with write_atomically(path) as temporary:
+        shape = (rows, crop_size, crop_size, 3)
+        out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+
+        def fill(clip: _Clip) -> None:
+            for k, image in enumerate(_clip_frames(clip)):
+                out[clip.first_row + k] = register(image, clip.landmarks_px[k], crop_size, margin)
+
+        with (
+            _progress_bar(progress, f"Registering {path.parent.parent.name}", len(clips)) as advance,
+            ThreadPoolExecutor(workers) as pool,  # decoding and warping run outside the interpreter's lock
+        ):
+            for _ in pool.map(fill, clips):
+                advance()
+        out.flush()
+
+
+def _store_meshes(
+    path: Path, clips: list[_Clip], rows: int, crop_size: int, margin: float, every: int, workers: int, progress: bool
+) -> None:
+    """Find the 478 points in every `every`-th kept frame and store them: points, their rows, which are valid."""
+    points, row, valid = [], [], []
+    find = partial(_find_meshes, crop_size=crop_size, margin=margin, every=every)
+    with (
+        write_atomically(path) as temporary,
+        _progress_bar(progress, f"Finding landmarks {path.parent.parent.name}", len(clips)) as advance,
+        _processes(min(workers, len(clips))) as pool,
+    ):
+        results = pool.map(find, clips) if pool else map(find, clips)
+        for clip, (mesh, found) in zip(clips, results, strict=True):
+            points.append(mesh)
+            valid.append(found)
+            row.append(clip.first_row + every * np.arange(len(mesh)))
+            advance()
+        with open(temporary, "wb") as file:
+            np.savez(
+                file, mesh=np.concatenate(points), valid=np.concatenate(valid), row=np.concatenate(row), rows=rows
+            )
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Executor | None]:
+    """A pool of fresh processes, or None where one process is enough."""
+    if workers <= 1:
+        yield None
+        return
+    import multiprocessing
+
+    # MediaPipe and torch hold threads, which a forked child would inherit in an unknown state.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def _find_meshes(clip: _Clip, crop_size: int, margin: float, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """MediaPipe's points of the labelled face, (n, 478, 3) float16 in the stored crop 0-1, and which were found."""
+    from actionunits.faces import FaceFinder
+    from actionunits.types import Frame
+
+    count = len(range(0, len(clip.landmarks_px), every))
+    mesh, valid = np.zeros((count, MESH_POINTS, 3), np.float16), np.zeros(count, bool)
+    with FaceFinder(video=False) as finder:
+        for k, image in enumerate(_clip_frames(clip)):
+            if k % every:
+                continue
+            labelled = clip.landmarks_px[k]
+            eyes = np.linalg.norm(labelled[36] - labelled[45])
+            nearest, distance = None, SAME_FACE_DISTANCE * eyes
+            for face in finder(Frame(image, k, 0.0, str(clip.path))):
+                away = np.linalg.norm(face.landmarks_px - labelled, axis=1).mean()
+                if away < distance and face.mesh_px is not None:
+                    nearest, distance = (face.landmarks_px, face.mesh_px), away
+            if nearest is not None:
+                landmarks_px, mesh_px = nearest
+                centred = transform_points(mesh_px, similarity_transform(landmarks_px, crop_size, margin))
+                mesh[k // every] = (centred + np.array([0.5, 0.5, 0])) / crop_size
+                valid[k // every] = True
+    return mesh, valid
+
+
+def _read_meshes(path: Path, rows: int) -> tuple[Rows, np.ndarray]:
+    """Stored points for all rows; a row without any points to some stored one and is not valid."""
+    with np.load(path) as stored:
+        mesh, found, row = stored["mesh"], stored["valid"], stored["row"]
+    position, valid = np.zeros(rows, np.int64), np.zeros(rows, bool)
+    position[row] = np.arange(len(row))
+    valid[row] = found
+    return Rows((mesh,), np.zeros(rows, np.int16), position), valid
