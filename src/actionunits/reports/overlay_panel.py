@@ -9,6 +9,7 @@ import numpy as np
 
 from actionunits.aus import AUS, INTENSITY_LETTERS, INTENSITY_MAX
 from actionunits.reports.lettering import paint_label, render_label
+from actionunits.reports.number_text import intensity_text
 from actionunits.reports.palette import RGB
 from actionunits.types import Face, Prediction
 
@@ -189,13 +190,3 @@ def line_panel(text: str, style: PanelStyle) -> Panel:
     """Panel of one line."""
     width = render_label(text, style.font_px, True).width_px + style.stripe_px + 2 * style.pad_px
     return Panel(text, "", (), width, style.line_px + 2 * (style.pad_px // 2))
-
-
-def intensity_text(intensity: float, with_letter: bool) -> str:
-    """Intensity with one decimal and, on request, its FACS letter.
-
-    >>> intensity_text(3.4, True), intensity_text(0.2, True), intensity_text(3.4, False)
-    ('3.4 C', '0.2', '3.4')
-    """
-    letter = INTENSITY_LETTERS[round(float(np.clip(intensity, 0, INTENSITY_MAX)))]
-    return f"{intensity:.1f} {letter}" if with_letter and letter != "-" else f"{intensity:.1f}"

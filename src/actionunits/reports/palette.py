@@ -35,7 +35,7 @@ PERSON_COLOURS: tuple[RGB, ...] = (
 # CIELAB ends of the intensity ramp: paper white to navy. A straight line in CIELAB is perceptually even, and
 # its steadily falling lightness keeps the order of intensities for every colour vision and in a grey print.
 RAMP_LIGHT_LAB = (97.0, -1.0, -2.0)
-RAMP_DARK_LAB = (18.0, 14.0, -42.0)
+RAMP_DARK_LAB = (28.0, 15.0, -50.0)
 
 
 def person_colour(face_id: int) -> RGB:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,16 +21,17 @@ from actionunits.aus import AUS, INTENSITY_LETTERS, INTENSITY_MAX
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.reports.au_table import AuTable, au_table
+from actionunits.reports.number_text import clock_text, percent
 from actionunits.reports.palette import VERMILLION, intensity_colormap
 
 DOTS_PER_INCH = 150
 WIDTH_IN = 12.0
 LEFT_IN, RIGHT_IN = 2.35, 0.75  # names of the AUs; share of frames
 LANE_IN = 0.235
-HEADER_IN, PERSON_TITLE_IN, FOOTER_IN = 0.8, 0.42, 0.62
+HEADER_IN, PERSON_TITLE_IN, FOOTER_IN = 0.55, 0.42, 0.62
 MAX_PEOPLE = 6
 PRESENT_MARK = (0.80, 0.16)  # bottom and height within a lane of height 1
-PRESENT_COLOUR = tuple(c / 255 for c in VERMILLION)
+PRESENT_COLOUR = "#{:02x}{:02x}{:02x}".format(*VERMILLION)
 GAP_COLOUR, HATCH_COLOUR, LINE_COLOUR, FAINT_TEXT = "#f1f1f1", "#b4b4b4", "#d9d9d9", "#555555"
 TICK_STEPS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 
@@ -165,7 +167,7 @@ def draw_person(
 
 
 def draw_spans(
-    lanes: Axes, on: np.ndarray, edges: np.ndarray, bottom_height: tuple[float, float], **style: object
+    lanes: Axes, on: np.ndarray, edges: np.ndarray, bottom_height: tuple[float, float], **style: Any
 ) -> None:
     """Bars over the runs of True in `on` (W,), whose columns have these edges (W + 1,)."""
     change = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]]).astype(np.int8)))
@@ -190,45 +192,26 @@ def label_person(
     if person is None:
         lanes.set_title("No face was found", loc="left", fontsize=10, fontweight="bold", pad=5)
     else:
-        share_seen = len(np.unique(data.row_frame[rows])) / len(data.frame_number)
         lanes.set_title(f"Face {person}", loc="left", fontsize=10, fontweight="bold", pad=5)
-        lanes.set_title(f"seen in {percent(share_seen)} of frames", fontsize=8.5, color=FAINT_TEXT, pad=5)
-        lanes.annotate(
-            "present",
-            (1, 1),
-            xytext=(6, 5),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=8,
-            color=FAINT_TEXT,
-        )
-        for centre, column in zip(centres, data.present[rows].T, strict=True):
-            scored = column[np.isfinite(column)]
-            lanes.annotate(
-                percent(scored.mean()) if len(scored) else "–",
-                (1, centre),
-                xytext=(44, 0),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                fontsize=8,
-                ha="right",
-                va="center",
-                color="black" if len(scored) and scored.any() else FAINT_TEXT,
-            )
+        summarise_lanes(lanes, data, rows, centres)
     label_time(lanes, axis, is_last)
 
 
-def percent(share: float) -> str:
-    """Share as a whole percentage that says 0 and 100 only where it is exact.
-
-    >>> percent(0.0), percent(0.001), percent(0.999), percent(1.0)
-    ('0%', '<1%', '>99%', '100%')
-    """
-    if 0 < share < 0.01:
-        return "<1%"
-    if 0.99 < share < 1:
-        return ">99%"
-    return f"{share:.0%}"
+def summarise_lanes(lanes: Axes, data: AuTable, rows: np.ndarray, centres: np.ndarray) -> None:
+    """At the right of each lane the share of frames with the AU; of a single picture, its intensity."""
+    right: dict[str, Any] = {"ha": "right", "fontsize": 8, "textcoords": "offset points"}
+    single = len(data.frame_number) == 1
+    if not single:
+        share_seen = len(np.unique(data.row_frame[rows])) / len(data.frame_number)
+        lanes.set_title(f"seen in {percent(share_seen)} of frames", fontsize=8.5, color=FAINT_TEXT, pad=5)
+    heading = "intensity" if single else "present"
+    lanes.annotate(heading, (1, 1), xytext=(46, 5), xycoords="axes fraction", color=FAINT_TEXT, **right)
+    for centre, present, intensity in zip(centres, data.present[rows].T, data.intensity[rows].T, strict=True):
+        known = (intensity if single else present)[np.isfinite(intensity if single else present)]
+        text = "–" if not len(known) else f"{known.max():.1f}" if single else percent(known.mean())
+        colour = "black" if (np.nan_to_num(present) > 0).any() else FAINT_TEXT
+        place = ("axes fraction", "data")
+        lanes.annotate(text, (1, centre), xytext=(46, 0), xycoords=place, va="center", color=colour, **right)
 
 
 def label_time(lanes: Axes, axis: TimeAxis, is_last: bool) -> None:
@@ -241,30 +224,15 @@ def label_time(lanes: Axes, axis: TimeAxis, is_last: bool) -> None:
     else:
         step = max(1.0, float(np.ceil((end - start) / 20)))
         lanes.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{t:.0f}"))
-        name = "picture"
-    ticks = np.arange(np.ceil(start / step - 1e-9), np.floor(end / step + 1e-9) + 1) * step
-    lanes.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
+        name = "picture" if len(axis.start) > 1 else ""
+    ticks = np.arange(np.ceil(start / step - 1e-9), np.floor(end / step + 1e-9) + 1) * step + 0.0  # no -0
+    lanes.xaxis.set_major_locator(FixedLocator(ticks.tolist() if len(axis.start) > 1 else []))
     lanes.xaxis.set_minor_locator(NullLocator())
     lanes.tick_params(axis="x", labelsize=8.5, color=FAINT_TEXT, labelbottom=is_last)
     lanes.grid(axis="x", color="black", alpha=0.10, linewidth=0.6, zorder=5)
     lanes.set_axisbelow(False)
     if is_last:
         lanes.set_xlabel(name, fontsize=9)
-
-
-def clock_text(time_s: float, end_s: float, step_s: float) -> str:
-    """Seconds as text on an axis that ends at `end_s`: plain below two minutes, then min:s, then h:min:s.
-
-    >>> clock_text(1.5, 9.0, 0.5), clock_text(90.0, 600.0, 30.0), clock_text(3690.0, 7200.0, 600.0)
-    ('1.5', '1:30', '1:01:30')
-    """
-    if end_s < 120:
-        decimals = 0 if step_s >= 1 else 1 if step_s >= 0.1 else 2
-        return f"{time_s:.{decimals}f}"
-    minutes, seconds = divmod(round(time_s), 60)
-    if end_s < 3600:
-        return f"{minutes}:{seconds:02d}"
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def draw_header(figure: Figure, title: str, height_in: float, by_intensity: bool) -> None:
