@@ -14,7 +14,7 @@ from actionunits.errors import UserError
 
 # Vertex of MediaPipe's mesh at each of the 68 points.
 MESH_TO_68: tuple[int, ...] = (
-    *(127, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 356),  # jaw line 0-16
+    *(127, 234, 132, 58, 172, 150, 149, 148, 152, 377, 378, 379, 397, 288, 361, 454, 356),  # jaw line 0-16
     *(70, 63, 105, 66, 107),  # brow on the left of the image 17-21
     *(336, 296, 334, 293, 300),  # brow on the right of the image 22-26
     *(168, 197, 5, 4),  # bridge of the nose 27-30

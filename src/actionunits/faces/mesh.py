@@ -157,10 +157,18 @@ class MeshReader:
     def __init__(self, model: Path | None = None) -> None:
         """Raises UserError when `model` is not a MediaPipe face landmarker file."""
         with quiet_native_start():
-            self._graph, self._size, self._presence = _bundled_graph() if model is None else _task_graph(model)
             self._full = _full_region()
-            # The networks say their last start-up words when they first run.
-            self._run(np.zeros((self._size, self._size, 3), np.uint8))
+            try:
+                self._graph, self._size, self._presence = _bundled_graph() if model is None else _task_graph(model)
+                # A graph loads its network, and says its last start-up words, when it first runs.
+                self._run(np.zeros((self._size, self._size, 3), np.uint8))
+            except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, ValueError) as error:
+                if model is None:
+                    raise
+                reason = (str(error).splitlines() or [type(error).__name__])[-1]
+                raise UserError(
+                    f"{model} is not a MediaPipe face landmarker file (face_landmarker.task): {reason}"
+                ) from None
 
     def __call__(self, image_rgb: np.ndarray, region: Region) -> MeshReading:
         """Mesh and presence of the face that a region of an image (H, W, 3) uint8 is taken to hold."""
@@ -224,20 +232,16 @@ def _task_graph(model: Path) -> tuple[Any, int, str]:
                 return packet_creator.create_string(data)
             return super()._make_packet(packet_data_type, data)
 
-    try:
-        with zipfile.ZipFile(model) as bundle:
-            blob = bundle.read(_TASK_MEMBER)
-        graph = BlobSolution(
-            graph_config=_TASK_GRAPH,
-            side_inputs={"model_blob": blob},
-            stream_type_hints={
-                "image": PacketDataType.IMAGE_FRAME,
-                "landmarks": PacketDataType.PROTO,
-                "presence": PacketDataType.FLOAT,
-                "model_blob": PacketDataType.STRING,
-            },
-        )
-    except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{model} is not a MediaPipe face landmarker file (face_landmarker.task): {reason}") from None
+    with zipfile.ZipFile(model) as bundle:
+        blob = bundle.read(_TASK_MEMBER)
+    graph = BlobSolution(
+        graph_config=_TASK_GRAPH,
+        side_inputs={"model_blob": blob},
+        stream_type_hints={
+            "image": PacketDataType.IMAGE_FRAME,
+            "landmarks": PacketDataType.PROTO,
+            "presence": PacketDataType.FLOAT,
+            "model_blob": PacketDataType.STRING,
+        },
+    )
     return graph, _TASK_SIZE, "presence"

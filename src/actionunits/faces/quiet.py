@@ -14,6 +14,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from actionunits.errors import UserError
+
 # Read by glog and TensorFlow when their libraries load: 2 = errors and worse.
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -30,20 +32,25 @@ _lock = threading.RLock()
 def quiet_native_start() -> Iterator[None]:
     """Hold back what is written to file descriptor 2 inside the block, then write all but the noise.
 
-    Lines of any other form, errors among them, are passed on, also when the block raises.
+    Lines of any other form, errors among them, are passed on, also when the block raises; only a UserError, which
+    says in one line what the native lines say in many, drops them.
     """
     with _lock:
         sys.stderr.flush()
         kept_fd = os.dup(2)
         with tempfile.TemporaryFile() as held:
             os.dup2(held.fileno(), 2)
+            explained = False
             try:
                 yield
+            except UserError:
+                explained = True
+                raise
             finally:
                 sys.stderr.flush()
                 os.dup2(kept_fd, 2)
                 os.close(kept_fd)
                 held.seek(0)
                 for line in held.read().splitlines(keepends=True):
-                    if not _NOISE.match(line):
+                    if not explained and not _NOISE.match(line):
                         os.write(2, line)
