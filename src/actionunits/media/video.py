@@ -201,7 +201,10 @@ def _missing_end(container: Any, stream: Any, packets: int, end: int) -> str | N
 
 def _upright_rgb(picture: Any, converter: Any) -> np.ndarray:
     """(H, W, 3) uint8 of a decoded picture, turned and mirrored as its display matrix says."""
-    image = converter.reformat(picture, format="rgb24", src_color_range=picture.color_range).to_ndarray()
+    picture_rgb = converter.reformat(
+        picture, format="rgb24", src_color_range=picture.color_range, threads=1
+    )
+    image = picture_rgb.to_ndarray()
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if matrix is not None:
         image = _apply_display_matrix(image, np.frombuffer(bytes(matrix), np.int32).reshape(3, 3))

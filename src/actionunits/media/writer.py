@@ -17,6 +17,8 @@ _ENCODER = "libx264"
 _BT601 = 6  # AVCOL_SPC_SMPTE170M: what readers that ignore the tag, OpenCV among them, assume
 _SWS_BT601 = 5  # the same matrix in the scaler's own numbering
 _LIMITED_RANGE = 1
+_FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION: keep the durations that frames carry
+_EXACT_SCALING = 2 | 0x40000 | 0x80000  # bilinear, accurate rounding, the same bits on every processor
 
 
 class VideoWriter:
@@ -50,9 +52,13 @@ class VideoWriter:
         self._rate = None if fps is None else Fraction(fps).limit_denominator(100_000)
         self._time_base = time_base if self._rate is None else 1 / self._rate
         self._options = {"crf": str(crf), "preset": preset}
+        if self._rate is None:
+            # Reordered frames with uneven times make MP4 announce a wrong length, and players stop early.
+            self._options["bf"] = "0"
         self._threads = threads
         self._start_s = 0.0
         self._last_pts = -1
+        self._interval = 1 if self._rate else max(1, round(Fraction(1, 30) / time_base))
         self._stack = ExitStack()
 
     def __enter__(self) -> VideoWriter:
@@ -80,9 +86,15 @@ class VideoWriter:
             raise UserError(f"cannot write {self.path}: a frame of {width}x{height} among {self._size} frames")
         frame = av.VideoFrame.from_ndarray(_padded_to_even(image_rgb), format="rgb24")
         frame = self._converter.reformat(
-            frame, format="yuv420p", dst_colorspace=_SWS_BT601, dst_color_range=_LIMITED_RANGE
+            frame,
+            format="yuv420p",
+            dst_colorspace=_SWS_BT601,
+            dst_color_range=_LIMITED_RANGE,
+            interpolation=_EXACT_SCALING,
+            threads=1,
         )
         frame.pts, frame.time_base = self._next_pts(time_s), self._time_base
+        frame.duration = self._interval  # only the last frame's counts: how long the video goes on after it
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
 
@@ -103,6 +115,7 @@ class VideoWriter:
         context = self._stream.codec_context
         context.time_base = self._time_base
         context.thread_count = self._threads
+        context.flags |= _FRAME_DURATION
         context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
 
     def _next_pts(self, time_s: float | None) -> int:
@@ -111,6 +124,8 @@ class VideoWriter:
         if time_s is None:
             raise ValueError("a writer without fps needs the time of every frame")
         pts = max(round((time_s - self._start_s) / self._time_base), self._last_pts + 1)
+        if self.frames:
+            self._interval = pts - self._last_pts
         self._last_pts = pts
         return pts
 
