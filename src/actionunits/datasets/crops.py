@@ -16,6 +16,15 @@ from actionunits.types import Batch
 STORED_MARGIN = 1 / 14
 
 
+def stored_size(image_size: int, margin: float = STORED_MARGIN) -> int:
+    """Width of the stored crops, margin included, in which a network's crop keeps its pixels.
+
+    >>> stored_size(112), stored_size(224)
+    (128, 256)
+    """
+    return round(image_size * (1 + 2 * margin))
+
+
 class Rows:
     """Chosen rows of one or several arrays, read when asked for: a subset of a memory map copies nothing.
 

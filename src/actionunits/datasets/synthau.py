@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actionunits.aus import INTENSITY_MAX, SYNTH_AUS, au_label
+from actionunits.aus import AUS, INTENSITY_MAX, SYNTH_AUS, au_label
 from actionunits.datasets.crops import STORED_MARGIN, CropData, Rows, concatenate
 from actionunits.errors import UserError
 from actionunits.faces.align import register, similarity_transform, transform_points
@@ -89,6 +89,20 @@ def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.
     return frames
 
 
+def coded_aus(folder: Path | str) -> tuple[int, ...]:
+    """AUs with occurrence and intensity columns in the label table. Raises UserError like `read_info`."""
+    import pyarrow.lib
+    import pyarrow.parquet as parquet
+
+    read_info(folder)
+    path = Path(folder) / "frames.parquet"
+    try:
+        names = set(parquet.read_schema(path).names)
+    except (OSError, pyarrow.lib.ArrowException) as error:
+        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+    return tuple(au for au in AUS if {au_label(au), f"{au_label(au)}_r"} <= names)
+
+
 def _check_frames(frames: pd.DataFrame, folder: Path) -> None:
     path = folder / "frames.parquet"
     expected = frames.groupby("clip", observed=True).cumcount()
@@ -119,6 +133,12 @@ def _check_frames(frames: pd.DataFrame, folder: Path) -> None:
 def subject_name(info: dict[str, Any], subject: str) -> str:
     """Name of a person that is unique over data sets: name and seed of the set, then the subject."""
     return f"{info['name']}-{info['seed']}/{subject}"
+
+
+def subject_names(folder: Path | str) -> list[str]:
+    """Names of all people of a folder, as in `CropData.subjects`. Raises UserError like `read_frames`."""
+    info = read_info(folder)
+    return [subject_name(info, name) for name in sorted(read_frames(folder, [])["subject"].unique())]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,231 @@
+"""Evaluation of a checkpoint on people it was not trained on: a table per AU, means, intervals over subjects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from actionunits.aus import au_label
+from actionunits.datasets.crops import CropData
+from actionunits.errors import UserError
+from actionunits.evaluation import bootstrap, metrics
+from actionunits.files import write_atomically
+from actionunits.training.validation import CropPredictions, predict_crops
+
+METRICS = ("f1", "precision", "recall", "accuracy", "auc", "icc", "mae", "pcc")
+DEFAULT_THRESHOLD = 0.5  # of the probability, for an AU whose threshold the checkpoint does not name
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores of one checkpoint on one test set.
+
+    table: one row per AU with au ("AU01"), n (frames whose occurrence is known), base_rate, the METRICS, n_intensity,
+    and threshold (of the probability). NaN where a score has no value: see `metrics`.
+    """
+
+    table: pd.DataFrame
+    intervals: dict[str, tuple[float, float]]  # of the means of f1, auc, icc: bootstrap over subjects, 95%
+    data: str  # names of the test data sets
+    frames: int
+    subjects: int
+    occurrence_level: float  # intensity from which an AU counts as present
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean of each metric over the AUs that have a value."""
+        return {name: metrics.mean_over_aus(self.table[name].to_numpy()) for name in METRICS}
+
+
+def score(
+    data: CropData,
+    predictions: CropPredictions,
+    thresholds: Mapping[str, float],
+    replicates: int = bootstrap.REPLICATES,
+    seed: int = 0,
+) -> EvaluationResult:
+    """Score outputs against the labels of the same rows and AUs.
+
+    thresholds: probability from which an AU counts as detected, by label ("AU01"). replicates: bootstrap draws of
+    subjects behind the intervals; seed: of these draws.
+    """
+    labels = [au_label(au) for au in data.aus]
+    threshold = np.array([thresholds.get(label, DEFAULT_THRESHOLD) for label in labels])
+    prob = predictions.au_prob
+    present, known = data.au_present, np.asarray(data.au_present_valid, bool)
+    detected = prob >= threshold
+    cells = metrics.confusion(present, detected, known)
+    n = known.sum(0)
+    table: dict[str, Any] = {
+        "au": labels,
+        "n": n,
+        "base_rate": np.divide(cells[:, 0] + cells[:, 2], n, out=np.full(len(n), np.nan), where=n > 0),
+        "f1": metrics.f1_from(cells),
+        "precision": metrics.precision_from(cells),
+        "recall": metrics.recall_from(cells),
+        "accuracy": metrics.accuracy_from(cells),
+        "auc": metrics.auc(present, prob, known),
+    }
+    rated = np.asarray(data.au_intensity_valid, bool)
+    draws = bootstrap.draw_subjects(len(data.subjects), replicates, seed)
+    spread = {
+        "f1": bootstrap.f1(draws, data.subject, present, detected, known),
+        "auc": bootstrap.auc(draws, data.subject, present, prob, known),
+    }
+    if predictions.au_intensity is not None:
+        predicted = predictions.au_intensity
+        table["icc"] = metrics.icc_3_1(data.au_intensity, predicted, rated)
+        table["mae"] = metrics.mae(data.au_intensity, predicted, rated)
+        table["pcc"] = metrics.pcc(data.au_intensity, predicted, rated)
+        spread["icc"] = bootstrap.icc_3_1(draws, data.subject, data.au_intensity, predicted, rated)
+    else:
+        table |= dict.fromkeys(("icc", "mae", "pcc"), np.nan)
+    table["n_intensity"] = rated.sum(0)
+    table["threshold"] = threshold
+    return EvaluationResult(
+        table=pd.DataFrame(table),
+        intervals={name: bootstrap.interval_of_mean(values) for name, values in spread.items()},
+        data=" + ".join(data.names),
+        frames=len(data),
+        subjects=len(np.unique(data.subject)),
+        occurrence_level=data.occurrence_level,
+    )
+
+
+def refuse_seen_subjects(header: Mapping[str, Any], test_subjects: Sequence[str], name: str) -> None:
+    """Raise UserError when a test subject took part in training or in the choice of thresholds.
+
+    header: of a checkpoint; `data` holds `training_subjects` and, where there were any, `validation_subjects`, named
+    as in `CropData.subjects`. A checkpoint that does not name them is refused as well.
+    """
+    used = header.get("data")
+    if not isinstance(used, Mapping) or "training_subjects" not in used:
+        raise UserError(f"{name} does not say which subjects it was trained on; its scores would mean nothing")
+    for role in ("training_subjects", "validation_subjects"):
+        shared = sorted(set(used.get(role, ())) & set(test_subjects))
+        if shared:
+            more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+            purpose = "trained on" if role == "training_subjects" else "tuned on"
+            raise UserError(
+                f"{name} was {purpose} subject {shared[0]}{more} of this data; evaluate it on other subjects"
+            )
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of a name; "auto" is a GPU where there is one. Raises UserError if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"'{name}' is not a device of this machine; use cpu, cuda or auto") from None
+    return device
+
+
+def evaluate_checkpoint(
+    checkpoint: Path | str,
+    data_folders: Sequence[Path | str],
+    *,
+    subjects: Sequence[str] | None = None,
+    every: int = 1,
+    batch_size: int = 128,
+    device: str = "auto",
+    cache: Path | str | None = None,
+    replicates: int = bootstrap.REPLICATES,
+    progress: bool = False,
+) -> tuple[EvaluationResult, dict[str, Any]]:
+    """Scores of a checkpoint (file, or the name of released weights) on data sets of renders, and its header.
+
+    subjects: only these of the data; every: only each n-th frame; cache: where registered crops are kept. Thresholds
+    are the checkpoint's own. Raises UserError for unusable input, and when a test subject was seen in training.
+    """
+    from actionunits.datasets.crops import stored_size
+    from actionunits.datasets.synthau import coded_aus, load_crops, subject_names
+    from actionunits.training.checkpoint import load_checkpoint
+    from actionunits.weights.locate import find_weights
+
+    path = find_weights(str(checkpoint))
+    loaded = load_checkpoint(path)
+    target = choose_device(device)
+    seen_names = {name for folder in data_folders for name in subject_names(folder)}
+    refuse_seen_subjects(loaded.header, subjects if subjects is not None else sorted(seen_names), str(checkpoint))
+    aus = [au for au in loaded.aus if all(au in coded_aus(folder) for folder in data_folders)]
+    if not aus:
+        raise UserError(f"{path} and {', '.join(map(str, data_folders))} have no action unit in common")
+    config = loaded.model.config
+    data = load_crops(
+        data_folders,
+        stored_size(config.image_size),
+        aus=aus,
+        every=every,
+        subjects=subjects,
+        meshes=bool(getattr(config, "landmark_branch", False)),
+        cache=cache,
+        progress=progress,
+    ).of_aus(loaded.aus)
+    # Channels last: convolutions on the CPU take two thirds of the time.
+    model = loaded.model.to(target, memory_format=torch.channels_last)
+    predictions = _predict(model, data, batch_size, target, progress)
+    return score(data, predictions, loaded.header.get("thresholds", {}), replicates), loaded.header
+
+
+def _predict(model: Any, data: CropData, batch_size: int, device: torch.device, progress: bool) -> CropPredictions:
+    """`predict_crops` with a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import track
+
+    starts = range(0, len(data), 16 * batch_size)
+    console = Console(stderr=True)
+    parts = [
+        predict_crops(
+            model,
+            data.subset(np.arange(start, min(start + 16 * batch_size, len(data)))),
+            model.config.image_size,
+            batch_size,
+            device,
+        )
+        for start in track(starts, "Predicting", console=console, disable=not progress)
+    ]
+    intensity = [part.au_intensity for part in parts if part.au_intensity is not None]
+    return CropPredictions(
+        np.concatenate([part.au_logit for part in parts]), np.concatenate(intensity) if intensity else None
+    )
+
+
+def write_results(path: Path | str, result: EvaluationResult, run: str, header: Mapping[str, Any]) -> None:
+    """Write or extend a results table: one CSV row per AU. Rows of the same run, data and fold are replaced."""
+    used = header.get("data", {})
+    fixed = {
+        "run": run,
+        "data": result.data,
+        "fold": used.get("fold", "") if isinstance(used, Mapping) else "",
+        "occurrence_level": result.occurrence_level,
+        "frames": result.frames,
+        "subjects": result.subjects,
+    }
+    rows = result.table.copy()
+    for position, (name, value) in enumerate(fixed.items()):
+        rows.insert(position, name, value)
+    rows["commit"] = header.get("commit", "")
+    rows["seed"] = header.get("seed", "")
+    rows["config"] = json.dumps({"model": header["model"], **header["config"]}, sort_keys=True)
+    path = Path(path)
+    if path.exists() and path.stat().st_size:
+        try:
+            old = pd.read_csv(path, dtype=str, keep_default_na=False)
+            same = (old["run"] == run) & (old["data"] == result.data) & (old["fold"] == str(fixed["fold"]))
+        except (ValueError, KeyError):
+            raise UserError(f"{path} is not a results table of this program; name another file") from None
+        if list(old.columns) != list(rows.columns):
+            raise UserError(f"{path} has other columns than this version writes; name another file")
+        rows = pd.concat([old[~same], rows.astype(object)], ignore_index=True)
+    with write_atomically(path) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
