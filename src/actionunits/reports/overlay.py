@@ -156,7 +156,7 @@ def draw_landmarks(
     rims = ((DARK, line + 1), (colour, line)) if face_width >= 180 else ((colour, line),)
     for (ink, thickness), (first, last, closed) in product(rims, CONTOURS):
         cv2.polylines(canvas, [fixed[first:last]], closed, ink, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
-    if face_width < 90:
+    if face_width < 110:
         return  # 68 dots would run into one another
     radius = float(np.clip(face_width / 160, 0.8, font_px / 7))
     for x, y in fixed.tolist():

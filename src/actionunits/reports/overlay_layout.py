@@ -22,8 +22,10 @@ COVER_OWN_FEATURES = 3.0  # brows, eyes, nose and mouth of the face that the pan
 COVER_OTHER_FEATURES = 9.0
 COVER_OWN_BOX = 0.4
 COVER_OTHER_BOX = 2.0
-DISTANCE = 6.0  # per image diagonal, between panel and face box
-AMBIGUOUS = 0.4  # nearer to another face than to its own
+DISTANCE = 6.0  # per image diagonal, between panel and face box, beyond the usual gap
+UNALIGNED = 0.1  # per image diagonal, between the upper edges of panel and face box
+AMBIGUOUS = 0.4  # as near to another face as to its own
+LESS_CLEAR = 0.2  # nearly so
 CHANGE = 0.25  # leaving the form and side of the frame before
 BESIDE = {"right": 0.0, "left": 0.01, "below": 0.04, "above": 0.05, "edge": 0.08}
 CAPTION = {"below": 0.0, "above": 0.02, "right": 0.04, "left": 0.05, "edge": 0.08}
@@ -63,7 +65,7 @@ def place_panels(
             sides, rectangles = candidates(width, height, boxes[face], panel_width, panel_height, taken, gap_px)
             if not sides:
                 continue
-            cost = placement_costs(rectangles, face, boxes, features, np.hypot(width, height))
+            cost = placement_costs(rectangles, face, boxes, features, np.hypot(width, height), gap_px)
             cost += choice_costs[min(choice, len(choice_costs) - 1)]
             cost += np.array([side_costs[side] for side in sides])
             if kept is not None and kept[face] is not None:
@@ -116,22 +118,28 @@ def candidates(
 
 
 def placement_costs(
-    rectangles: np.ndarray, face: int, boxes: np.ndarray, features: np.ndarray, diagonal: float
+    rectangles: np.ndarray,
+    face: int,
+    boxes: np.ndarray,
+    features: np.ndarray,
+    diagonal: float,
+    gap_px: int,
 ) -> np.ndarray:
     """Cost of each rectangle (K, 4) as the panel of `face`, (K,)."""
     others = np.arange(len(boxes)) != face
     box_share = overlap_areas(rectangles, boxes) / rectangle_areas(boxes)
     feature_share = overlap_areas(rectangles, features) / rectangle_areas(features)
     apart = np.maximum(0, np.maximum(rectangles[:, None, :2] - boxes[:, 2:], boxes[:, :2] - rectangles[:, None, 2:]))
-    distance = np.hypot(apart[..., 0], apart[..., 1]) / diagonal  # (K, N)
-    nearest_other = distance[:, others].min(axis=1, initial=np.inf)
+    distance = np.hypot(apart[..., 0], apart[..., 1])  # (K, N)
+    to_own, to_other = distance[:, face], distance[:, others].min(axis=1, initial=np.inf)
     return (
         COVER_OWN_FEATURES * feature_share[:, face]
         + COVER_OWN_BOX * box_share[:, face]
         + COVER_OTHER_FEATURES * feature_share[:, others].sum(axis=1)
         + COVER_OTHER_BOX * box_share[:, others].sum(axis=1)
-        + DISTANCE * distance[:, face]
-        + AMBIGUOUS * (nearest_other < distance[:, face])
+        + DISTANCE * np.maximum(0, to_own - 1.5 * gap_px) / diagonal
+        + UNALIGNED * np.abs(rectangles[:, 1] - boxes[face, 1]) / diagonal
+        + np.where(to_other <= to_own, AMBIGUOUS, np.where(to_other < to_own + 3 * gap_px, LESS_CLEAR, 0.0))
     )
 
 
