@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -26,6 +28,114 @@ def version_option(
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.command("train")
+def train_command(
+    model: str = typer.Argument(help="Model to train, for instance resnet18."),
+    data: str = typer.Option(..., help="Training data: one folder, or several with commas between."),
+    valid: str = typer.Option(..., help="Validation data, of other people: one folder or several."),
+    out: Path = typer.Option(..., help="Folder of this run: state, log and model.safetensors."),  # noqa: B008
+    config: Path | None = typer.Option(None, help="YAML file of settings, for instance from configs/."),  # noqa: B008
+    assignments: list[str] = typer.Option([], "--set", help="One setting, setting=value; may be repeated."),  # noqa: B008
+    epochs: int | None = typer.Option(None, min=1, help="Passes over the data."),
+    max_minutes: float | None = typer.Option(None, min=0.01, help="Time for all training; epochs still end it."),
+    batch_size: int | None = typer.Option(None, min=1, help="Crops per step, over all devices."),
+    lr: float | None = typer.Option(None, min=0, help="Peak learning rate."),
+    seed: int | None = typer.Option(None, min=0, help="Seed of all random numbers."),
+    precision: str = typer.Option("auto", help="auto, 32, bf16 or 16 (mixed)."),
+    accelerator: str = typer.Option("auto", help="auto, cpu, cuda, mps."),
+    devices: str = typer.Option("auto", help="Number of devices of each machine, or a list such as 0,2."),
+    num_nodes: int = typer.Option(1, min=1, help="Number of machines."),
+    strategy: str = typer.Option("auto", help="auto, ddp, or another of Lightning Fabric's."),
+    stored_type: str = typer.Option("float32", help="float32, or float16 for half the file size."),
+    resume: bool = typer.Option(False, "--resume", help="Continue the run in the output folder."),
+) -> None:
+    """Train a model on data of known action units."""
+    from actionunits.training import run
+
+    given = {"epochs": epochs, "max_minutes": max_minutes, "batch_size": batch_size, "lr": lr, "seed": seed}
+    values = run.read_config_file(config) if config else {}
+    values |= run.parse_assignments(assignments) | {k: v for k, v in given.items() if v is not None}
+    finished = run.run_from_folders(
+        model,
+        run.make_settings(model, values),
+        run.split_paths(data),
+        run.split_paths(valid),
+        out,
+        run.Hardware(precision, accelerator, devices, num_nodes, strategy),
+        resume=resume,
+        stored_type=stored_type,
+    )
+    if not finished:
+        typer.echo(f"interrupted; the state is saved, continue with --resume --out {out}", err=True)
+        raise typer.Exit(130)
+
+
+@app.command()
+def detect(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="Photos, videos, folders of photos, quoted patterns such as 'day1/*.jpg', or webcam:0."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results, or one .csv or .parquet file.")
+    ] = Path(),
+    table_format: Annotated[str, typer.Option("--format", help="Table in a folder: csv or parquet.")] = "csv",
+    schema: Annotated[str, typer.Option(help="Columns: openface, pyfeat or tidy.")] = "openface",
+    pose: Annotated[bool, typer.Option(help="Columns of head position and rotation.")] = True,
+    landmarks: Annotated[bool, typer.Option(help="Columns of the 68 landmarks.")] = True,
+    annotate: Annotated[bool, typer.Option("--annotate", help="Also write the annotated picture or video.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
+    aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
+    neutral: Annotated[
+        str | None,
+        typer.Option(help="Measure from this neutral face: frame number from 1, time (3.2s), or a picture."),
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure from each person's own lower tenth over the video.")
+    ] = False,
+    smooth: Annotated[
+        float | None, typer.Option(help="Smooth over time with this time constant, in seconds.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="The pictures of a folder are a sequence with this many per second.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name of a model with released weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint file to use instead.")] = None,
+    landmarker: Annotated[
+        Path | None, typer.Option(help="MediaPipe's face_landmarker.task, in place of the bundled network.")
+    ] = None,
+    max_faces: Annotated[int | None, typer.Option(help="Only the largest faces, at most this many.")] = None,
+    min_confidence: Annotated[float, typer.Option(help="Leave out faces found with less confidence.")] = 0.5,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    batch_size: Annotated[int, typer.Option(help="Faces that pass the model at once in videos.")] = 8,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Find faces and write their action units, frame by frame, to a table with a run card beside it.
+
+    Exit codes: 0 done; 2 an input, option or file cannot be used; 3 an input is damaged, the table holds
+    what came before; 130 interrupted, the table holds the frames so far.
+    """
+    from actionunits.analyse import AnalysisOptions, output_paths
+    from actionunits.aus import parse_aus
+    from actionunits.console import detect_inputs
+    from actionunits.detect import Detector
+
+    paths = output_paths(inputs, out, table_format)
+    options = AnalysisOptions(schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps)
+    detector = Detector(
+        model,
+        weights,
+        device,
+        batch_size,
+        max_faces,
+        landmarker,
+        min_confidence,
+        None if aus is None else parse_aus(aus),
+        smooth,
+    )
+    raise typer.Exit(detect_inputs(detector, inputs, paths, options, quiet))
 
 
 def main() -> None:

@@ -7,12 +7,11 @@ other header fields and every tensor's name, type, shape and bytes, so any chang
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from actionunits.aus import AUS
 from actionunits.errors import UserError
+from actionunits.files import write_atomically
 from actionunits.models import MODELS
 
 FORMAT_VERSION = 1
@@ -69,7 +69,8 @@ def save_checkpoint(
     # Through JSON first: what is digested is then exactly what a reader sees (tuples become lists).
     header = json.loads(json.dumps(header, allow_nan=False))
     header["sha256"] = _digest(header, tensors)
-    write_atomically(path, save(tensors, {METADATA_KEY: json.dumps(header, allow_nan=False)}))
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(save(tensors, {METADATA_KEY: json.dumps(header, allow_nan=False)}))
     return header
 
 
@@ -115,31 +116,16 @@ def make_config(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
         default = fields[name].default
         if isinstance(default, tuple) and isinstance(value, list | tuple):
             value = tuple(value)
-        elif isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+        elif isinstance(default, float | None) and isinstance(value, int | str) and not isinstance(value, bool):
+            # YAML reads 1e-3 as a word.
+            with contextlib.suppress(ValueError):
+                value = float(value)
+        if default is None and isinstance(value, float | None):
+            default = value
         if type(value) is not type(default):
             raise UserError(f"{where}: {name} is {value!r}; it must be of type {type(default).__name__}")
         checked[name] = value
     return kind(**checked)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, then rename. Raises UserError where that fails."""
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner can read.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def _model_key(model: nn.Module) -> str:

@@ -174,6 +174,8 @@ class ResNet18(nn.Module):
                     weight_decay=c.landmark_weight_decay,
                     schedule=c.schedule,
                     warmup_steps=c.warmup_steps,
+                    inputs=("mesh",),
+                    time_share=0.1,  # a step costs a hundredth of an image step
                 )
             )
         return stages

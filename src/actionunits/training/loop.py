@@ -1,0 +1,359 @@
+"""The one training loop: stages of a model over batches, on Lightning Fabric.
+
+Everything random in a step is a function of seed, stage and step, so a run that is killed and resumed goes on
+exactly as if it had not been. With a time budget the learning rate follows the clock, and only the batches are
+the same.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import pickle
+import signal
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from actionunits.errors import UserError
+from actionunits.files import write_atomically
+from actionunits.training.optim import LearningRate, MovingAverage, make_optimizer, set_trainable
+from actionunits.training.source import step_seed
+from actionunits.types import Batch, Stage
+
+STATE_FILE = "state.pt"
+LOG_FILE = "metrics.jsonl"
+STATE_VERSION = 1
+
+
+class BatchSource(Protocol):
+    """Where a stage's batches come from."""
+
+    steps_per_epoch: int
+
+    def batches(self, start: int) -> Generator[Batch, None, None]:
+        """Endless batches from step `start` (from 0) on."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How to run; what to train is the model's own affair (its stages)."""
+
+    seed: int = 0
+    max_minutes: float | None = None  # for all stages together; a stage ends with its epochs or its time
+    ema_decay: float = 0.999
+    clip_norm: float = 1.0  # of the gradient; 0 for none
+    log_every_steps: int = 20
+    validate_every_epochs: float = 1.0
+    save_every_minutes: float = 5.0
+
+
+@dataclass
+class Position:
+    """Where a run stands; all of it is in the state file."""
+
+    stage: int = 0
+    step: int = 0  # of the stage
+    elapsed_s: float = 0.0  # of the stage
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run left."""
+
+    model: nn.Module  # moving average of the weights, in eval mode
+    finished: bool  # False when it was interrupted; its state is saved
+    steps: int
+    images_per_s: float
+
+
+class LossStep(nn.Module):
+    """Forward pass and losses as one module of plain tensors, as Fabric and DDP need it."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model: Any = model
+
+    def forward(self, **fields: Tensor) -> dict[str, Tensor]:
+        batch = Batch(**fields)
+        return self.model.losses(self.model(batch), batch)
+
+
+def batch_fields(batch: Batch) -> dict[str, Tensor]:
+    """The tensors of a batch by name, images in the layout that convolutions are fastest in."""
+    fields = {name: value for name, value in vars(batch).items() if value is not None}
+    fields["image"] = fields["image"].contiguous(memory_format=torch.channels_last)
+    return fields
+
+
+def train(
+    model: nn.Module,
+    source_of: Callable[[Stage, int], BatchSource],
+    out: Path,
+    settings: LoopSettings,
+    fabric: Fabric,
+    validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    resume: bool = False,
+) -> TrainResult:
+    """Run all stages of a model and return the moving average of its weights.
+
+    source_of: makes the batches of a stage from the stage and its number. out: folder for `state.pt` and
+    `metrics.jsonl`. validate: scores of a model; its `score` (higher is better) decides about plateaus.
+    Raises UserError where a loss stops being finite, or the state cannot be read or belongs to another model.
+    """
+    model = model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = _Run(model, out, settings, fabric, validate)
+    stages: list[Stage] = model.stages()
+    saved = run.load_state() if resume else None
+    with run.watching_signals(), run.progress:
+        for number, stage in enumerate(stages):
+            if number < run.position.stage:
+                continue
+            share = stage.time_share / sum(s.time_share for s in stages)
+            budget_s = None if settings.max_minutes is None else settings.max_minutes * 60 * share
+            if not run.stage(stage, source_of(stage, number), budget_s, saved):
+                return run.result(finished=False)
+            saved = None
+            run.position = Position(stage=number + 1)
+    return run.result(finished=True)
+
+
+class _Run:
+    """State of a running training: what the loop reads and writes at every step."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        out: Path,
+        settings: LoopSettings,
+        fabric: Fabric,
+        validate: Callable[[nn.Module], dict[str, float]] | None,
+    ) -> None:
+        self.model, self.out, self.settings, self.fabric, self.validate = model, out, settings, fabric, validate
+        self.average = MovingAverage(model, settings.ema_decay)
+        self.position = Position()
+        self.interrupted = False
+        self.steps = self.images = 0
+        self.busy_s = 0.0
+        console = Console(stderr=True)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=console,
+            disable=not (fabric.is_global_zero and console.is_terminal),
+        )
+
+    def stage(self, stage: Stage, source: BatchSource, budget_s: float | None, saved: dict[str, Any] | None) -> bool:
+        """Train one stage to its end; False when interrupted."""
+        settings, position, fabric = self.settings, self.position, self.fabric
+        trained = set_trainable(self.model, stage)
+        self.average.follow(name for name, _ in trained)
+        # A fused step is faster; under float16 its gradients could not be clipped.
+        optimizer = make_optimizer(trained, stage, fused=str(fabric.strategy.precision.precision) != "16-mixed")
+        loss_step, optimizer = fabric.setup(LossStep(self.model), optimizer, move_to_device=False)
+        rate = LearningRate(stage)
+        if saved is not None:
+            optimizer.load_state_dict(saved["optimizer"])
+            rate.load_state_dict(saved["rate"])
+            fabric.strategy.precision.load_state_dict(saved["precision"])
+        total_steps = stage.epochs * source.steps_per_epoch
+        validate_every = max(1, round(settings.validate_every_epochs * source.steps_per_epoch))
+        report = _Report(self, stage)
+        clock = time.monotonic
+        began_s, saved_s = clock() - position.elapsed_s, clock()
+        batches = source.batches(position.step)
+
+        while True:
+            share = position.step / max(1, total_steps)
+            if budget_s is not None:
+                share = max(share, position.elapsed_s / budget_s)
+            if share >= 1 or self.interrupted:
+                break
+            lr = rate.at(position.step, share)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            batch = next(batches)
+            torch.manual_seed(step_seed(settings.seed, position.stage, position.step, fabric.global_rank))
+
+            losses = loss_step(**batch_fields(batch))
+            optimizer.zero_grad(set_to_none=True)
+            fabric.backward(torch.stack(list(losses.values())).sum())
+            if settings.clip_norm > 0:
+                fabric.clip_gradients(loss_step, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
+            optimizer.step()
+            self.average.update(position.step)
+
+            position.step += 1
+            position.elapsed_s = clock() - began_s
+            self._agree()
+            report.losses(losses, len(batch.image), lr, share)
+            if self.validate is not None and position.step % validate_every == 0:
+                rate.observe(report.validation(self.validate))
+                position.elapsed_s = clock() - began_s
+            if clock() - saved_s > settings.save_every_minutes * 60:
+                self.save_state(optimizer, rate)
+                saved_s = clock()
+
+        batches.close()
+        report.close()
+        if self.interrupted:
+            self.save_state(optimizer, rate)
+        return not self.interrupted
+
+    def _agree(self) -> None:
+        """Let all processes see one clock and one wish to stop: each must take the same number of steps."""
+        if self.fabric.world_size == 1:
+            return
+        mine = torch.tensor([float(self.interrupted), self.position.elapsed_s], device=self.fabric.device)
+        stop, elapsed_s = self.fabric.all_reduce(mine, reduce_op="max").tolist()  # type: ignore[union-attr]
+        self.interrupted, self.position.elapsed_s = stop > 0, elapsed_s
+
+    def save_state(self, optimizer: Any, rate: LearningRate) -> None:
+        """Write all that a resumed run needs."""
+        if self.fabric.is_global_zero:
+            state = {
+                "version": STATE_VERSION,
+                "seed": self.settings.seed,
+                "position": vars(self.position),
+                "model": self.model.state_dict(),
+                "average": self.average.model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "rate": rate.state_dict(),
+                "precision": self.fabric.strategy.precision.state_dict(),
+            }
+            content = io.BytesIO()
+            torch.save(state, content)
+            with write_atomically(self.out / STATE_FILE) as temporary:
+                temporary.write_bytes(content.getbuffer())
+        self.fabric.barrier()
+
+    def load_state(self) -> dict[str, Any]:
+        """Put the saved weights and position in place; optimiser and rate are left to the stage."""
+        path = self.out / STATE_FILE
+        if not path.is_file():
+            raise UserError(f"nothing to resume: {path} does not exist; start without --resume")
+        try:
+            # weights_only: a state file can hold tensors and plain values, never code.
+            state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+            raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        if not isinstance(state, dict) or state.get("version") != STATE_VERSION:
+            raise UserError(f"{path} was written by another version; train again without --resume")
+        if state["seed"] != self.settings.seed:
+            raise UserError(f"{path} is of a run with seed {state['seed']}, not {self.settings.seed}")
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.model.load_state_dict(state["average"])
+        except RuntimeError:
+            raise UserError(f"{path} is of a run with another model or other settings") from None
+        self.position = Position(**state["position"])
+        return state
+
+    def result(self, finished: bool) -> TrainResult:
+        """What the caller gets."""
+        rate = self.images / self.busy_s if self.busy_s else 0.0
+        return TrainResult(self.average.model, finished, self.steps, rate)
+
+    @contextmanager
+    def watching_signals(self) -> Iterator[None]:
+        """Interrupts let the step end and the state be saved; a second one stops at once."""
+
+        def stop(number: int, _frame: Any) -> None:
+            self.interrupted = True
+            signal.signal(number, previous[number])
+
+        previous: dict[int, Any] = {}
+        try:
+            for watched in (signal.SIGINT, signal.SIGTERM):
+                previous[watched] = signal.signal(watched, stop)
+        except ValueError:
+            pass  # not the main thread: whoever runs this one decides about signals
+        try:
+            yield
+        finally:
+            for watched, handler in previous.items():
+                signal.signal(watched, handler)
+
+
+class _Report:
+    """Losses and scores of one stage: to the log file, and to the progress bar or as lines."""
+
+    def __init__(self, run: _Run, stage: Stage) -> None:
+        self.run, self.stage = run, stage
+        self.task = run.progress.add_task(stage.name, total=1.0, text="")
+        self.sums: dict[str, Any] = {}
+        self.count = self.images = 0
+        self.since_s = self.began_s = time.monotonic()
+
+    def losses(self, losses: dict[str, Tensor], images: int, lr: float, share: float) -> None:
+        """Add a step; every so many steps their mean is written."""
+        run = self.run
+        for name, value in losses.items():
+            # Stays on the device: reading every value would stall it.
+            self.sums[name] = self.sums.get(name, 0.0) + value.detach()
+        self.count += 1
+        self.images += images * run.fabric.world_size
+        run.steps += 1
+        run.images += images * run.fabric.world_size
+        if self.count < run.settings.log_every_steps:
+            return
+        means = {name: float(value) / self.count for name, value in self.sums.items()}
+        now_s = time.monotonic()
+        images_per_s = self.images / max(now_s - self.since_s, 1e-9)
+        for name, value in means.items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f"the {name} loss is not finite at step {run.position.step} of stage "
+                    f"'{self.stage.name}'; lower the learning rate or use another precision"
+                )
+        self._write(loss=means, lr=lr, images_per_s=round(images_per_s, 1))
+        text = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+        run.progress.update(self.task, completed=share, text=f"{text}  {images_per_s:.0f} img/s")
+        self.sums, self.count, self.images, self.since_s = {}, 0, 0, now_s
+
+    def validation(self, validate: Callable[[nn.Module], dict[str, float]]) -> float:
+        """Scores of the averaged weights, measured by the first process; returns `score`."""
+        run, began_s = self.run, time.monotonic()
+        scores: dict[str, float] = {}
+        if run.fabric.is_global_zero:
+            scores = validate(run.average.model)
+            self._write(validation=scores)
+            text = " ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            minutes = (began_s - self.began_s) / 60
+            run.progress.console.print(
+                f"{self.stage.name} step {run.position.step}, {minutes:.1f} min: {text}", highlight=False
+            )
+        scores = run.fabric.broadcast(scores)
+        self.since_s += time.monotonic() - began_s
+        return scores.get("score", math.nan)
+
+    def close(self) -> None:
+        """End the stage's bar."""
+        self.run.busy_s += time.monotonic() - self.began_s
+        self.run.progress.update(self.task, completed=1.0)
+
+    def _write(self, **values: Any) -> None:
+        if self.run.fabric.is_global_zero:
+            position = self.run.position
+            line = {
+                "stage": self.stage.name,
+                "step": position.step,
+                "elapsed_s": round(position.elapsed_s, 1),
+                **values,
+            }
+            with (self.run.out / LOG_FILE).open("a") as file:
+                file.write(json.dumps(line) + "\n")

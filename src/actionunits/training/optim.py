@@ -1,0 +1,131 @@
+"""Optimisers, learning rates over a stage, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actionunits.errors import UserError
+from actionunits.types import Stage
+
+FINAL_LR_SHARE = 0.01  # of the peak, where a cosine ends
+PLATEAU_FACTOR = 0.1
+PLATEAU_PATIENCE = 3  # validations without a better score
+SCHEDULES = ("constant", "cosine", "plateau")
+
+
+def set_trainable(model: nn.Module, stage: Stage) -> list[tuple[str, nn.Parameter]]:
+    """Let the stage's parameters train, freeze the others, and return the former with their names.
+
+    A module whose parameters are all frozen goes into eval mode, so that its batch statistics stay too.
+    """
+    trained = []
+    model.train()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(stage.parameters))
+        if parameter.requires_grad:
+            trained.append((name, parameter))
+    if not trained:
+        raise ValueError(f"stage '{stage.name}' names no parameter: {stage.parameters}")
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(p.requires_grad for p in parameters):
+            module.eval()
+    return trained
+
+
+def make_optimizer(
+    parameters: Iterable[tuple[str, nn.Parameter]], stage: Stage, fused: bool
+) -> torch.optim.Optimizer:
+    """The stage's optimiser. Weight decay spares vectors: biases and the scales of normalisations.
+
+    Raises UserError for a name that is not sgd, adam or adamw.
+    """
+    named = list(parameters)
+    groups = [
+        {"params": [p for _, p in named if p.ndim > 1], "weight_decay": stage.weight_decay},
+        {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    options: dict[str, Any] = dict(stage.options)
+    if stage.optimizer == "sgd":
+        nesterov = bool(options.pop("nesterov", 0.0))
+        return torch.optim.SGD(
+            groups, lr=stage.lr, momentum=stage.momentum, nesterov=nesterov, fused=fused, **options
+        )
+    if stage.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=stage.lr, fused=fused, **options)
+    if stage.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=stage.lr, fused=fused, **options)
+    raise UserError(f"unknown optimizer '{stage.optimizer}'; known are sgd, adam, adamw")
+
+
+class LearningRate:
+    """Learning rate of a stage: warm-up, then constant, a cosine over the stage, or falling on plateaus."""
+
+    def __init__(self, stage: Stage) -> None:
+        if stage.schedule not in SCHEDULES:
+            raise UserError(f"unknown schedule '{stage.schedule}'; known are {', '.join(SCHEDULES)}")
+        self.stage = stage
+        self.factor = 1.0
+        self.best = -math.inf
+        self.waited = 0
+
+    def at(self, step: int, share: float) -> float:
+        """Learning rate of a step (from 0); `share` of the stage, 0-1, lies behind it."""
+        lr = self.stage.lr * self.factor * min(1.0, (step + 1) / max(1, self.stage.warmup_steps))
+        if self.stage.schedule == "cosine":
+            lr *= FINAL_LR_SHARE + (1 - FINAL_LR_SHARE) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+        return lr
+
+    def observe(self, score: float) -> None:
+        """Take note of a validation score, higher is better; a plateau lowers the rate."""
+        if score > self.best:
+            self.best, self.waited = score, 0
+            return
+        self.waited += 1
+        if self.stage.schedule == "plateau" and self.waited >= PLATEAU_PATIENCE:
+            self.factor, self.waited = self.factor * PLATEAU_FACTOR, 0
+
+    def state_dict(self) -> dict[str, float]:
+        """What a resumed run needs."""
+        return {"factor": self.factor, "best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Continue from a saved state."""
+        self.factor, self.best, self.waited = state["factor"], state["best"], int(state["waited"])
+
+
+class MovingAverage:
+    """Exponential moving average of a model's weights; buffers are copied as they are.
+
+    The decay grows with the steps from 0.1 to its full value, so that the start is soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.source = model
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
+        self._averages: list[Tensor] = []
+        self._weights: list[Tensor] = []
+
+    def follow(self, names: Iterable[str]) -> None:
+        """Average these parameters from now on; the others stay."""
+        own, source = dict(self.model.named_parameters()), dict(self.source.named_parameters())
+        names = list(names)
+        self._averages = [own[name] for name in names]
+        self._weights = [source[name] for name in names]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the weights after a step (counted from 0 in its stage)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
+        for average, value in self._buffers:
+            average.copy_(value)

@@ -1,0 +1,417 @@
+"""A whole training run: settings, data, loop, thresholds, checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from lightning_fabric import Fabric
+from rich.console import Console
+from torch import nn
+
+from actionunits.datasets import synthau
+from actionunits.datasets.augment import AugmentConfig
+from actionunits.datasets.crops import CropData
+from actionunits.datasets.sampling import even_rows, rarity_weight
+from actionunits.errors import UserError
+from actionunits.files import write_atomically
+from actionunits.models import MODELS
+from actionunits.training.checkpoint import STORED_TYPES, make_config, save_checkpoint
+from actionunits.training.loop import STATE_FILE, LoopSettings, TrainResult, train
+from actionunits.training.source import CropSource
+from actionunits.training.validation import (
+    neutral_logits,
+    per_au_scores,
+    predict_crops,
+    scores,
+    thresholds,
+)
+from actionunits.types import Stage
+
+CHECKPOINT_FILE = "model.safetensors"
+RUN_FILE = "run.json"
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which frames are trained and validated on."""
+
+    every: int = 1  # of the training frames, every so many is used
+    mesh_every: int = 4  # mesh points are looked for in every so many used frames
+    rare_au_rate: float = 0.0  # frames with AUs scarcer than this are repeated; 0 repeats none
+    rare_au_repeat: float = 7.0  # at most
+    validation_frames: int = 4000  # for the scores while training; the last ones use all
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run, from defaults, configuration file and options, in this order."""
+
+    model: Any  # the model's config
+    loop: LoopSettings
+    data: DataSettings
+    augment: AugmentConfig
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where a run computes; the words are Lightning Fabric's."""
+
+    precision: str = "auto"  # "auto" | "32" | "bf16" | "16"
+    accelerator: str = "auto"
+    devices: str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Settings of a YAML file, one flat mapping. Raises UserError where it is not."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold lines of the form 'setting: value'")
+    return values
+
+
+def parse_assignments(words: Sequence[str]) -> dict[str, Any]:
+    """Settings from words such as `lr=0.001`; values are read as in YAML.
+
+    >>> parse_assignments(["lr=0.5", "landmark_branch=true"])
+    {'lr': 0.5, 'landmark_branch': True}
+    """
+    values = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise UserError(f"'{word}' is not of the form setting=value")
+        values[name.strip()] = yaml.safe_load(text)
+    return values
+
+
+def make_settings(model: str, values: Mapping[str, Any]) -> Settings:
+    """Settings of a run from flat values: each name belongs to the model, the loop, the data or augmentation.
+
+    Raises UserError for an unknown model or setting and for a value of the wrong type.
+    """
+    if model not in MODELS:
+        raise UserError(f"unknown model '{model}'; known are {', '.join(MODELS)}")
+    kinds = {"model": MODELS[model].config, "loop": LoopSettings, "data": DataSettings, "augment": AugmentConfig}
+    parts: dict[str, dict[str, Any]] = {part: {} for part in kinds}
+    fields = {part: [f.name for f in dataclasses.fields(kind)] for part, kind in kinds.items()}
+    for name, value in values.items():
+        owner = [part for part in kinds if name in fields[part]]
+        if not owner:
+            known = ", ".join(sorted(n for names in fields.values() for n in names))
+            raise UserError(f"unknown setting '{name}' of model {model}; known are {known}")
+        parts[owner[0]][name] = value
+    return Settings(**{part: make_config(kind, parts[part], "settings") for part, kind in kinds.items()})
+
+
+def make_fabric(hardware: Hardware) -> Fabric:
+    """Fabric on the wanted devices. Raises UserError where they do not exist."""
+    precision = hardware.precision
+    if precision != "auto" and precision not in PRECISIONS:
+        raise UserError(f"unknown precision '{precision}'; known are auto, {', '.join(PRECISIONS)}")
+    on_gpu = hardware.accelerator in ("gpu", "cuda") or (hardware.accelerator == "auto" and torch.cuda.is_available())
+    if precision == "auto":
+        fast = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()
+        precision = "bf16" if fast else "32"
+    devices: Any = hardware.devices
+    if hardware.devices.lstrip("-").isdigit():
+        devices = int(hardware.devices)
+    elif devices == "auto" and not on_gpu:
+        devices = 1
+    try:
+        return Fabric(
+            accelerator=hardware.accelerator,
+            devices=devices,
+            num_nodes=hardware.num_nodes,
+            strategy=hardware.strategy,
+            precision=PRECISIONS[precision],  # type: ignore[arg-type]
+        )
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise UserError(f"these devices cannot be used: {' '.join(str(error).split())}") from None
+
+
+def load_data(
+    data: Sequence[Path], valid: Sequence[Path], settings: Settings, progress: bool
+) -> tuple[CropData, CropData]:
+    """Training and validation crops. Raises UserError where subjects are in both or labels do not match."""
+    size = stored_size(settings.model.image_size)
+    meshes = any("mesh" in stage.inputs for stage in _stages_of(settings))
+    common: dict[str, Any] = {
+        "meshes": meshes,
+        "mesh_every": settings.data.mesh_every,
+        "progress": progress,
+    }
+    training = synthau.load_crops(list(data), size, every=settings.data.every, **common)
+    validation = synthau.load_crops(list(valid), size, every=settings.data.every, **common)
+    check_data(training, validation)
+    return training, validation
+
+
+def check_data(training: CropData, validation: CropData) -> None:
+    """Raises UserError where data is missing, AUs differ, or a subject is in both parts."""
+    for what, part in (("training", training), ("validation", validation)):
+        if len(part) == 0:
+            raise UserError(f"the {what} data holds no frame")
+    if training.aus != validation.aus:
+        raise UserError(
+            f"training and validation data code different action units: {training.aus} and {validation.aus}"
+        )
+    both = sorted(set(training.subjects) & set(validation.subjects))
+    if both:
+        raise UserError(
+            f"subject {both[0]} ({len(both)} in all) is in the training and in the validation data; "
+            "scores would be of known faces"
+        )
+
+
+def stored_size(image_size: int) -> int:
+    """Width of the stored crops that a network of this input size wants, pixels.
+
+    >>> stored_size(112), stored_size(224)
+    (128, 256)
+    """
+    return round(image_size * 8 / 7)
+
+
+def run(
+    model_name: str,
+    settings: Settings,
+    training: CropData,
+    validation: CropData,
+    out: Path,
+    fabric: Fabric,
+    resume: bool = False,
+    stored_type: str = "float32",
+) -> TrainResult:
+    """Train, choose thresholds on the validation crops, and write `out/model.safetensors`.
+
+    out: folder of this run alone. Raises UserError where it belongs to another run or cannot be written.
+    """
+    check_data(training, validation)
+    settings = _with_label_rates(settings, training)
+    if fabric.is_global_zero:
+        claim_folder(out, _identity(model_name, settings, training), resume)
+    fabric.barrier()
+    torch.manual_seed(settings.loop.seed)
+    model = MODELS[model_name].model(settings.model, training.aus)
+    weight = None
+    if settings.data.rare_au_rate > 0:
+        weight = rarity_weight(
+            training.au_present,
+            training.au_present_valid,
+            settings.data.rare_au_rate,
+            settings.data.rare_au_repeat,
+        )
+    bf16 = "bf16" in str(fabric.strategy.precision.precision)
+    size = settings.model.image_size
+    quick = validation.subset(even_rows(len(validation), settings.data.validation_frames))
+
+    def source_of(stage: Stage, number: int) -> CropSource:
+        return CropSource(
+            training,
+            stage,
+            number,
+            size,
+            settings.loop.seed,
+            settings.augment,
+            weight,
+            fabric.device,
+            fabric.global_rank,
+            fabric.world_size,
+        )
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        predictions = predict_crops(network, quick, size, device=fabric.device, bf16=bf16)
+        return scores(quick, predictions)
+
+    result = train(model, source_of, out, settings.loop, fabric, validate, resume)
+    if result.finished and fabric.is_global_zero:
+        _write_checkpoint(out, result, model_name, settings, training, validation, fabric, stored_type)
+    fabric.barrier()
+    return result
+
+
+def claim_folder(out: Path, identity: dict[str, Any], resume: bool) -> None:
+    """Write `run.json` into the folder, or see that a resumed run is the same one. Raises UserError if not."""
+    path = out / RUN_FILE
+    identity = json.loads(json.dumps(identity))
+    if resume:
+        try:
+            before = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise UserError(f"nothing to resume: {path} does not exist; start without --resume") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {path}: {error}") from None
+        for name, value in identity.items():
+            if before.get(name) != value:
+                changed = _first_difference(before.get(name), value)
+                raise UserError(f"{out} holds a run with other settings ({name}: {changed}); name another folder")
+        return
+    refuse_used_folder(out)
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(identity, indent=1) + "\n")
+
+
+def refuse_used_folder(out: Path) -> None:
+    """Raises UserError where the folder already holds a run."""
+    if any((out / name).exists() for name in (RUN_FILE, STATE_FILE, CHECKPOINT_FILE)):
+        raise UserError(f"{out} holds another run; continue it with --resume or name another folder")
+
+
+def source_commit() -> str:
+    """Commit of the source tree this package runs from, with `+` when files differ; empty outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "-C", str(folder.parent), "status", "--porcelain", "."],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return commit + ("+" if changed else "")
+
+
+def _stages_of(settings: Settings) -> list[Stage]:
+    for entry in MODELS.values():
+        if type(settings.model) is entry.config:
+            # On the meta device no memory is taken: only the recipe is wanted.
+            with torch.device("meta"):
+                return entry.model(_without_rates(settings.model), (1,)).stages()
+    raise ValueError(f"{type(settings.model).__name__} is not a config of MODELS")
+
+
+def _without_rates(config: Any) -> Any:
+    return dataclasses.replace(config, class_weighting="none") if hasattr(config, "class_weighting") else config
+
+
+def _with_label_rates(settings: Settings, training: CropData) -> Settings:
+    """Fill in the base rates of the AUs for a model whose losses weigh by them."""
+    if not hasattr(settings.model, "au_rates") or settings.model.au_rates:
+        return settings
+    known = training.au_present_valid
+    rates = ((training.au_present > 0) & known).sum(0) / np.maximum(known.sum(0), 1)
+    config = dataclasses.replace(settings.model, au_rates=tuple(round(float(rate), 5) for rate in rates))
+    return dataclasses.replace(settings, model=config)
+
+
+def _identity(model_name: str, settings: Settings, training: CropData) -> dict[str, Any]:
+    return {
+        "model": model_name,
+        "aus": training.aus,
+        "data": training.names,
+        "frames": len(training),
+        **{
+            f.name: dataclasses.asdict(getattr(settings, f.name))
+            for f in dataclasses.fields(settings)
+            if f.name != "model"
+        },
+        "config": dataclasses.asdict(settings.model),
+    }
+
+
+def _first_difference(before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in now:
+            if before.get(name) != now[name]:
+                return f"{name} was {before.get(name)}, is {now[name]}"
+    return f"was {before}, is {now}"
+
+
+def _write_checkpoint(
+    out: Path,
+    result: TrainResult,
+    model_name: str,
+    settings: Settings,
+    training: CropData,
+    validation: CropData,
+    fabric: Fabric,
+    stored_type: str,
+) -> None:
+    predictions = predict_crops(
+        result.model,
+        validation,
+        settings.model.image_size,
+        device=fabric.device,
+        bf16="bf16" in str(fabric.strategy.precision.precision),
+    )
+    overall = scores(validation, predictions)
+    present = [training.subjects[i] for i in np.unique(training.subject)]
+    header = {
+        "data": {
+            "names": list(training.names),
+            "fold": None,
+            "training_subjects": present,
+            "training_frames": len(training),
+            "validation_names": list(validation.names),
+            "validation_subjects": [validation.subjects[i] for i in np.unique(validation.subject)],
+            "occurrence_level": training.occurrence_level,
+        },
+        "seed": settings.loop.seed,
+        "commit": source_commit(),
+        "thresholds": thresholds(validation, predictions),
+        "neutral_logit": neutral_logits(validation, predictions),
+        "scores": {
+            "validation": {name: round(value, 4) for name, value in overall.items()},
+            "validation_per_au": per_au_scores(validation, predictions),
+        },
+    }
+    path = out / CHECKPOINT_FILE
+    save_checkpoint(path, result.model, header, stored_type)
+    text = ", ".join(f"{name} {value:.3f}" for name, value in overall.items())
+    Console(stderr=True).print(f"{path}: {text} on {len(validation)} validation frames", highlight=False)
+
+
+def split_paths(text: str) -> list[Path]:
+    """Paths of a list with commas.
+
+    >>> [str(path) for path in split_paths("a, b/c")]
+    ['a', 'b/c']
+    """
+    paths = [Path(word.strip()) for word in text.split(",") if word.strip()]
+    if not paths:
+        raise UserError("no data folder is named")
+    return paths
+
+
+def run_from_folders(
+    model_name: str,
+    settings: Settings,
+    data: Sequence[Path],
+    valid: Sequence[Path],
+    out: Path,
+    hardware: Hardware,
+    resume: bool = False,
+    stored_type: str = "float32",
+) -> bool:
+    """`run` on folders of data; whether it finished (False: interrupted, state saved)."""
+    if stored_type not in STORED_TYPES:
+        raise UserError(f"unknown stored type '{stored_type}'; known are {', '.join(STORED_TYPES)}")
+    if not resume:
+        refuse_used_folder(out)
+    fabric = make_fabric(hardware)
+    fabric.launch()
+    # The first process decodes the clips into the cache, the others then read it.
+    with fabric.rank_zero_first():
+        training, validation = load_data(data, valid, settings, progress=fabric.is_global_zero)
+    return run(model_name, settings, training, validation, out, fabric, resume, stored_type).finished

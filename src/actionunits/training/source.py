@@ -1,0 +1,120 @@
+"""Training batches of registered crops, as a function of seed, stage and step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from actionunits.datasets.augment import AugmentConfig, apply_geometry_to_mesh, augment, draw_geometry
+from actionunits.datasets.crops import CropData
+from actionunits.datasets.sampling import Sampler, rank_slice
+from actionunits.errors import UserError
+from actionunits.types import Batch, Stage
+
+
+def step_seed(seed: int, stage: int, step: int, rank: int = 0) -> int:
+    """Seed of the random numbers of one step, so that a resumed run draws the same ones."""
+    return int(np.random.SeedSequence((seed, stage, step, rank)).generate_state(1, np.uint64)[0]) >> 1
+
+
+class CropSource:
+    """Augmented batches for one stage; each process of several takes its part of every batch.
+
+    weight: (N,) how often each row appears per epoch, or None for once. A stage that does not read images
+    gets batches whose image has no pixels. Raises UserError where no row has what the stage reads.
+    """
+
+    def __init__(
+        self,
+        data: CropData,
+        stage: Stage,
+        stage_number: int,
+        image_size: int,
+        seed: int,
+        augment_config: AugmentConfig | None = None,
+        weight: np.ndarray | None = None,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        rows = np.arange(len(data))
+        if "mesh" in stage.inputs:
+            if data.mesh_valid is None or not data.mesh_valid.any():
+                raise UserError(
+                    f"stage '{stage.name}' reads mesh points, and the training data has none; "
+                    "prepare the data with meshes or train without the landmark branch"
+                )
+            rows = np.flatnonzero(data.mesh_valid)
+        self.data = data
+        self.stage = stage
+        self.stage_number = stage_number
+        self.image_size = image_size
+        self.seed = seed
+        self.augment_config = augment_config or AugmentConfig()
+        self.device = torch.device(device)
+        self.rank = rank
+        self.world_size = world_size
+        if stage.batch_size % world_size:
+            raise UserError(f"batch size {stage.batch_size} does not divide over {world_size} devices")
+        self._rows = rows
+        self._sampler = Sampler(
+            len(rows), stage.batch_size, seed, None if weight is None else np.asarray(weight)[rows]
+        )
+        self.steps_per_epoch = self._sampler.steps_per_epoch
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 0 over all epochs of the stage."""
+        indices = rank_slice(self._rows[self._sampler.batch_indices(step)], self.rank, self.world_size)
+        generator = torch.Generator().manual_seed(step_seed(self.seed, self.stage_number, step, self.rank))
+        if "image" in self.stage.inputs:
+            batch = augment(
+                self.data.batch(indices, self.device),
+                self.image_size,
+                generator,
+                self.augment_config,
+                self.data.margin,
+            )
+        else:
+            batch = self._mesh_batch(indices, generator)
+        return batch
+
+    def batches(self, start: int) -> Generator[Batch, None, None]:
+        """Endless batches from a step on; on an accelerator the next one is made while this one trains."""
+        if self.device.type == "cpu":
+            # Both cores are busy with the step itself: a second thread would only get in its way.
+            step = start
+            while True:
+                yield self.batch(step)
+                step += 1
+        with ThreadPoolExecutor(1) as pool:
+            step = start
+            pending = [pool.submit(self.batch, step + ahead) for ahead in range(2)]
+            while True:
+                ready = pending.pop(0).result()
+                pending.append(pool.submit(self.batch, step + 2))
+                step += 1
+                yield ready
+
+    def _mesh_batch(self, indices: np.ndarray, generator: torch.Generator) -> Batch:
+        data = self.data
+        assert data.mesh is not None
+
+        def tensor(values: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(values[indices]).to(self.device)
+
+        geometry = draw_geometry(len(indices), self.augment_config, generator)
+        mesh = apply_geometry_to_mesh(
+            torch.from_numpy(np.asarray(data.mesh[indices], np.float32)).to(self.device), geometry, data.margin
+        )
+        return Batch(
+            image=torch.zeros(len(indices), 3, 0, 0, device=self.device),
+            au_present=tensor(data.au_present).float(),
+            au_present_valid=tensor(data.au_present_valid),
+            au_intensity=tensor(data.au_intensity).float(),
+            au_intensity_valid=tensor(data.au_intensity_valid),
+            mesh=mesh,
+            mesh_valid=torch.ones(len(indices), dtype=torch.bool, device=self.device),
+        )

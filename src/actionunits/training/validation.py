@@ -1,0 +1,106 @@
+"""Scores of a model on validation crops, and what its checkpoint needs from them: thresholds and neutral logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from actionunits.aus import au_label
+from actionunits.datasets.augment import center_crop
+from actionunits.datasets.crops import CropData
+from actionunits.evaluation import metrics
+
+DEFAULT_THRESHOLD = 0.5  # for an AU that no validation frame shows
+
+
+@dataclass(frozen=True)
+class CropPredictions:
+    """Outputs of a model for every row of a CropData."""
+
+    au_logit: np.ndarray  # (N, A) float32
+    au_intensity: np.ndarray | None  # (N, A) float32, 0-5
+
+    @property
+    def au_prob(self) -> np.ndarray:
+        """(N, A), 0-1."""
+        return 1 / (1 + np.exp(-self.au_logit.astype(np.float64)))
+
+
+@torch.inference_mode()
+def predict_crops(
+    model: nn.Module,
+    data: CropData,
+    image_size: int,
+    batch_size: int = 256,
+    device: torch.device | str = "cpu",
+    bf16: bool = False,
+) -> CropPredictions:
+    """Outputs of a model in eval mode for all rows, from their plain registered crops."""
+    device = torch.device(device)
+    logits: list[np.ndarray] = []
+    intensities: list[np.ndarray] = []
+    for start in range(0, len(data), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(data)))
+        batch = center_crop(data.batch(rows, device), image_size, data.margin)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            output = model(batch)
+        logits.append(output.au_logit.float().cpu().numpy())
+        if output.au_intensity is not None:
+            intensities.append(output.au_intensity.float().cpu().numpy())
+    return CropPredictions(np.concatenate(logits), np.concatenate(intensities) if intensities else None)
+
+
+def scores(data: CropData, predictions: CropPredictions) -> dict[str, float]:
+    """Mean AUC, best F1, ICC(3,1) over AUs where they exist, and `score`, the mean of AUC and ICC."""
+    known = data.au_present_valid
+    found = {"auc": metrics.mean_over_aus(metrics.auc(data.au_present, predictions.au_logit, known))}
+    threshold = metrics.best_f1_threshold(data.au_present, predictions.au_logit, known)
+    detected = predictions.au_logit >= np.nan_to_num(threshold, nan=np.inf)
+    found["f1"] = metrics.mean_over_aus(metrics.f1(data.au_present, detected, known))
+    if predictions.au_intensity is not None:
+        icc = metrics.icc_3_1(data.au_intensity, predictions.au_intensity, data.au_intensity_valid)
+        found["icc"] = metrics.mean_over_aus(icc)
+    found = {name: value for name, value in found.items() if np.isfinite(value)}
+    parts = [found[name] for name in ("auc", "icc") if name in found]
+    return found | ({"score": float(np.mean(parts))} if parts else {})
+
+
+def thresholds(data: CropData, predictions: CropPredictions) -> dict[str, float]:
+    """Probability per AU label from which it counts as present: the one with the best F1 on these rows."""
+    best = metrics.best_f1_threshold(data.au_present, predictions.au_prob, data.au_present_valid)
+    best = np.where(np.isfinite(best), best, DEFAULT_THRESHOLD)
+    return {au_label(au): float(value) for au, value in zip(data.aus, best, strict=True)}
+
+
+def neutral_logits(data: CropData, predictions: CropPredictions) -> dict[str, float]:
+    """Mean logit per AU label over rows where every AU is known to be absent; empty if there is no such row."""
+    absent = (data.au_intensity_valid & (data.au_intensity == 0)).all(1)
+    if not absent.any():
+        absent = (data.au_present_valid & (data.au_present == 0)).all(1)
+    if not absent.any():
+        return {}
+    mean = predictions.au_logit[absent].mean(0)
+    return {au_label(au): float(value) for au, value in zip(data.aus, mean, strict=True)}
+
+
+def per_au_scores(data: CropData, predictions: CropPredictions) -> dict[str, dict[str, Any]]:
+    """AUC, F1 at the best threshold and ICC(3,1) per AU label; None where a score has no value."""
+    known = data.au_present_valid
+    best = metrics.best_f1_threshold(data.au_present, predictions.au_logit, known)
+    detected = predictions.au_logit >= np.nan_to_num(best, nan=np.inf)
+    table: dict[str, np.ndarray] = {
+        "auc": metrics.auc(data.au_present, predictions.au_logit, known),
+        "f1": metrics.f1(data.au_present, detected, known),
+    }
+    if predictions.au_intensity is not None:
+        table["icc"] = metrics.icc_3_1(data.au_intensity, predictions.au_intensity, data.au_intensity_valid)
+    return {
+        au_label(au): {
+            name: round(float(values[a]), 4) if np.isfinite(values[a]) else None for name, values in table.items()
+        }
+        for a, au in enumerate(data.aus)
+    }
