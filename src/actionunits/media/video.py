@@ -30,10 +30,11 @@ class VideoReader(MediaReader):
     a time stamp, or with one that does not lie after its predecessor's, follows it by one nominal interval.
     The rotation or mirroring that a camera noted is applied; pixels are not rescaled to a pixel aspect ratio.
 
-    Damage: reading ends at the first packet that is cut short or refused and at the first frame that the decoder
-    marks as concealed, since what it shows there was not filmed. `damage` then tells where. A file that ends
-    before the length it announces is damaged as well. Decoding uses no frame threads: with them, an error could
-    not be told to one packet, and frames before it would be lost.
+    Damage: reading ends at the first packet that is cut short or refused, and at the first frame that the decoder
+    had to conceal, since what it shows there was not filmed. A file that ends before the length it announces is
+    damaged as well. What cannot be noticed: a hole that the container format skips (the frames' times show
+    the gap), the cut end of a stream that announces no length (MPEG-TS), changed bytes that decode without
+    an error.
     """
 
     kind = "video"
@@ -51,50 +52,90 @@ class VideoReader(MediaReader):
             self.frame_count = _announced_frames(container, stream)
             clock = _Clock(stream.time_base, float(1 / self.fps) if self.fps else 0.04)
             converter = VideoReformatter()
-            for index, picture in enumerate(self._pictures(container, stream)):
-                image_rgb = _upright_rgb(picture, converter)
-                yield Frame(image_rgb, index, clock.time_s(picture), str(self._path))
+            pictures = _Pictures(container, stream)
+            index = 0
+            for picture in pictures:
+                yield Frame(_upright_rgb(picture, converter), index, clock.time_s(picture), str(self._path))
+                index += 1
+        if pictures.fault and not index:
+            raise UserError(f"cannot read {self._path}: {pictures.fault}")
+        if pictures.fault:
+            shown = "1 frame" if index == 1 else f"{index} frames"
+            self.damage = f"{self._path} is damaged after {shown}: {pictures.fault}"
 
-    def _pictures(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
-        """Decoded pictures in order of presentation, up to the damage if there is any."""
+
+class _Pictures:
+    """Decoded pictures of a track in order of presentation, up to the first fault, which is told in `fault`."""
+
+    def __init__(self, container: Any, stream: Any) -> None:
+        self.fault: str | None = None
+        self._fault_pts: int | None = None
+        self._container, self._stream = container, stream
+        self._packets_read = 0
+        self._end = 0  # of the last packet, in units of the track's time base
+        self._any = False
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        for packet in self._packets():
+            yield from self._decode(packet)
+            if self.fault is not None:
+                break
+        if not self.fault or self._fault_pts is not None:
+            yield from self._decode(None)  # pictures that were held back to be put in order
+        self.fault = self.fault or self._missing_end()
+
+    def _packets(self) -> Iterator[Any]:
+        """Whole packets; ends at the end of the file or at a packet that is cut short."""
         from av import FFmpegError
 
-        shown, packets, end = 0, 0, 0
-        queue = container.demux(stream)
-        fault = None
-        while fault is None:
-            try:
-                packet = next(queue, None)
-            except FFmpegError as error:
-                fault = _words(error)
-                break
-            if packet is None or packet.size == 0:  # the end: ask for the pictures that wait for reordering
-                packet = None
-            elif packet.is_corrupt:
-                fault = "the data is cut short"
-                packet = None
-            else:
-                packets += 1
-                end = max(end, (packet.pts or packet.dts or 0) + (packet.duration or 0))
-            try:
-                pictures = stream.codec_context.decode(packet)
-            except FFmpegError as error:
-                if packet is not None and shown == 0 and container.format.name in _BROADCAST_FORMATS:
-                    continue
-                fault, pictures = fault or _words(error), []
-            for picture in pictures:
-                if picture.is_corrupt:
-                    fault = "the picture data is damaged"
-                    break
-                yield picture
-                shown += 1
-            if packet is None:
-                break
-        fault = fault or _missing_end(container, stream, packets, end)
-        if fault and shown:
-            self.damage = f"{self._path} is damaged after {shown} frames: {fault}"
-        elif fault:
-            raise UserError(f"cannot read {self._path}: {fault}")
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.is_corrupt:
+                    self.fault, self._fault_pts = "a packet is incomplete", packet.pts
+                    return
+                if packet.size == 0:  # PyAV's mark of the end
+                    return
+                self._packets_read += 1
+                self._end = max(self._end, (packet.pts or packet.dts or 0) + (packet.duration or 0))
+                yield packet
+        except FFmpegError as error:
+            self.fault, self._fault_pts = _words(error), self._end
+
+    def _decode(self, packet: Any) -> Iterator[av.VideoFrame]:
+        """Sound pictures that a packet (None: the end) brings out, none at or after the fault."""
+        from av import FFmpegError
+
+        try:
+            pictures = self._stream.codec_context.decode(packet)
+        except FFmpegError as error:
+            if packet is not None and (self._any or self._container.format.name not in _BROADCAST_FORMATS):
+                self.fault, self._fault_pts = _words(error), packet.pts
+            return
+        for picture in pictures:
+            if picture.is_corrupt:
+                self.fault, self._fault_pts = self.fault or "the picture data is damaged", None
+                return
+            if self._fault_pts is not None and (picture.pts is None or picture.pts >= self._fault_pts):
+                return
+            self._any = True
+            yield picture
+
+    def _missing_end(self) -> str | None:
+        """What is missing of a track that was read to its end without an error, None if nothing is.
+
+        MP4 lists all its packets beforehand; other formats tell how long the track is.
+        """
+        stream = self._stream
+        if self._container.format.name.startswith("mov"):
+            missing = len(stream.index_entries) - self._packets_read
+            return f"{missing} frames are missing at the end" if missing > 0 else None
+        length_s = _announced_length_s(stream)
+        if length_s is None:
+            return None
+        missing_s = length_s - float((self._end - (stream.start_time or 0)) * stream.time_base)
+        rate = stream.average_rate or stream.guessed_rate or 25
+        is_short = missing_s > max(_END_TOLERANCE_S, 3 / rate)
+        return f"{missing_s:.1f} s are missing at the end" if is_short else None
 
 
 class _Clock:
@@ -149,15 +190,16 @@ def _open_fault(path: Path, error: Exception) -> str:
 
 def _picture_track(container: Any, path: Path) -> Any:
     """The video stream to read, its decoder ready; cover pictures of music files do not count."""
-    from av.codec.context import ThreadType
-
     for stream in container.streams.video:
         if "attached_pic" in (stream.disposition.name or ""):
             continue
         if stream.codec_context is None:
             raise UserError(f"cannot read {path}: there is no decoder for its video format")
-        stream.codec_context.thread_type = ThreadType.SLICE
+        # With several threads FFmpeg neither marks concealed pictures nor tells which packet was at fault.
+        stream.codec_context.thread_count = 1
         return stream
+    if not container.streams:
+        raise UserError(f"cannot read {path}: {_open_fault(path, ValueError())}")
     raise UserError(f"cannot read {path}: it has no picture track")
 
 
@@ -184,26 +226,9 @@ def _announced_length_s(stream: Any) -> float | None:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _missing_end(container: Any, stream: Any, packets: int, end: int) -> str | None:
-    """What is missing of a file that was read to its end without an error, None if nothing is.
-
-    MP4 lists all its packets beforehand; other formats tell how long the track is.
-    """
-    if container.format.name.startswith("mov"):
-        listed = len(stream.index_entries)
-        return f"{listed - packets} frames are missing at the end" if packets < listed else None
-    length_s = _announced_length_s(stream)
-    if length_s is None:
-        return None
-    missing_s = length_s - float((end - (stream.start_time or 0)) * stream.time_base)
-    return f"{missing_s:.1f} s are missing at the end" if missing_s > _END_TOLERANCE_S else None
-
-
 def _upright_rgb(picture: Any, converter: Any) -> np.ndarray:
     """(H, W, 3) uint8 of a decoded picture, turned and mirrored as its display matrix says."""
-    picture_rgb = converter.reformat(
-        picture, format="rgb24", src_color_range=picture.color_range, threads=1
-    )
+    picture_rgb = converter.reformat(picture, format="rgb24", src_color_range=picture.color_range, threads=1)
     image = picture_rgb.to_ndarray()
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if matrix is not None:
@@ -222,4 +247,8 @@ def _apply_display_matrix(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _words(error: Exception) -> str:
+    from av.error import InvalidDataError
+
+    if isinstance(error, InvalidDataError):
+        return "the picture data is damaged"
     return str(getattr(error, "strerror", None) or error)
