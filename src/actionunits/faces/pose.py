@@ -83,13 +83,23 @@ def estimate_pose(
     return pose_from_rotation(rotation), (sight @ tvec[:, 0]).astype(np.float32)
 
 
-def project_head(points_mm: np.ndarray, pose_deg: np.ndarray, position_mm: np.ndarray, image_size: tuple[int, int]):
+def camera_rotation(pose_deg: np.ndarray, position_mm: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) of the head in camera axes, not from the line of sight as `pose_deg` is.
+
+    pose_deg, position_mm: (3,) of `estimate_pose`.
+    """
+    rotation = rotation_from_pose(pose_deg)
+    centre = MEAN_LANDMARKS_MM[list(POSE_POINTS)].mean(0)
+    return _rotation_to(np.asarray(position_mm, np.float64) + rotation @ _FRONTAL @ centre) @ rotation
+
+
+def project_head(
+    points_mm: np.ndarray, pose_deg: np.ndarray, position_mm: np.ndarray, image_size: tuple[int, int]
+) -> np.ndarray:
     """Pixels (N, 2) of points (N, 3) of the mean head's frame, for a pose and position of `estimate_pose`."""
     height, width = image_size
-    centre = MEAN_LANDMARKS_MM[list(POSE_POINTS)].mean(0)
-    frontal = rotation_from_pose(pose_deg) @ _FRONTAL
-    sight = _rotation_to(np.asarray(position_mm, np.float64) + frontal @ centre)
-    in_camera = np.asarray(points_mm, np.float64) @ (sight @ frontal).T + position_mm
+    rotation = camera_rotation(pose_deg, position_mm) @ _FRONTAL
+    in_camera = np.asarray(points_mm, np.float64) @ rotation.T + position_mm
     return in_camera[:, :2] / in_camera[:, 2:] * focal_length_px(image_size) + [(width - 1) / 2, (height - 1) / 2]
 
 

@@ -13,7 +13,8 @@ full list work; a 0 would claim absence.
 - One photograph has `face,confidence` in place of the first five columns; without a face, `face` is empty.
 - Several photographs in one table keep the five columns and name the file in a last column `input`.
 - `pose_T*` in mm, `pose_R*` in radians: x right, y down, z away from the camera, right-handed, R = Rx Ry Rz.
-  OpenFace is positive for chin down and for turning to the left of the image: the opposite of `Face.pose_deg`.
+  Rx > 0 is chin down and Ry > 0 a turn to the left of the image: the opposite of `Face.pose_deg`, which is also
+  taken from the line of sight, where these are taken from the camera's axes.
 
 `pyfeat` follows py-feat v2 (github.com/cosanlab/py-feat): box, landmarks, Pitch/Roll/Yaw in degrees, one
 probability per action unit, Identity ("Person_0"), FrameHeight, FrameWidth, input, frame (from 0), approx_time.
@@ -31,6 +32,7 @@ import numpy as np
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
+from actionunits.faces.pose import camera_rotation
 from actionunits.types import Face, FrameResult, Prediction
 
 Cell = int | float | str | None
@@ -41,7 +43,7 @@ OPENFACE_AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 POSE_COLUMNS = ("pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz")
 LANDMARKS = 68
 SCHEMAS = ("openface", "pyfeat", "tidy")
-MEDIA_KINDS = ("video", "photo", "photos")
+MEDIA_KINDS = ("video", "webcam", "image", "images")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def make_schema(
     landmarks: bool = True,
     all_openface_aus: bool = True,
 ) -> RowSchema:
-    """The row schema `name` for predictions of `aus` on "video", "photo" (one) or "photos" (several).
+    """The row schema `name` for predictions of `aus` on a `media` kind of MediaReader.
 
     pose, landmarks: whether these blocks are written. all_openface_aus: keep the columns of OpenFace's list that
     `aus` lacks, empty. Raises UserError for an unknown schema.
@@ -89,9 +91,12 @@ def make_schema(
 
 
 def openface_pose(face: Face) -> list[float]:
-    """pose_Tx .. pose_Rz of a face: position in mm, rotation in radians with OpenFace's signs."""
-    pitch, yaw, roll = np.radians(face.pose_deg.astype(np.float64))
-    return [*face.position_mm.tolist(), float(-pitch), float(-yaw), float(roll)]
+    """pose_Tx .. pose_Rz of a face: position in mm; Euler angles in radians, in camera axes, R = Rx Ry Rz."""
+    rotation = camera_rotation(face.pose_deg, face.position_mm)
+    about_x = np.arctan2(-rotation[1, 2], rotation[2, 2])
+    about_y = np.arctan2(rotation[0, 2], np.hypot(rotation[0, 0], rotation[0, 1]))
+    about_z = np.arctan2(-rotation[0, 1], rotation[0, 0])
+    return [*face.position_mm.tolist(), float(about_x), float(about_y), float(about_z)]
 
 
 def _landmark_columns(decimals: int) -> list[Column]:
@@ -107,14 +112,12 @@ class OpenFaceSchema:
 
     name = "openface"
 
-    def __init__(
-        self, aus: Sequence[int], media: str, pose: bool, landmarks: bool, all_openface_aus: bool
-    ) -> None:
+    def __init__(self, aus: Sequence[int], media: str, pose: bool, landmarks: bool, all_openface_aus: bool) -> None:
         self.media, self.pose, self.landmarks = media, pose, landmarks
         self.aus_p = sorted(aus)
         self.aus_r = sorted({*aus, *OPENFACE_AUS}) if all_openface_aus else self.aus_p
         self.aus_c = sorted({*self.aus_r, 28}) if all_openface_aus else self.aus_p
-        if media == "photo":
+        if media == "image":
             columns = [Column("face", "int"), Column("confidence", "float", 2)]
         else:
             columns = [
@@ -131,12 +134,12 @@ class OpenFaceSchema:
         columns += [Column(f"{au_label(au)}_r", "float", 2) for au in self.aus_r]
         columns += [Column(f"{au_label(au)}_c", "float", 1) for au in self.aus_c]
         columns += [Column(f"{au_label(au)}_p", "float", 4) for au in self.aus_p]
-        if media == "photos":
+        if media == "images":
             columns.append(Column("input", "text"))
         self.columns = tuple(columns)
 
     def rows(self, result: FrameResult) -> list[Row]:
-        last: Row = [result.frame.source] if self.media == "photos" else []
+        last: Row = [result.frame.source] if self.media == "images" else []
         if not result.faces:
             first = self._first_cells(result, None)
             return [[*first, *[None] * (len(self.columns) - len(first) - len(last)), *last]]
@@ -149,7 +152,7 @@ class OpenFaceSchema:
         return made
 
     def _first_cells(self, result: FrameResult, face: Face | None) -> Row:
-        if self.media == "photo":
+        if self.media == "image":
             return [None, 0.0] if face is None else [face.face_id, face.confidence]
         number, time_s = result.frame.index + 1, result.frame.time_s
         if face is None:
@@ -179,7 +182,7 @@ class PyFeatSchema:
         columns += [Column(au_label(au), "float", 4) for au in self.aus]
         columns += [Column("Identity", "text"), Column("FrameHeight", "int"), Column("FrameWidth", "int")]
         columns += [Column("input", "text"), Column("frame", "int")]
-        columns += [Column("approx_time", "text")] if media == "video" else []
+        columns += [Column("approx_time", "text")] if media in ("video", "webcam") else []
         self.columns = tuple(columns)
 
     def rows(self, result: FrameResult) -> list[Row]:
@@ -200,7 +203,7 @@ class PyFeatSchema:
     def _last_cells(self, result: FrameResult) -> Row:
         frame, whole_s = result.frame, int(result.frame.time_s)
         height, width = frame.image_rgb.shape[:2]
-        clock = [f"{whole_s // 60:02d}:{whole_s % 60:02d}"] if self.media == "video" else []
+        clock = [f"{whole_s // 60:02d}:{whole_s % 60:02d}"] if self.media in ("video", "webcam") else []
         return [height, width, frame.source, frame.index, *clock]
 
 
@@ -208,7 +211,7 @@ class TidySchema:
     """One row per frame, face and action unit."""
 
     name = "tidy"
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("source", "text"),
         Column("frame", "int"),
         Column("time_s", "float", 3),

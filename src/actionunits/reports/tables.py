@@ -121,10 +121,7 @@ class _CsvSink:
     def write_rows(self, rows: list[Row]) -> None:
         for row in rows:
             self._writer.writerow(
-                [
-                    "" if _is_missing(cell) else fmt % cell
-                    for cell, fmt in zip(row, self._formats, strict=True)
-                ]
+                ["" if _is_missing(cell) else fmt % cell for cell, fmt in zip(row, self._formats, strict=True)]
             )
 
     def close(self) -> None:

@@ -1,0 +1,116 @@
+"""Detection in a terminal: progress, a readable table of what was seen, Ctrl-C, and one line per failure."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from actionunits.analyse import Analysis, AnalysisOptions, OutputPaths, analyse
+from actionunits.detect import Detector
+from actionunits.errors import DamagedInputError, UserError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def detect_inputs(
+    detector: Detector,
+    sources: Sequence[str],
+    paths: Sequence[OutputPaths],
+    options: AnalysisOptions,
+    quiet: bool = False,
+) -> int:
+    """Analyse one input after the other, print what was seen, and return the exit code.
+
+    An input that fails is told in one line and the others go on. 0: all went well. 2: an input could not be
+    used. 3: an input was damaged, its files hold what came before. 130: interrupted, the files of the input in
+    work hold the frames so far. Ending a webcam by Ctrl-C is its normal end.
+    """
+    codes = [0]
+    out, err = Console(quiet=quiet), Console(stderr=True)
+    with _stop_on_interrupt() as stop:
+        for source, to in zip(sources, paths, strict=True):
+            try:
+                with _progress_bar(err, source, quiet) as bar:
+                    task = bar.add_task(source, total=None)
+                    analysis = analyse(
+                        detector,
+                        source,
+                        to,
+                        options,
+                        lambda done, total, bar=bar, task=task: bar.update(task, completed=done, total=total),
+                        stop,
+                    )
+                _show(analysis, source, out)
+                if analysis.damage:
+                    raise DamagedInputError(_damage_line(analysis))
+            except UserError as error:
+                print(f"actionunits: {error}", file=sys.stderr)
+                codes.append(error.exit_code)
+            if stop.is_set():
+                if not source.startswith("webcam:"):
+                    print("actionunits: interrupted; the files hold the frames so far", file=sys.stderr)
+                    codes.append(INTERRUPTED)
+                break
+    # An input that could not be used weighs more than one that was damaged.
+    return next((code for code in (INTERRUPTED, UserError.exit_code) if code in codes), max(codes))
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; a second one interrupts as usual."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, request_stop)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _progress_bar(console: Console, source: str, quiet: bool) -> Progress:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    return Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+
+
+def _show(analysis: Analysis, source: str, console: Console) -> None:
+    summary, card = analysis.summary, analysis.card
+    is_photo = analysis.kind == "image"
+    if not summary.frames_with_face:
+        console.print(f"{source}: no face found", markup=False, highlight=False)
+    else:
+        console.print(summary.photo_table(source) if is_photo else summary.video_table(source))
+    if not is_photo:
+        line = f"{card['frames_written']} frames, {card['frames_with_face']} with a face"
+        people = card["people"]
+        line += "" if people is None else f", {people} {'person' if people == 1 else 'people'}"
+        speed = f"{card['seconds']:.1f} s, {card['frames_per_second']:.0f} frames per second"
+        console.print(f"{line}; {speed}", markup=False, highlight=False)
+    if card["without_neutral_reference"]:
+        faces = ", ".join(map(str, card["without_neutral_reference"]))
+        console.print(f"no neutral reference for face {faces}: left as they are", markup=False, highlight=False)
+    for file in analysis.files:
+        console.print(f"  {file}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _damage_line(analysis: Analysis) -> str:
+    written = analysis.card["frames_written"]
+    return f"{analysis.damage}; {analysis.files[0]} holds the {written} frames that could be read"

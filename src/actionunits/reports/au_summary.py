@@ -1,0 +1,109 @@
+"""What was seen, in a table for the terminal: the action units of a photograph's faces, or of a video's people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.table import Table
+
+from actionunits.aus import AUS, INTENSITY_LETTERS, au_label
+from actionunits.types import FrameResult, Prediction
+
+MAX_PEOPLE = 6
+ALL_FACES = -1
+
+
+class AuSummary:
+    """Gathers results as they pass by; memory grows with the number of people alone.
+
+    by_person: `face_id` means a person; if not, as in a folder of photographs, all faces are counted together.
+    """
+
+    def __init__(self, aus: Sequence[int], by_person: bool = True) -> None:
+        self.aus, self.by_person = tuple(aus), by_person
+        self.frames = 0
+        self.frames_with_face = 0
+        self._frames_of: dict[int, int] = {}
+        self._present: dict[int, np.ndarray] = {}  # (A,) frames with the AU present
+        self._highest: dict[int, np.ndarray] = {}  # (A,) intensity
+        self._total: dict[int, np.ndarray] = {}  # (A,) sum of the intensity over the frames with the AU present
+        self._last: dict[int, Prediction] = {}
+
+    @property
+    def people(self) -> list[int]:
+        """The different `face_id`s seen, ascending; empty where they mean no person."""
+        return sorted(self._frames_of) if self.by_person else []
+
+    def add(self, result: FrameResult) -> None:
+        """Take note of one frame."""
+        self.frames += 1
+        self.frames_with_face += bool(result.faces)
+        for face, prediction in zip(result.faces, result.predictions, strict=True):
+            person, none = face.face_id if self.by_person else ALL_FACES, np.zeros(len(self.aus))
+            present, intensity = prediction.au_present, np.nan_to_num(prediction.au_intensity)
+            self._frames_of[person] = self._frames_of.get(person, 0) + 1
+            self._present[person] = self._present.get(person, none) + present
+            self._total[person] = self._total.get(person, none) + present * intensity
+            self._highest[person] = np.maximum(self._highest.get(person, none), intensity)
+            self._last[person] = prediction
+
+    def photo_table(self, title: str) -> Table:
+        """The faces of one photograph from left to right, with the AUs present in each, strongest first."""
+        table = Table("face", "AU", "name", "probability", "intensity", title=title, title_justify="left")
+        for person, prediction in self._shown(self._last):
+            order = np.argsort(-prediction.au_prob, kind="stable")
+            rows = [i for i in order if prediction.au_present[i]]
+            for k, i in enumerate(rows):
+                table.add_row(
+                    str(person) if k == 0 else "",
+                    *_au_cells(self.aus[i]),
+                    f"{prediction.au_prob[i]:.2f}",
+                    _intensity_text(prediction.au_intensity[i]),
+                    end_section=k == len(rows) - 1,
+                )
+            if not rows:
+                table.add_row(str(person), "none", "", "", "", end_section=True)
+        return table
+
+    def video_table(self, title: str) -> Table:
+        """The people of a video, and how often and how strongly each AU was seen in them."""
+        table = Table("face", "frames", "AU", "name", "present", "mean then", "highest", title=title)
+        table.title_justify = "left"
+        for person, frames in self._shown(self._frames_of):
+            present, highest = self._present[person], self._highest[person]
+            rows = [i for i in np.argsort(-present, kind="stable") if present[i]]
+            for k, i in enumerate(rows):
+                table.add_row(
+                    *((_who(person), str(frames)) if k == 0 else ("", "")),
+                    *_au_cells(self.aus[i]),
+                    f"{present[i] / frames:.0%}",
+                    _intensity_text(self._total[person][i] / present[i]),
+                    _intensity_text(highest[i]),
+                    end_section=k == len(rows) - 1,
+                )
+            if not rows:
+                table.add_row(_who(person), str(frames), "none", "", "", "", "", end_section=True)
+        if len(self.people) > MAX_PEOPLE:
+            table.caption = f"{len(self.people) - MAX_PEOPLE} more people, seen in fewer frames, are in the file"
+        return table
+
+    def _shown(self, of_people: dict) -> list[tuple]:
+        """Items of the people seen most, in the order of their numbers."""
+        most = sorted(self._frames_of, key=lambda person: -self._frames_of[person])[:MAX_PEOPLE]
+        return [(person, of_people[person]) for person in sorted(most)]
+
+
+def _who(person: int) -> str:
+    return "all" if person == ALL_FACES else str(person)
+
+
+def _au_cells(au: int) -> tuple[str, str]:
+    return au_label(au), AUS[au].name
+
+
+def _intensity_text(intensity: float) -> str:
+    """Number and FACS letter, for instance `3.1 C`; a dash for none."""
+    if not np.isfinite(intensity):
+        return "-"
+    return f"{intensity:.1f} {INTENSITY_LETTERS[round(float(intensity))]}"

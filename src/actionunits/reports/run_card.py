@@ -1,0 +1,53 @@
+"""Run card: a JSON file beside each table that says what was read, with what, and whether all of it was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from actionunits.files import write_atomically
+
+PACKAGES = ("actionunits", "torch", "mediapipe", "av", "numpy")
+LARGEST_HASHED_BYTES = 2**30  # about two seconds of reading; larger files are told by their size
+
+
+def write_run_card(path: Path, fields: Mapping[str, Any]) -> None:
+    """Write the card. Raises UserError where that is not possible."""
+    text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
+    with write_atomically(path) as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")
+
+
+def describe_files(sources: Sequence[str]) -> dict[str, Any]:
+    """Number of files and their size together; the sha256 of a single file of up to 1 GiB."""
+    files = [Path(source) for source in sources if Path(source).is_file()]
+    described: dict[str, Any] = {"files": len(files), "bytes": sum(file.stat().st_size for file in files)}
+    if len(files) == 1 and described["bytes"] <= LARGEST_HASHED_BYTES:
+        with files[0].open("rb") as file:
+            described["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return described
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide about the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+@cache
+def commit() -> str | None:
+    """Commit of the checkout that this package runs from, None for an installed copy."""
+    folder = Path(__file__).parent
+    try:
+        command = ["git", "-C", str(folder), "ls-files", "--error-unmatch", Path(__file__).name]
+        subprocess.run(command, check=True, capture_output=True, timeout=10)
+        command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+        return subprocess.run(command, check=True, capture_output=True, timeout=10, text=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
