@@ -1,9 +1,14 @@
 """Frame to faces: box search, mesh, pose and identity behind one interface.
 
 A photograph is searched whole and in tiles. In a video the faces of the previous frame are followed: each face's
-mesh is read from the region where it was, and counts while the network's own score says that a face is there.
-A search of the frame runs twice a second for new faces and to check the followed ones, more often while somebody
-is missing, and in every frame while nobody is in view.
+mesh is read from the region where it was. A search of the frame for new faces runs twice a second, more often
+while somebody is missing, and in every frame while nobody is in view.
+
+The mesh network alone is no judge: it lays a face over an upside-down head, a hand or a wall and is sure of it.
+So every new face, and every followed face five times a second, is looked at once more by the box detector, in a
+close-up turned and scaled by the mesh; the face stands if the detector sees one there whose eyes are where the
+mesh has them. That score is the face's `confidence`. A face that is not confirmed loses confidence at every look
+until it falls below the limit.
 """
 
 from __future__ import annotations
@@ -29,11 +34,16 @@ _SEARCH_EVERY_S = 0.5
 _SEARCH_EVERY_FRAMES = 30  # where frame times do not advance
 _SEARCH_LOST_EVERY_S = 0.1
 _TILES_PER_SEARCH = 2  # a video search looks at the whole frame and at this many tiles, in turn
+_MIN_DETECTION = 0.5  # MediaPipe's own default
 _MIN_PRESENCE = 0.5  # as MediaPipe's own graph
+_CHECK_EVERY_S = 0.2
 _CLOSE_UP = 1.35  # side of the checked surroundings over the side of the mesh region
 _CLOSE_UP_PX = 128  # input side of the short-range network
-_UNCONFIRMED = 0.75  # factor on the confidence of a followed face that a check does not confirm
+_EYE_TOLERANCE = 0.09  # between detector and mesh, in sides of the mesh region; about 0.4 eye distances
+_UNCONFIRMED = 0.75  # factor on a followed face's confidence, and its square on a new one's, without confirmation
+_TURNS_RAD = (np.pi, np.pi / 2, -np.pi / 2)  # tried where the upright reading is not confirmed
 _MIN_FACE_PX = 12.0
+_EYES = ((33, 133), (362, 263))  # mesh vertices: corners of the eye at the left, at the right of the image
 
 
 @dataclass
@@ -83,12 +93,13 @@ class FaceFinder:
         self._max_faces = max_faces
         self._min_confidence = min_confidence
         self._mesh = MeshReader(self.model)
-        self._detector = FaceDetector(min_confidence)
+        self._detector = FaceDetector(min(min_confidence, _MIN_DETECTION))
         self._identities = IdentityTracker()
         self._active: list[_Candidate] = []
         self._source: str | None = None
         self._time_s = -np.inf
         self._searched_s = -np.inf
+        self._checked_s = -np.inf
         self._frames_since_search = 0
         self._tiles_done = 0
 
@@ -103,9 +114,11 @@ class FaceFinder:
             self._forget()
         self._source, self._time_s = frame.source, frame.time_s
         found = self._followed(image)
+        if _passed(frame.time_s - self._checked_s, _CHECK_EVERY_S):
+            found = self._checked(image, found)
+            self._checked_s = frame.time_s
         if self._search_due(frame.time_s, bool(found)):
-            detections = self._detector.whole(image) + self._next_tiles(image)
-            found = self._checked(image, found, detections)
+            detections = self._detector.whole(image) + self._next_tiles(image, bool(found))
             found += self._found_by_search(image, detections, found)
             self._searched_s, self._frames_since_search = frame.time_s, 0
         self._frames_since_search += 1
@@ -137,23 +150,23 @@ class FaceFinder:
         self._identities = IdentityTracker()
         self._active = []
         self._searched_s = -np.inf
+        self._checked_s = -np.inf
         self._tiles_done = 0
 
     def _search_due(self, time_s: float, anyone: bool) -> bool:
         if not anyone:
             return True
         wait_s = _SEARCH_LOST_EVERY_S if self._identities.lost() else _SEARCH_EVERY_S
-        # Half a millisecond of slack: frame times are rounded.
-        return time_s - self._searched_s >= wait_s - 5e-4 or self._frames_since_search >= _SEARCH_EVERY_FRAMES
+        return _passed(time_s - self._searched_s, wait_s) or self._frames_since_search >= _SEARCH_EVERY_FRAMES
 
-    def _next_tiles(self, image: np.ndarray) -> list[Detection]:
+    def _next_tiles(self, image: np.ndarray, anyone: bool) -> list[Detection]:
         height, width = image.shape[:2]
         side = tile_side(height, width, 1)
         if side is None:
             return []
         corners = tile_corners(height, width, side)
-        # The first frame is searched fully.
-        count = _TILES_PER_SEARCH if self._tiles_done else len(corners)
+        # The first frame is searched fully; with nobody in view every frame is searched, so one tile will do.
+        count = len(corners) if not self._tiles_done else _TILES_PER_SEARCH if anyone else 1
         found = []
         for k in range(self._tiles_done, self._tiles_done + count):
             found += self._detector.tile(image, corners[k % len(corners)], side)
@@ -185,44 +198,70 @@ class FaceFinder:
     def _found_by_search(
         self, image: np.ndarray, detections: list[Detection], known: list[_Candidate]
     ) -> list[_Candidate]:
+        """The confirmed faces among the detections that are none of the known ones."""
         found: list[_Candidate] = []
         for detection in detections:
             taken = [c.box_xyxy_px for c in known + found]
             if any(same_face(detection.box_xyxy_px, box) for box in taken):
                 continue
-            corners = detection.box_xyxy_px.reshape(2, 2)
-            first = self._read(image, region_of_points(corners, *detection.points_px[:2]), detection.score)
-            # Read again from the mesh's own region, as a followed face is.
-            second = first and self._read(image, region_of_mesh(first.mesh_px), detection.score)
-            if second and not any(same_face(second.box_xyxy_px, box) for box in taken):
-                found.append(second)
+            candidate = self._read_new(image, detection)
+            if (
+                candidate
+                and candidate.confidence >= self._min_confidence
+                and not any(same_face(candidate.box_xyxy_px, box) for box in taken)
+            ):
+                found.append(candidate)
         return found
 
-    def _checked(
-        self, image: np.ndarray, followed: list[_Candidate], detections: list[Detection]
-    ) -> list[_Candidate]:
-        """Followed faces with renewed confidence, without those that the box detectors long failed to see."""
+    def _read_new(self, image: np.ndarray, detection: Detection) -> _Candidate | None:
+        """The face of a detection; where the upright reading is not confirmed, turned readings are tried."""
+        start = region_of_points(detection.box_xyxy_px.reshape(2, 2), *detection.points_px[:2])
+        doubtful: _Candidate | None = None
+        for turn in (0.0, *_TURNS_RAD):
+            region = Region(start.centre_px, start.side_px, start.angle_rad + turn)
+            first = self._read(image, region, detection.score)
+            # Read again from the mesh's own region, as a followed face is.
+            candidate = first and self._read(image, region_of_mesh(first.mesh_px), detection.score)
+            if candidate is None:
+                continue
+            score = self._confirmation(image, candidate)
+            if score is not None:
+                candidate.confidence = score
+                return candidate
+            if turn == 0:
+                doubtful = candidate
+                doubtful.confidence *= _UNCONFIRMED**2
+        return doubtful
+
+    def _checked(self, image: np.ndarray, followed: list[_Candidate]) -> list[_Candidate]:
+        """Followed faces with renewed confidence, without those that long were not confirmed."""
         for candidate in followed:
-            scores = [d.score for d in detections if same_face(d.box_xyxy_px, candidate.box_xyxy_px)]
-            scores = scores or self._close_up_scores(image, candidate)
-            candidate.confidence = max(scores, default=candidate.confidence * _UNCONFIRMED)
+            score = self._confirmation(image, candidate)
+            candidate.confidence = candidate.confidence * _UNCONFIRMED if score is None else score
         return [c for c in followed if c.confidence >= self._min_confidence]
 
-    def _close_up_scores(self, image: np.ndarray, candidate: _Candidate) -> list[float]:
+    def _confirmation(self, image: np.ndarray, candidate: _Candidate) -> float | None:
+        """Score of the box detector for the face that the mesh shows; None where it does not see that face."""
         region = region_of_mesh(candidate.mesh_px)
-        region = Region(region.centre_px, region.side_px * _CLOSE_UP, region.angle_rad)
-        crop, to_image = cut_region(image, region, _CLOSE_UP_PX)
+        surroundings = Region(region.centre_px, region.side_px * _CLOSE_UP, region.angle_rad)
+        crop, to_image = cut_region(image, surroundings, _CLOSE_UP_PX)
+        eyes = np.stack([candidate.mesh_px[list(corners), :2].mean(0) for corners in _EYES])
         scores = []
         for detection in self._detector.close_up(crop):
-            centre = detection.box_xyxy_px.reshape(2, 2).mean(0) @ to_image[:, :2].T + to_image[:, 2]
-            if np.hypot(*(centre - region.centre_px)) < 0.25 * region.side_px:
+            seen = detection.points_px[:2] @ to_image[:, :2].T + to_image[:, 2]
+            if np.hypot(*(seen - eyes).T).max() <= _EYE_TOLERANCE * region.side_px:
                 scores.append(detection.score)
-        return scores
+        return max(scores, default=None)
 
     def _keep_largest(self, found: list[_Candidate]) -> list[_Candidate]:
         if self._max_faces is None or len(found) <= self._max_faces:
             return found
         return sorted(found, key=lambda c: -np.prod(c.box_xyxy_px[2:] - c.box_xyxy_px[:2]))[: self._max_faces]
+
+
+def _passed(elapsed_s: float, wait_s: float) -> bool:
+    # Half a millisecond of slack: frame times are rounded.
+    return elapsed_s >= wait_s - 5e-4
 
 
 def _face(candidate: _Candidate, face_id: int, image_rgb: np.ndarray) -> Face:

@@ -33,7 +33,8 @@ _VELOCITY_LEARNING = 0.4
 _VELOCITY_FADES_S = 0.5  # a lost face is taken to slow down within this time
 _SPEED_SIZES_PER_S = 2.0  # after a loss a face may be this many face sizes per second away from the prediction
 _MAX_MOTION = 1.0  # face sizes from the prediction, in consecutive frames
-_MAX_APPEARANCE = 0.55
+_MAX_CHANGE = 0.4  # of appearance between consecutive frames: a hand, a shadow, but not another person
+_MAX_CHANGE_LOST = 0.3  # of appearance over a loss
 _NO_PAIR = 1e6
 
 
@@ -130,7 +131,8 @@ class IdentityTracker:
         unseen_s = max(0.0, self._time_s - person.seen_s - self._step_s)
         looks = person.appearance.distance(sighting.appearance)
         growth = abs(float(np.log2(sighting.size_px / person.size_px)))
-        if gap > _MAX_MOTION + _SPEED_SIZES_PER_S * unseen_s or looks > _MAX_APPEARANCE or growth > 1:
+        max_change = _MAX_CHANGE_LOST if unseen_s > 0 else _MAX_CHANGE
+        if gap > _MAX_MOTION + _SPEED_SIZES_PER_S * unseen_s or looks > max_change or growth > 1:
             return _NO_PAIR
         # The longer a face was away, the less its place says and the more its looks decide.
         return gap / (1 + _SPEED_SIZES_PER_S * unseen_s) + growth + _APPEARANCE_WEIGHT * looks
