@@ -152,6 +152,14 @@ def test_probabilities_shade_a_table_without_intensities(tmp_path):
     assert (np.abs(lane_columns(drawn(table, tmp_path))[90:] - darkest).max(axis=2) < 3).mean() > 0.1
 
 
+def test_long_title_with_dollar_signs_stays_clear_of_the_key(tmp_path):
+    plain = drawn(make_table(np.arange(5) / 10), tmp_path, title="")
+    titled = drawn(make_table(np.arange(5) / 10), tmp_path, title="$\\frac{" + "W" * 300)
+    changed = np.flatnonzero((plain != titled).any(axis=(0, 2)))
+    key = np.flatnonzero((np.abs(plain[:80] - VERMILLION).max(axis=2) < 12).any(axis=0))[0]
+    assert 300 < changed.max() < key
+
+
 def test_blanks_around_column_names_are_ignored():
     table = make_table(np.arange(3) / 10).rename(columns=lambda name: f" {name}")
     assert au_table(table).aus == (6, 12)

@@ -35,6 +35,15 @@ def font(size_px: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size_px)
 
 
+def shortened(text: str, width_px: float, typeface: ImageFont.FreeTypeFont) -> str:
+    """The text, or as much of its beginning as fits the width with an ellipsis."""
+    if typeface.getlength(text) <= width_px:
+        return text
+    while text and typeface.getlength(text + "…") > width_px:
+        text = text[:-1]
+    return text + "…"
+
+
 @lru_cache(maxsize=4096)
 def render_label(text: str, size_px: int, bold: bool = False) -> Label:
     """The text as coverage; the box runs from the font's ascent to its descent."""

@@ -99,24 +99,37 @@ def draw_faces(
         draw_box(canvas, box, colour, font_px)
         if show_landmarks and landmarks is not None:
             draw_landmarks(canvas, landmarks, box, colour, font_px)
+    put_panels(canvas, seen, boxes, points, PanelStyle.of_font(font_px), max_aus, show_bars, memory)
+    return canvas
 
-    style = PanelStyle.of_font(font_px)
-    tag_sizes = [style.tag_size(str(face.face_id)) for face, _ in seen]
-    tags = place_tags(width, height, boxes, tag_sizes)
+
+def put_panels(
+    canvas: np.ndarray,
+    seen: Sequence[tuple[Face, Prediction | None]],
+    boxes_px: np.ndarray,
+    landmarks_px: Sequence[np.ndarray | None],
+    style: PanelStyle,
+    max_aus: int,
+    show_bars: bool,
+    memory: MutableMapping[int, tuple[int, str]] | None,
+) -> None:
+    """Find free places for number tags and panels of boxes (N, 4), and draw them; in place."""
+    height, width = canvas.shape[:2]
+    tags = place_tags(width, height, boxes_px, [style.tag_size(str(face.face_id)) for face, _ in seen])
     bars = show_bars and len(seen) <= MANY_FACES
     forms = [panel_forms(face, prediction, style, width, height, max_aus, bars) for face, prediction in seen]
     placements = place_panels(
         width,
         height,
-        boxes,
-        np.array([feature_box(p, b) for p, b in zip(points, boxes, strict=True)]),
+        boxes_px,
+        np.array([feature_box(p, b) for p, b in zip(landmarks_px, boxes_px, strict=True)]),
         [[(panel.width_px, panel.height_px) for panel in panels] for panels in forms],
         taken_px=[tag for tag in tags if tag is not None],
         side_costs=BESIDE if bars else CAPTION,
         kept=None if memory is None else [memory.get(face.face_id) for face, _ in seen],
-        gap_px=max(4, font_px // 2),
+        gap_px=max(4, style.font_px // 2),
     )
-    draw_panels(canvas, [face for face, _ in seen], boxes, forms, placements, style)
+    draw_panels(canvas, [face for face, _ in seen], boxes_px, forms, placements, style)
     for (face, _), tag in zip(seen, tags, strict=True):
         if tag is not None:
             draw_tag(canvas, tag, str(face.face_id), person_colour(face.face_id), style)
@@ -124,7 +137,6 @@ def draw_faces(
         for (face, _), placement in zip(seen, placements, strict=True):
             if placement is not None:
                 memory[face.face_id] = (placement.choice, placement.side)
-    return canvas
 
 
 def feature_box(landmarks_px: np.ndarray | None, box_px: np.ndarray) -> np.ndarray:

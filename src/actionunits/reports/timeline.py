@@ -21,6 +21,7 @@ from actionunits.aus import AUS, INTENSITY_LETTERS, INTENSITY_MAX
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.reports.au_table import AuTable, au_table
+from actionunits.reports.lettering import font, shortened
 from actionunits.reports.number_text import clock_text, percent
 from actionunits.reports.palette import VERMILLION, intensity_colormap
 
@@ -30,6 +31,7 @@ LEFT_IN, RIGHT_IN = 2.35, 0.75  # names of the AUs; share of frames
 LANE_IN = 0.235
 HEADER_IN, PERSON_TITLE_IN, FOOTER_IN = 0.55, 0.42, 0.62
 MAX_PEOPLE = 6
+TITLE_PT, TITLE_WIDTH_PX = 13, 880  # the room left of the key
 PRESENT_MARK = (0.80, 0.16)  # bottom and height within a lane of height 1
 PRESENT_COLOUR = "#{:02x}{:02x}{:02x}".format(*VERMILLION)
 GAP_COLOUR, HATCH_COLOUR, LINE_COLOUR, FAINT_TEXT = "#f1f1f1", "#b4b4b4", "#d9d9d9", "#555555"
@@ -238,7 +240,9 @@ def label_time(lanes: Axes, axis: TimeAxis, is_last: bool) -> None:
 def draw_header(figure: Figure, title: str, height_in: float, by_intensity: bool) -> None:
     """Title at the left; colour bar and key at the right."""
     top = 1 - 0.26 / height_in
-    figure.text(0.2 / WIDTH_IN, top, title, fontsize=13, fontweight="bold", va="center")
+    title = shortened(title, TITLE_WIDTH_PX, font(round(TITLE_PT * DOTS_PER_INCH / 72), bold=True))
+    # A file name may hold dollar signs, which are not meant as mathematics.
+    figure.text(0.2 / WIDTH_IN, top, title, fontsize=TITLE_PT, fontweight="bold", va="center", parse_math=False)
     key = [
         Patch(facecolor=PRESENT_COLOUR, label="present"),
         Patch(facecolor=GAP_COLOUR, edgecolor=HATCH_COLOUR, hatch="////", label="face not seen"),
