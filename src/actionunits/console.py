@@ -7,10 +7,11 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from actionunits.analyse import Analysis, AnalysisOptions, OutputPaths, analyse
 from actionunits.detect import Detector
@@ -38,15 +39,8 @@ def detect_inputs(
         for source, to in zip(sources, paths, strict=True):
             try:
                 with _progress_bar(err, source, quiet) as bar:
-                    task = bar.add_task(source, total=None)
-                    analysis = analyse(
-                        detector,
-                        source,
-                        to,
-                        options,
-                        lambda done, total, bar=bar, task=task: bar.update(task, completed=done, total=total),
-                        stop,
-                    )
+                    progress = partial(_advance, bar, bar.add_task(source, total=None))
+                    analysis = analyse(detector, source, to, options, progress, stop)
                 _show(analysis, source, out)
                 if analysis.damage:
                     raise DamagedInputError(_damage_line(analysis))
@@ -79,6 +73,10 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def _progress_bar(console: Console, source: str, quiet: bool) -> Progress:

@@ -48,7 +48,7 @@ MEDIA_KINDS = ("video", "webcam", "image", "images")
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `kind` is "int", "float" or "text"; `decimals` is how a float is printed in CSV."""
+    """One column: `kind` is "int", "float", "double" or "text"; `decimals` is how numbers are printed in CSV."""
 
     name: str
     kind: str
@@ -123,7 +123,7 @@ class OpenFaceSchema:
             columns = [
                 Column("frame", "int"),
                 Column("face_id", "int"),
-                Column("timestamp", "float", 3),
+                Column("timestamp", "double", 3),
                 Column("confidence", "float", 2),
                 Column("success", "int"),
             ]
@@ -214,7 +214,7 @@ class TidySchema:
     columns: tuple[Column, ...] = (
         Column("source", "text"),
         Column("frame", "int"),
-        Column("time_s", "float", 3),
+        Column("time_s", "double", 3),
         Column("face_id", "int"),
         Column("au", "text"),
         Column("prob", "float", 4),

@@ -23,7 +23,7 @@ from actionunits.types import FrameResult
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 ROW_GROUP_ROWS = 1024  # about 1 MB of the widest schema in memory
-ARROW_TYPES = {"int": pa.int32(), "float": pa.float32(), "text": pa.string()}
+ARROW_TYPES = {"int": pa.int32(), "float": pa.float32(), "double": pa.float64(), "text": pa.string()}
 
 
 class _Sink(Protocol):
@@ -116,7 +116,7 @@ class _CsvSink:
         self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow([column.name for column in schema.columns])
-        self._formats = [f"%.{c.decimals}f" if c.kind == "float" else "%s" for c in schema.columns]
+        self._formats = [f"%.{c.decimals}f" if c.kind in ("float", "double") else "%s" for c in schema.columns]
 
     def write_rows(self, rows: list[Row]) -> None:
         for row in rows:
