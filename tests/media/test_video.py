@@ -1,0 +1,239 @@
+"""Videos: true times, order, orientation, damage and bad input."""
+
+import struct
+import threading
+import tracemalloc
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numbered_video import SIZE, encode, number_of, numbered
+
+from actionunits.errors import UserError
+from actionunits.media import open_media
+
+
+def numbers(path: Path) -> tuple[list[int], str | None]:
+    with open_media(path) as reader:
+        seen = [number_of(frame.image_rgb) for frame in reader]
+    assert reader.decoded == len(seen)
+    return seen, reader.damage
+
+
+def test_times_at_a_fractional_rate_are_exact(clip):
+    reader = open_media(clip("ntsc.mp4", 60, rate=Fraction(30000, 1001)))
+    assert (reader.kind, reader.fps, reader.frame_count) == ("video", Fraction(30000, 1001), 60)
+    assert reader.size == SIZE
+    frames = [(frame.index, frame.time_s, number_of(frame.image_rgb)) for frame in reader]
+    assert frames == [(k, k * 1001 / 30000, k) for k in range(60)]
+    assert reader.damage is None
+
+
+def test_times_at_a_variable_rate_are_those_of_the_file_from_its_first_frame(clip):
+    pts = [900, 1000, 1010, 1500, 1501, 4000, 4100, 9000]
+    path = clip("variable.mkv", len(pts), pts=pts, time_base=Fraction(1, 1000))
+    assert [frame.time_s for frame in open_media(path)] == [(t - 900) / 1000 for t in pts]
+
+
+def test_frames_predicted_in_both_directions_come_in_order(clip):
+    path = clip("b.mp4", 50, options={"bf": "3", "b_strategy": "0", "g": "25"})
+    assert numbers(path) == (list(range(50)), None)
+
+
+def test_transport_stream_that_starts_late_begins_at_zero(clip):
+    reader = open_media(clip("late.ts", 20))  # MPEG-TS starts at 1.4 s
+    assert [frame.time_s for frame in reader] == pytest.approx([k / 30 for k in range(20)], abs=2e-5)
+
+
+def test_recording_cut_out_of_a_broadcast_starts_at_its_first_whole_picture(clip, tmp_path):
+    data = clip("whole.ts", 60, options={"g": "20", "bf": "0"}).read_bytes()
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(data[188 * (len(data) // 188 // 8) :])
+    seen, damage = numbers(cut)
+    assert seen and seen == list(range(seen[0], 60)) and seen[0] in (20, 40)
+    assert damage is None
+
+
+def test_raw_stream_without_time_stamps_advances_by_the_nominal_interval(clip):
+    times = [frame.time_s for frame in open_media(clip("raw.h264", 10))]
+    assert np.diff([0.0, *times[1:]]) == pytest.approx(np.full(9, times[1]))
+    assert times[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "suffix", "size"),
+    [
+        ("libx264", "yuv420p10le", ".mp4", SIZE),
+        ("libx264", "gray", ".mp4", SIZE),
+        ("libx264", "yuv444p", ".mkv", (161, 121)),
+        ("ffv1", "gray16le", ".mkv", SIZE),
+        ("ffv1", "bgr0", ".mkv", (131, 33)),
+        ("mjpeg", "yuvj420p", ".avi", SIZE),
+        ("rawvideo", "rgb24", ".nut", SIZE),
+    ],
+)
+def test_pixel_formats_and_odd_sizes_become_rgb(clip, codec, pixel_format, suffix, size):
+    path = clip(f"x{suffix}", 3, codec=codec, pixel_format=pixel_format, size=size)
+    for frame in open_media(path):
+        image, expected = frame.image_rgb, numbered(frame.index, size).astype(float)
+        assert image.shape == (size[1], size[0], 3) and image.dtype == np.uint8
+        assert image.flags.c_contiguous and image.flags.writeable
+        if pixel_format.startswith("gray"):
+            assert np.ptp(image, axis=2).max() == 0
+            expected = expected @ [0.299, 0.587, 0.114]
+        assert image[:16, :128].mean() == pytest.approx(expected[:16, :128].mean(), abs=3)
+        assert number_of(image) == frame.index
+
+
+def matrix_at(data: bytes) -> int:
+    at = data.index(b"tkhd")
+    assert data[at + 4] == 0, "version 0 of the track header"
+    return at + 4 + 40
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turn_back"),
+    [
+        ((1, 0, 0, 1), lambda image: image),
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),  # shown turned by 90 degrees clockwise
+        ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+        ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),  # mirrored
+    ],
+)
+def test_rotation_tag_is_applied(clip, tmp_path, matrix, turn_back):
+    data = bytearray(clip("plain.mp4", 3).read_bytes())
+    stored = [frame.image_rgb for frame in open_media(tmp_path / "plain.mp4")]
+    a, b, c, d = (value << 16 for value in matrix)
+    data[matrix_at(data) : matrix_at(data) + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(data)
+    reader = open_media(path)
+    expected = turn_back(stored[0])
+    assert reader.size == (expected.shape[1], expected.shape[0])
+    for frame, image in zip(reader, stored, strict=True):
+        np.testing.assert_array_equal(frame.image_rgb, turn_back(image))
+
+
+@pytest.mark.parametrize(
+    ("name", "container_options"),
+    [
+        ("index_first.mp4", {"movflags": "+faststart"}),
+        ("fragments.mp4", {"movflags": "frag_keyframe+empty_moov"}),
+        ("clusters.mkv", {"cluster_time_limit": "300"}),
+        ("old.avi", {}),
+    ],
+)
+@pytest.mark.parametrize("kept", [0.6, 0.85])
+def test_truncated_video_gives_the_frames_before_the_cut_and_says_so(clip, name, container_options, kept):
+    path = clip(name, 60, options={"g": "12"}, container_options=container_options)
+    assert numbers(path) == (list(range(60)), None)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    seen, damage = numbers(path)
+    assert seen == list(range(len(seen)))
+    assert 10 < len(seen) < 58
+    assert damage is not None and damage.startswith(f"{path} is damaged after {len(seen)} frames: ")
+    assert "\n" not in damage
+
+
+def test_mp4_that_lost_its_index_is_refused_in_one_line(clip):
+    path = clip("plain.mp4", 60)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.6)])
+    with pytest.raises(UserError, match=r"^cannot read .*plain\.mp4: the video is cut short; its index.*missing$"):
+        open_media(path)
+
+
+def test_reading_stops_before_a_picture_that_the_decoder_had_to_conceal(clip):
+    path = clip("holed.mp4", 60, options={"g": "20", "bf": "0"}, container_options={"movflags": "+faststart"})
+    intact = [frame.image_rgb for frame in open_media(path)]
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.is_keyframe][1]
+        start, length = packet.pos + packet.size // 4, packet.size // 2
+    data = bytearray(path.read_bytes())
+    data[start : start + length] = np.random.default_rng(0).bytes(length)
+    path.write_bytes(data)
+    reader = open_media(path)
+    shown = [frame.image_rgb for frame in reader]
+    assert len(shown) == 20
+    assert reader.damage == f"{path} is damaged after 20 frames: the picture data is damaged"
+    for image, expected in zip(shown, intact, strict=False):
+        np.testing.assert_array_equal(image, expected)
+
+
+def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    text, empty, sound = folder / "notes.mp4", folder / "empty.mp4", folder / "sound.mp4"
+    text.write_text("Dear diary, this is no video.\n" * 50)
+    empty.write_bytes(b"")
+    encode(folder / "whole.mp4", 2)
+    (folder / "header.mp4").write_bytes((folder / "whole.mp4").read_bytes()[:40])
+    encode(sound, 0)
+    return {
+        "missing": (folder / "no.mp4", "no such file"),
+        "text": (text, "not a video"),
+        "empty": (empty, "the file is empty"),
+        "header only": (folder / "header.mp4", "cut short"),
+        "without frames": (sound, "."),
+    }
+
+
+@pytest.mark.parametrize("case", ["missing", "text", "empty", "header only", "without frames"])
+def test_unreadable_video_is_told_in_one_line_with_its_name(tmp_path, case):
+    path, reason = bad_files(tmp_path)[case]
+    with pytest.raises(UserError, match=reason) as caught:
+        open_media(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_sound_recording_has_no_picture_track(tmp_path):
+    path = tmp_path / "song.mka"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(UserError, match="no picture track"):
+        open_media(path)
+
+
+def test_file_name_with_colon_and_percent_is_a_plain_file(clip, tmp_path):
+    clip("a.mp4", 3).rename(tmp_path / "take:1 %03d.mp4")
+    assert numbers(tmp_path / "take:1 %03d.mp4") == ([0, 1, 2], None)
+
+
+def test_consumer_that_leaves_early_closes_the_file(clip):
+    before = threading.active_count()
+    path = clip("left.mp4", 30)
+    with pytest.raises(RuntimeError, match="enough"), open_media(path) as reader:
+        for frame in reader:
+            if frame.index == 3:
+                raise RuntimeError("enough")
+    assert next(reader, None) is None
+    assert threading.active_count() == before
+    open_handles = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
+    assert path not in [link.resolve() for link in open_handles]
+
+
+def test_memory_does_not_grow_with_length(clip):
+    path = clip("long.mp4", 1500, size=(160, 120), options={"preset": "ultrafast", "g": "250"})
+    tracemalloc.start()
+    try:
+        reader, peaks = open_media(path), []
+        for frame in reader:
+            if frame.index in (200, 1499):
+                peaks.append(tracemalloc.get_traced_memory()[1])
+        assert reader.decoded == 1500
+        assert peaks[1] - peaks[0] < 200_000  # three frames
+    finally:
+        tracemalloc.stop()
+
+
+def test_real_clip_is_read_whole_at_its_own_times(samples_dir):
+    reader = open_media(samples_dir / "WolfgangLanger_Pexels.mp4")
+    times = [frame.time_s for frame in reader]
+    assert (reader.size, reader.decoded, reader.frame_count, reader.damage) == ((640, 360), 472, 472, None)
+    assert times == [k * 1001 / 24000 for k in range(472)]
