@@ -111,10 +111,11 @@ def train(
     source_of: makes the batches of a stage from the stage and its number. out: folder for `state.pt` and
     `metrics.jsonl`. validate: scores of a model; its `score` (higher is better) decides about plateaus.
     Raises UserError where a loss stops being finite, or the state cannot be read or belongs to another model.
+    resume: continue from the state in `out`, or from the start where a run was stopped before its first save.
     """
-    model = model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = _Run(model, out, settings, fabric, validate)
-    stages: list[Stage] = model.stages()
+    stages: list[Stage] = model.stages()  # type: ignore[operator]
     saved = run.load_state() if resume else None
     with run.watching_signals(), run.progress:
         for number, stage in enumerate(stages):
@@ -241,11 +242,15 @@ class _Run:
                 temporary.write_bytes(content.getbuffer())
         self.fabric.barrier()
 
-    def load_state(self) -> dict[str, Any]:
-        """Put the saved weights and position in place; optimiser and rate are left to the stage."""
+    def load_state(self) -> dict[str, Any] | None:
+        """Put the saved weights and position in place; optimiser and rate are left to the stage.
+
+        None where the run was stopped before its first save: it then begins anew, with the same steps.
+        """
         path = self.out / STATE_FILE
         if not path.is_file():
-            raise UserError(f"nothing to resume: {path} does not exist; start without --resume")
+            self._forget_log()
+            return None
         try:
             # weights_only: a state file can hold tensors and plain values, never code.
             state = torch.load(path, map_location=self.fabric.device, weights_only=True)
@@ -261,7 +266,21 @@ class _Run:
         except RuntimeError:
             raise UserError(f"{path} is of a run with another model or other settings") from None
         self.position = Position(**state["position"])
+        self._forget_log()
         return state
+
+    def _forget_log(self) -> None:
+        """Drop the log's lines of steps that were done after the last save and will be done again."""
+        path, position = self.out / LOG_FILE, self.position
+        if not self.fabric.is_global_zero or not path.is_file():
+            return
+        kept = []
+        for text in path.read_text().splitlines(keepends=True):
+            line = json.loads(text) if text.endswith("\n") else None
+            if line and (line["stage_number"], line["step"]) <= (position.stage, position.step):
+                kept.append(text)
+        with write_atomically(path) as temporary:
+            temporary.write_text("".join(kept))
 
     def result(self, finished: bool) -> TrainResult:
         """What the caller gets."""
@@ -285,8 +304,8 @@ class _Run:
         try:
             yield
         finally:
-            for watched, handler in previous.items():
-                signal.signal(watched, handler)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 class _Report:
@@ -314,8 +333,8 @@ class _Report:
         means = {name: float(value) / self.count for name, value in self.sums.items()}
         now_s = time.monotonic()
         images_per_s = self.images / max(now_s - self.since_s, 1e-9)
-        for name, value in means.items():
-            if not math.isfinite(value):
+        for name, mean in means.items():
+            if not math.isfinite(mean):
                 raise UserError(
                     f"the {name} loss is not finite at step {run.position.step} of stage "
                     f"'{self.stage.name}'; lower the learning rate or use another precision"
@@ -351,6 +370,7 @@ class _Report:
             position = self.run.position
             line = {
                 "stage": self.stage.name,
+                "stage_number": position.stage,
                 "step": position.step,
                 "elapsed_s": round(position.elapsed_s, 1),
                 **values,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,6 +135,9 @@ def make_fabric(hardware: Hardware) -> Fabric:
         devices = int(hardware.devices)
     elif devices == "auto" and not on_gpu:
         devices = 1
+    # It announces every precision; warnings still come through.
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     try:
         return Fabric(
             accelerator=hardware.accelerator,
@@ -252,6 +256,8 @@ def claim_folder(out: Path, identity: dict[str, Any], resume: bool) -> None:
     path = out / RUN_FILE
     identity = json.loads(json.dumps(identity))
     if resume:
+        if (out / CHECKPOINT_FILE).exists():
+            raise UserError(f"the run in {out} is finished; there is nothing to resume")
         try:
             before = json.loads(path.read_text())
         except FileNotFoundError:
@@ -353,8 +359,7 @@ def _write_checkpoint(
         validation,
         settings.model.image_size,
         device=fabric.device,
-        bf16="bf16" in str(fabric.strategy.precision.precision),
-    )
+    )  # in full precision, as detection runs: the thresholds are for it
     overall = scores(validation, predictions)
     present = [training.subjects[i] for i in np.unique(training.subject)]
     header = {
