@@ -39,9 +39,11 @@ class Sampler:
             if self.weight is None:
                 rows = np.arange(self.rows)
             else:
-                # One comb of unit spacing, laid with a random offset over the weights end to end.
+                # A comb with a random offset over the weights laid end to end; its spacing is 1, or a little
+                # more so that whole teeth fill the length.
                 edges = np.cumsum(self.weight)
-                rows = np.searchsorted(edges, np.arange(self.draws) + generator.random(), side="right")
+                comb = (np.arange(self.draws) + generator.random()) * (edges[-1] / self.draws)
+                rows = np.searchsorted(edges, comb, side="right")
                 rows = np.minimum(rows, self.rows - 1)
             self._order, self._epoch = generator.permutation(rows), epoch
         return self._order
