@@ -1,0 +1,74 @@
+"""Action units to the face model's shapes, and back from its geometry for AU25.
+
+The pairing follows the model's authors (ICT-FaceKit documentation) and Apple's ARKit shape definitions, with the
+companions that FACS describes for an action. AU23 and AU24 are approximations: the model has no shape for them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actionunits.aus import INTENSITY_MAX, SYNTH_AUS
+from actionunits.synth.facekit import EXPRESSIONS
+
+# AU -> (shape, strength at intensity 5); a shape with _S has one version for each side.
+SHAPES_OF_AU: dict[int, tuple[tuple[str, float], ...]] = {
+    1: (("browInnerUp_S", 1.15),),
+    2: (("browOuterUp_S", 1.0),),
+    4: (("browDown_S", 1.4),),
+    5: (("eyeWide_S", 1.7),),
+    6: (("cheekSquint_S", 1.0), ("cheekRaiser_S", 0.45), ("eyeSquint_S", 0.1)),
+    7: (("eyeSquint_S", 1.45), ("eyeBlink_S", 0.14)),
+    9: (("noseSneer_S", 1.0), ("browDown_S", 0.2), ("mouthUpperUp_S", 0.12)),
+    10: (("mouthUpperUp_S", 0.9), ("noseSneer_S", 0.15)),
+    12: (("mouthSmile_S", 1.0),),
+    14: (("mouthDimple_S", 1.1),),
+    15: (("mouthFrown_S", 1.2),),
+    17: (("mouthShrugLower", 1.0), ("mouthShrugUpper", 0.25)),
+    20: (("mouthStretch_S", 1.1),),
+    23: (("mouthRollLower", 0.35), ("mouthRollUpper", 0.35), ("mouthPucker", 0.22), ("mouthPress_S", 0.3)),
+    24: (("mouthPress_S", 1.3), ("mouthRollLower", 0.12), ("mouthRollUpper", 0.12)),
+    25: (("mouthLowerDown_S", 0.8), ("mouthUpperUp_S", 0.22), ("jawOpen", 0.06)),
+    26: (("jawOpen", 0.62),),
+    45: (("eyeBlink_S", 1.0),),
+}
+LIPS_PART_FULL_CM = 1.2  # inner-lip gap, beyond the neutral one, that counts as AU25 of intensity 5
+
+
+def shape_strengths(au_left: np.ndarray, au_right: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
+    """Strength of every shape, (T, 57), for FACS intensities of both sides.
+
+    au_left, au_right: (T, A), 0-5; amplitude: (A,), how far this person moves at intensity 5. A shape without
+    sides takes the mean of both.
+    """
+    result = np.zeros((len(au_left), len(EXPRESSIONS)), np.float32)
+    # Slightly concave: a trace is visible, as FACS demands of level A.
+    left, right = ((side / INTENSITY_MAX) ** 0.85 * amplitude for side in (au_left, au_right))
+    for k, au in enumerate(SYNTH_AUS):
+        for shape, gain in SHAPES_OF_AU[au]:
+            if shape.endswith("_S"):
+                result[:, EXPRESSIONS.index(shape[:-1] + "L")] += gain * left[:, k]
+                result[:, EXPRESSIONS.index(shape[:-1] + "R")] += gain * right[:, k]
+            else:
+                result[:, EXPRESSIONS.index(shape)] += gain * (left[:, k] + right[:, k]) / 2
+    for side in "LR":
+        blink, squint, wide = (EXPRESSIONS.index(f"{n}_{side}") for n in ("eyeBlink", "eyeSquint", "eyeWide"))
+        # Shapes add up; without this a closed eye that is tightened too would close past the other lid.
+        closed = np.clip(result[:, blink], 0, 1)
+        result[:, squint] *= 1 - 0.8 * closed
+        result[:, wide] *= 1 - closed
+    return result
+
+
+def lips_part_intensity(landmarks_cm: np.ndarray, neutral_landmarks_cm: np.ndarray) -> np.ndarray:
+    """AU25 intensity (T,), 0-5, from the gap between the inner lips beyond the neutral gap.
+
+    landmarks_cm: (T, 68, 3), neutral_landmarks_cm: (68, 3), head space. Lips part with AU10, 12, 16, 20 and 26 too,
+    so the geometry, not the drive, is what a coder would see.
+    """
+
+    def gap(points: np.ndarray) -> np.ndarray:
+        return (points[..., 61:64, 1] - points[..., [67, 66, 65], 1]).mean(-1)
+
+    opened = gap(landmarks_cm) - gap(neutral_landmarks_cm)
+    return np.clip(opened / LIPS_PART_FULL_CM, 0, 1) * INTENSITY_MAX

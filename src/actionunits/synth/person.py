@@ -1,0 +1,226 @@
+"""One person to render: shape of the head, skin, hair, glasses and how strongly the face moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actionunits.aus import INTENSITY_MAX, SYNTH_AUS
+from actionunits.synth import accessories, raster
+from actionunits.synth.facekit import FACE, HEAD_AND_NECK
+from actionunits.synth.head import Head, hair_region, landmarks_of
+from actionunits.synth.skin import FOLD_GROUPS, Skin, SkinPainter, to_linear
+
+
+@dataclass(frozen=True)
+class Person:
+    """V vertices of the face model, E more of glasses, hair and clothes, F triangles in all."""
+
+    head: Head
+    neutral: np.ndarray  # (V + E, 3) float32, cm
+    landmarks_cm: np.ndarray  # (68, 3) float32: the neutral face
+    triangles: np.ndarray  # (F, 3) int32
+    kind: np.ndarray  # (F,) uint8
+    face_uv: np.ndarray  # (F, 3, 2) float32
+    bias: np.ndarray  # (F,) float32, cm
+    double_sided: np.ndarray  # (F,) bool
+    body: np.ndarray  # (V + E,) bool: does not turn with the head
+    hair_cover: np.ndarray  # (V + E,) float32
+    hair_uv: np.ndarray  # (V + E, 2) float32
+    openness: np.ndarray  # (V + E,) float32
+    skin: Skin
+    fold_profile: np.ndarray  # (N, N) float32
+    fold_group: np.ndarray  # (N, N) uint8
+    fold_rest: np.ndarray  # (G,) float32: folds of the neutral face
+    fold_gain: np.ndarray  # (G,) float32: folds at intensity 5; 0 for people who do not wrinkle
+    strands: np.ndarray  # (M, M) float32, 0-1
+    colours: np.ndarray  # (11, 3) float32 linear albedo by material
+    eye_angles: np.ndarray  # (4,) float32: cosines of iris, limbus and pupil, brightness of the sclera
+    amplitude: np.ndarray  # (A,) float32: strength of each AU at intensity 5, around 1
+    lenses: np.ndarray | None  # (2, n, 3) float32 outlines
+    lens_tint: np.ndarray  # (4,) linear RGB and opacity
+
+
+class Casting:
+    """Draws people for one head model."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.painter = SkinPainter(head)
+        self.scalp_cm, self.hair_uv = hair_region(head)
+        self.scalp_normals = np.empty_like(head.kit.neutral)
+        raster.vertex_normals(head.kit.neutral, head.triangles[head.kind == raster.SKIN], self.scalp_normals)
+
+    def sample(self, rng: np.random.Generator) -> Person:
+        """Draw one person."""
+        head = self.head
+        neutral = self._shape(rng)
+        skin = self.painter.paint(rng)
+        fold_profile, fold_group = self.painter.folds(rng)
+        fold_rest, fold_gain = _fold_strengths(rng)
+        cover = self._hair(rng, neutral)
+        landmarks = landmarks_of(neutral)
+        meshes = [accessories.shoulders(rng)]
+        if cover.max() > 0.5 and rng.random() < 0.35:
+            meshes.append(accessories.long_hair(rng))
+        lenses, tint = None, np.zeros(4, np.float32)
+        if rng.random() < 0.2:
+            frame, lenses = accessories.glasses(rng, landmarks)
+            meshes.append(frame)
+            tint = np.append(rng.uniform(0.0, 0.3, 3), rng.choice([0.04, rng.uniform(0.1, 0.5)], p=[0.85, 0.15]))
+        parts = _assemble(head, meshes, lashes=self._lashes(rng))
+        extra = sum(len(m.vertices) for m in meshes)
+        return Person(
+            head=head,
+            neutral=np.vstack([neutral, *(m.vertices for m in meshes)]).astype(np.float32),
+            landmarks_cm=landmarks,
+            **parts,
+            hair_cover=np.append(cover, np.zeros(extra)).astype(np.float32),
+            hair_uv=np.vstack([self.hair_uv, *(_strand_uv(m.vertices) for m in meshes)]).astype(np.float32),
+            openness=np.append(head.openness, np.full(extra, 0.7)).astype(np.float32),
+            skin=skin,
+            fold_profile=fold_profile,
+            fold_group=fold_group,
+            fold_rest=fold_rest,
+            fold_gain=fold_gain,
+            strands=_strands(rng),
+            colours=_colours(rng, skin),
+            eye_angles=_eye_angles(rng),
+            amplitude=rng.uniform(0.82, 1.15, len(SYNTH_AUS)).astype(np.float32),
+            lenses=lenses,
+            lens_tint=tint.astype(np.float32),
+        )
+
+    def _shape(self, rng: np.random.Generator) -> np.ndarray:
+        """Neutral head (V, 3) of a new identity."""
+        kit = self.head.kit
+        coefficients = np.clip(rng.standard_normal(len(kit.identity)) * 0.9, -2.2, 2.2).astype(np.float32)
+        flat = coefficients @ kit.identity.reshape(len(kit.identity), -1)
+        return kit.neutral + flat.reshape(-1, 3)
+
+    def _lashes(self, rng: np.random.Generator) -> np.ndarray:
+        """Which triangles of the head are drawn (F,): the model's lash cards are opaque, so only some are kept."""
+        share = rng.choice([0.0, rng.uniform(0.05, 0.25), rng.uniform(0.25, 0.6)], p=[0.25, 0.6, 0.15])
+        return (self.head.kind != raster.LASH) | (rng.random(len(self.head.kind)) < share)
+
+    def _hair(self, rng: np.random.Generator, neutral: np.ndarray) -> np.ndarray:
+        """Hair cover (V,); raises the scalp of `neutral` by the hair's thickness in place."""
+        if rng.random() < 0.1:  # bald
+            return np.zeros(len(neutral), np.float32)
+        hairline = rng.normal(0.0, 0.5) - (rng.uniform(0, 2.0) if rng.random() < 0.2 else 0.0)
+        # The hairline is irregular, and recedes most above the temples.
+        wave = 0.3 * np.sin(self.hair_uv[:, 0] * 2 * np.pi * rng.integers(1, 4) + rng.uniform(0, 6))
+        inside = self.scalp_cm + hairline + wave
+        cover = np.clip(0.5 + inside / 2.2, 0, 1)
+        cover[(self.scalp_cm < -9)] = 0
+        thickness = np.clip(inside / 5.0, 0, 1) ** 0.8 * rng.uniform(0.1, 2.8)
+        lumps = 1 + 0.15 * np.sin(self.hair_uv[:, 0] * 2 * np.pi * 5 + rng.uniform(0, 6))
+        outer = np.r_[FACE, HEAD_AND_NECK]
+        neutral[outer] += (self.scalp_normals * (thickness * lumps)[:, None])[outer]
+        return cover.astype(np.float32)
+
+
+def _fold_strengths(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Folds at rest (age) and folds drawn by action; independent, and each absent in part of the people, so that
+    folds alone never tell the action."""
+    groups = len(FOLD_GROUPS)
+    rest = np.zeros(groups)
+    if rng.random() < 0.45:
+        rest = rng.uniform(0, 0.55) * rng.uniform(0.2, 1.2, groups)
+    gain = np.zeros(groups)
+    if rng.random() < 0.75:
+        gain = rng.uniform(0.25, 0.8) * rng.uniform(0.5, 1.3, groups)
+    gain[FOLD_GROUPS.index("chin")] *= 0.5
+    rest[0] = gain[0] = 0
+    # Every face has some nasolabial fold.
+    for k in (FOLD_GROUPS.index("nasolabial_left"), FOLD_GROUPS.index("nasolabial_right")):
+        rest[k] = max(rest[k], 0.08)
+    return rest.astype(np.float32), gain.astype(np.float32)
+
+
+def fold_weights(person: Person, au_left: np.ndarray, au_right: np.ndarray) -> np.ndarray:
+    """Depth of every fold group (G,) for the AU intensities (A,), 0-5, of both sides."""
+    left, right = (dict(zip(SYNTH_AUS, side / INTENSITY_MAX, strict=True)) for side in (au_left, au_right))
+    both = {au: (left[au] + right[au]) / 2 for au in SYNTH_AUS}
+    active = {
+        "forehead_middle": max(both[1], 0.5 * both[2]) * (1 - 0.5 * both[4]),
+        "glabella": both[4],
+        "nose_root": max(both[9], 0.2 * both[4]),
+        "chin": both[17],
+        "lip_lines": max(both[23], 0.6 * both[24]),
+    }
+    for name, side in (("left", left), ("right", right)):
+        active[f"forehead_{name}"] = max(side[2], 0.35 * side[1])
+        active[f"crow_{name}"] = max(side[6], 0.3 * side[12])
+        active[f"lower_lid_{name}"] = max(side[6], 0.7 * side[7])
+        active[f"nasolabial_{name}"] = max(side[12], side[10], 0.7 * side[9], 0.4 * side[6])
+        active[f"corner_{name}"] = max(side[14], 0.4 * side[12], 0.3 * side[20])
+        active[f"mouth_side_{name}"] = max(side[15], 0.4 * side[20])
+    amount = np.array([active.get(name, 0.0) for name in FOLD_GROUPS], np.float32)
+    return person.fold_rest + person.fold_gain * amount
+
+
+def _assemble(head: Head, meshes: list[accessories.Mesh], lashes: np.ndarray) -> dict[str, np.ndarray]:
+    """Triangles of the head and of the meshes behind it, with their attributes."""
+    start = len(head.kit.neutral)
+    triangles, kind = [head.triangles[lashes]], [head.kind[lashes]]
+    body = [np.zeros(start, bool)]
+    for mesh in meshes:
+        triangles.append(mesh.triangles + start)
+        kind.append(np.full(len(mesh.triangles), mesh.kind, np.uint8))
+        body.append(np.full(len(mesh.vertices), mesh.kind == raster.CLOTH))
+        start += len(mesh.vertices)
+    kinds = np.concatenate(kind)
+    all_triangles = np.vstack(triangles).astype(np.int32)
+    uv = np.zeros((start, 2), np.float32)
+    uv[: len(head.texture_uv)] = head.texture_uv
+    bias = np.zeros(len(kinds), np.float32)
+    bias[np.isin(kinds, (raster.EYE_L, raster.EYE_R))] = 0.12  # so that the lids cover the eyeball
+    return {
+        "triangles": all_triangles,
+        "kind": kinds,
+        "face_uv": np.ascontiguousarray(uv[all_triangles]),
+        "bias": bias,
+        "double_sided": np.isin(kinds, (raster.HAIR, raster.PLASTIC, raster.LASH)),
+        "body": np.concatenate(body),
+    }
+
+
+def _strand_uv(vertices: np.ndarray) -> np.ndarray:
+    around = np.arctan2(vertices[:, 0], vertices[:, 2]) / (2 * np.pi) + 0.5
+    return np.stack([around * 4.0, (15.0 - vertices[:, 1]) / 60.0], axis=1)
+
+
+def _strands(rng: np.random.Generator) -> np.ndarray:
+    """Brightness of hair (256, 256), 0-1: thin streaks along the rows' direction, repeating at the edges."""
+    noise = rng.standard_normal((256, 256)).astype(np.float32)
+    spectrum = np.fft.rfft2(noise)
+    across = np.fft.rfftfreq(256)[None] * 256
+    along = np.fft.fftfreq(256)[:, None] * 256
+    curl = rng.uniform(2.0, 14.0)
+    field = np.fft.irfft2(spectrum * np.exp(-((along / curl) ** 2)) * np.exp(-((across / 60.0) ** 2)), s=(256, 256))
+    return np.clip(0.5 + 0.22 * field / field.std(), 0, 1).astype(np.float32)
+
+
+def _colours(rng: np.random.Generator, skin: Skin) -> np.ndarray:
+    """Albedo (11, 3) of every material."""
+    iris = np.array([(60, 38, 24), (84, 54, 30), (110, 84, 50), (92, 110, 84), (96, 124, 150), (120, 130, 136)])
+    srgb = np.zeros((11, 3))
+    srgb[raster.SKIN] = srgb[raster.HEAD] = skin.tone_srgb
+    srgb[raster.MOUTH] = (110, 44, 44)
+    srgb[raster.GUMS] = (176, 90, 92)
+    srgb[raster.TEETH] = np.array([236, 228, 208]) * rng.uniform(0.82, 1.0) * (1, 1, rng.uniform(0.85, 1.0))
+    srgb[raster.EYE_L] = srgb[raster.EYE_R] = iris[rng.integers(len(iris))] * rng.uniform(0.8, 1.25)
+    srgb[raster.LASH] = rng.uniform(12, 45)
+    srgb[raster.PLASTIC] = rng.uniform(5, 90, 3) if rng.random() < 0.7 else rng.uniform(60, 240, 3)
+    srgb[raster.CLOTH] = rng.uniform(10, 240, 3)
+    srgb[raster.HAIR] = skin.hair_srgb
+    return to_linear(srgb).astype(np.float32)
+
+
+def _eye_angles(rng: np.random.Generator) -> np.ndarray:
+    iris = rng.uniform(20.5, 24.0)
+    pupil = rng.uniform(6.5, 13.0)
+    degrees = np.array([iris, iris - 2.5, pupil])
+    return np.append(np.cos(np.radians(degrees)), rng.uniform(0.5, 0.72)).astype(np.float32)
