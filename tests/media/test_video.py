@@ -152,7 +152,7 @@ def test_reading_stops_before_a_picture_that_the_decoder_had_to_conceal(clip):
     intact = [frame.image_rgb for frame in open_media(path)]
     with av.open(str(path)) as container:
         packet = [packet for packet in container.demux(video=0) if packet.is_keyframe][1]
-        start, length = packet.pos + packet.size // 4, packet.size // 2
+        start, length = packet.pos + packet.size // 2, packet.size // 20
     data = bytearray(path.read_bytes())
     data[start : start + length] = np.random.default_rng(0).bytes(length)
     path.write_bytes(data)
@@ -162,6 +162,27 @@ def test_reading_stops_before_a_picture_that_the_decoder_had_to_conceal(clip):
     assert reader.damage == f"{path} is damaged after 20 frames: the picture data is damaged"
     for image, expected in zip(shown, intact, strict=False):
         np.testing.assert_array_equal(image, expected)
+
+
+def test_video_trimmed_by_its_edit_list_is_whole(clip):
+    path = clip("trimmed.mp4", 60, options={"g": "20", "bf": "0"})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12  # version and flags, number of entries; then length and start of the first
+    length, start = struct.unpack_from(">ii", data, at)
+    tick = round(Fraction(length, 60))  # in units of the movie
+    media_tick = start_step(path)
+    struct.pack_into(">ii", data, at, length - 40 * tick, start + 25 * media_tick)
+    path.write_bytes(data)
+    seen, damage = numbers(path)
+    assert (seen[0], damage) == (25, None)
+    assert seen == list(range(25, 25 + len(seen))) and 19 <= len(seen) <= 36
+
+
+def start_step(path: Path) -> int:
+    """Ticks of the track from one frame to the next."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return round(1 / (stream.average_rate * stream.time_base))
 
 
 def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
