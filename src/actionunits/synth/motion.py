@@ -90,8 +90,10 @@ def trace(pulses: Pulses, time_s: np.ndarray) -> np.ndarray:
     hold = np.clip((time_s - apex) / np.maximum(offset - apex, 1e-6), 0.0, 1.0)
     shape = ease((time_s - onset) / (apex - onset)) * (1.0 - ease((time_s - offset) / (end - offset)))
     size, hertz, phase = pulses.tremor.T[:, :, None]
-    wobble = 1.0 + pulses.drift[:, None] * hold + size * hold * np.sin(2.0 * np.pi * hertz * (time_s - apex) + phase)
-    curve = shape * wobble
+    angle = 2.0 * np.pi * hertz * (time_s - apex)
+    # Two frequencies without a common period; faded in with the hold, so that the peak is reached smoothly.
+    tremor = size * ease(4.0 * hold) * (np.sin(angle + phase) + 0.7 * np.sin(1.618 * angle + 2.0 * phase))
+    curve = shape * (1.0 + pulses.drift[:, None] * hold + tremor)
     channels = np.zeros((2, len(SYNTH_AUS) + len(SPEECH_SHAPES), len(time_s)))
     for side in range(2):
         np.maximum.at(channels[side], pulses.channel, curve * pulses.peak[:, side, None])

@@ -73,7 +73,9 @@ def event_share(span_s: float) -> float:
     """Expected share of a clip's time during which one event of `draw_times` is active."""
     times = draw_times(np.random.default_rng(0), 4096, span_s)
     start, end = active_interval(times)
-    return float(np.mean(np.clip(end, 0, span_s) - np.clip(start, 0, span_s)) / span_s)
+    share = float(np.mean(np.clip(end, 0, span_s) - np.clip(start, 0, span_s)) / span_s)
+    # Onsets take most of a clip under a second; more events than this would only pile up.
+    return max(share, 0.2)
 
 
 def active_interval(times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +98,7 @@ class Scheduler:
         self._peak: list[np.ndarray] = []
 
     def run(self) -> tuple[tuple[Event, ...], Pulses]:
-        """Schedule a clip: speech and expressions in random order, then blinks and fidgeting."""
+        """Schedule a clip: speech and expressions, single actions, blinks and fidgeting."""
         rng, plan = self.rng, self.repertoire
         share = event_share(self.span_s)
         # Some clips are calm, some lively.
@@ -115,7 +117,9 @@ class Scheduler:
             todo += [(kind, ())] * int(count)
         todo += self._group(np.repeat(SYNTH_AUS, singles), pairs=not solo)
         times = draw_times(rng, len(todo), self.span_s)
-        for i in rng.permutation(len(todo)):
+        # Expressions and speech come first, so that single actions fill in around them and do not break them up.
+        composed = int(emotions.sum() + speeches)
+        for i in (*rng.permutation(composed), *range(composed, len(todo))):
             kind, aus = todo[i]
             if kind == "speech":
                 self._add_speech(times[i])
@@ -256,7 +260,7 @@ class Scheduler:
 
     def _pulses(self) -> Pulses:
         count = len(self._channel)
-        tremor = self.rng.uniform((0.0, 2.0, 0.0), (0.06, 7.0, 2 * np.pi), (count, 3))
+        tremor = self.rng.uniform((0.0, 1.0, 0.0), (0.04, 3.5, 2 * np.pi), (count, 3))
         return Pulses(
             np.array(self._channel, int),
             np.array(self._times, float).reshape(count, 4),
