@@ -40,7 +40,8 @@ _CHECK_EVERY_S = 0.2
 _CLOSE_UP = 1.35  # side of the checked surroundings over the side of the mesh region
 _CLOSE_UP_PX = 128  # input side of the short-range network
 _EYE_TOLERANCE = 0.09  # between detector and mesh, in sides of the mesh region; about 0.4 eye distances
-_UNCONFIRMED = 0.75  # factor on a followed face's confidence, and its square on a new one's, without confirmation
+_UNCONFIRMED = 0.75  # factor on a followed face's confidence at a look that does not confirm it
+_NEVER_CONFIRMED = 0.5  # the same for a new face
 _TURNS_RAD = (np.pi, np.pi / 2, -np.pi / 2)  # tried where the upright reading is not confirmed
 _MIN_FACE_PX = 12.0
 _EYES = ((33, 133), (362, 263))  # mesh vertices: corners of the eye at the left, at the right of the image
@@ -230,7 +231,7 @@ class FaceFinder:
                 return candidate
             if turn == 0:
                 doubtful = candidate
-                doubtful.confidence *= _UNCONFIRMED**2
+                doubtful.confidence *= _NEVER_CONFIRMED
         return doubtful
 
     def _checked(self, image: np.ndarray, followed: list[_Candidate]) -> list[_Candidate]:

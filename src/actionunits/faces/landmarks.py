@@ -28,16 +28,6 @@ MESH_TO_68: tuple[int, ...] = (
 # Indices into the 68 points of the 49-point markup.
 POINTS_49: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
 
-# For every one of the 68 points the one at its mirrored place.
-FLIP_68: tuple[int, ...] = (
-    *range(16, -1, -1),
-    *range(26, 16, -1),
-    *(27, 28, 29, 30, 35, 34, 33, 32, 31),
-    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
-    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
-    *(64, 63, 62, 61, 60, 67, 66, 65),
-)
-
 
 def landmarks_from_mesh(mesh_px: np.ndarray) -> np.ndarray:
     """The 68 points of a mesh, (68, 2) float32. mesh_px: (478 or 468, 2 or 3)."""

@@ -6,8 +6,8 @@ Problem", ECCV 2020 (OpenCV's SQPNP), refined by Levenberg-Marquardt.
 Angles. The head's rotation is `Rz(roll) Ry(-yaw) Rx(-pitch)` in camera axes (x right, y down, z away): first
 pitch, then yaw, then roll in the image plane, so that turning the picture changes roll alone. Pitch > 0 is chin
 up, yaw > 0 is turned to the right of the image, roll > 0 is tilted clockwise as the viewer sees it. The angles
-are taken from the line of sight to the face: a face that looks straight into the camera has pose zero wherever
-it stands in the picture, and moving or cropping the picture does not change it.
+are taken from the line of sight to the head's origin: a face that looks straight into the camera has pose zero
+wherever it stands in the picture. `camera_rotation` gives the rotation in camera axes.
 
 Camera. The focal length is not known; 500 px for a longer image side of 640 px (65 degrees across) is assumed,
 as OpenFace does. The angles hardly depend on it; the distance in `position_mm` is proportional to it, and to the
@@ -23,7 +23,7 @@ from actionunits.faces.mean_face import MEAN_LANDMARKS_MM
 
 FOCAL_PER_SIDE = 500 / 640
 
-# Temples, brows' outer thirds, nose and eye corners: expression moves these least, and they span all three axes.
+# Temples, nose and eye corners: expression moves these least, and they span all three axes.
 POSE_POINTS: tuple[int, ...] = (0, 1, 15, 16, *range(27, 36), 36, 39, 42, 45)
 
 # Camera axes of the frontal head: y and z of the mean head point up and to the viewer.
@@ -71,7 +71,7 @@ def estimate_pose(
     camera = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
     model = MEAN_LANDMARKS_MM[list(points)].astype(np.float64)
     pixels = np.asarray(landmarks_px, np.float64)[list(points)]
-    # Seen along the line of sight the fit is the same wherever the face stands.
+    # Fitted along its own line of sight a face gives the same result wherever it stands.
     rays = np.column_stack([pixels, np.ones(len(pixels))]) @ np.linalg.inv(camera).T
     sight = _rotation_to(rays.mean(0))
     local = rays @ sight
@@ -79,8 +79,9 @@ def estimate_pose(
     no_distortion = np.zeros(4)
     _, rvec, tvec = cv2.solvePnP(model, local, np.eye(3), no_distortion, flags=cv2.SOLVEPNP_SQPNP)
     rvec, tvec = cv2.solvePnPRefineLM(model, local, np.eye(3), no_distortion, rvec, tvec)
-    rotation = cv2.Rodrigues(rvec)[0] @ _FRONTAL
-    return pose_from_rotation(rotation), (sight @ tvec[:, 0]).astype(np.float32)
+    position = sight @ tvec[:, 0]
+    rotation = _rotation_to(position).T @ sight @ cv2.Rodrigues(rvec)[0] @ _FRONTAL
+    return pose_from_rotation(rotation), position.astype(np.float32)
 
 
 def camera_rotation(pose_deg: np.ndarray, position_mm: np.ndarray) -> np.ndarray:
@@ -88,9 +89,7 @@ def camera_rotation(pose_deg: np.ndarray, position_mm: np.ndarray) -> np.ndarray
 
     pose_deg, position_mm: (3,) of `estimate_pose`.
     """
-    rotation = rotation_from_pose(pose_deg)
-    centre = MEAN_LANDMARKS_MM[list(POSE_POINTS)].mean(0)
-    return _rotation_to(np.asarray(position_mm, np.float64) + rotation @ _FRONTAL @ centre) @ rotation
+    return _rotation_to(np.asarray(position_mm, np.float64)) @ rotation_from_pose(pose_deg)
 
 
 def project_head(

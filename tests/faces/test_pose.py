@@ -1,0 +1,82 @@
+"""Head pose: exact signs, known angles, independence of place."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actionunits.faces.mean_face import MEAN_LANDMARKS_MM
+from actionunits.faces.pose import estimate_pose, pose_from_rotation, project_head, rotation_from_pose
+
+SIZE = (480, 640)
+MIDDLE_MM = np.array([0.0, 0.0, 600.0])
+NOSE_TIP, BRIDGE, TEMPLES = 30, 27, (0, 16)
+
+
+def landmarks(pose_deg: tuple[float, float, float], position_mm: np.ndarray = MIDDLE_MM) -> np.ndarray:
+    return project_head(MEAN_LANDMARKS_MM, np.array(pose_deg, float), position_mm, SIZE)
+
+
+def test_signs_are_those_of_the_picture() -> None:
+    frontal = landmarks((0, 0, 0))
+    nose_from_temples = frontal[NOSE_TIP] - frontal[list(TEMPLES)].mean(0)
+
+    def shift(pose_deg: tuple[float, float, float]) -> np.ndarray:
+        moved = landmarks(pose_deg)
+        return moved[NOSE_TIP] - moved[list(TEMPLES)].mean(0) - nose_from_temples
+
+    assert shift((15, 0, 0))[1] < -5  # chin up: the nose goes up in the picture
+    assert shift((0, 15, 0))[0] > 5  # to the person's own left: the nose goes right
+    rolled = landmarks((0, 0, 15))
+    assert rolled[BRIDGE][0] > rolled[NOSE_TIP][0] + 3  # clockwise: the top of the head goes right
+    assert rolled[36][1] < rolled[45][1]  # and the eye at the right of the picture goes down
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-30, 30), st.floats(-45, 45), st.floats(-60, 60), st.floats(-150, 150), st.floats(-100, 100))
+def test_projections_of_the_mean_head_give_back_the_pose(
+    pitch: float, yaw: float, roll: float, x_mm: float, y_mm: float
+) -> None:
+    position = np.array([x_mm, y_mm, 650.0])
+    pose, found = estimate_pose(landmarks((pitch, yaw, roll), position), SIZE)
+    np.testing.assert_allclose(pose, [pitch, yaw, roll], atol=0.5)
+    np.testing.assert_allclose(found, position, atol=5)
+
+
+def test_pose_changes_little_with_a_pixel_of_noise() -> None:
+    rng = np.random.default_rng(0)
+    exact = landmarks((10, -20, 5))
+    errors = [estimate_pose(exact + rng.normal(0, 1, exact.shape), SIZE)[0] - [10, -20, 5] for _ in range(50)]
+    assert np.abs(errors).mean(0).max() < 2
+
+
+def test_other_people_with_the_same_pose_get_it_within_a_few_degrees() -> None:
+    rng = np.random.default_rng(1)
+    errors = []
+    for _ in range(40):
+        # Wider, longer and flatter heads, and shape differences of a few millimetres.
+        head = MEAN_LANDMARKS_MM * rng.normal(1, 0.05, 3) + rng.normal(0, 1.5, MEAN_LANDMARKS_MM.shape)
+        pose = rng.uniform([-15, -30, -20], [15, 30, 20])
+        errors.append(estimate_pose(project_head(head, pose, MIDDLE_MM, SIZE), SIZE)[0] - pose)
+    assert np.abs(errors).mean(0).max() < 3
+
+
+def test_a_face_that_looks_into_the_camera_has_pose_zero_anywhere_in_the_picture() -> None:
+    for position in ([-200.0, 0, 600], [0, 150, 600], [150, -100, 900]):
+        pose, _ = estimate_pose(landmarks((0, 0, 0), np.array(position)), SIZE)
+        np.testing.assert_allclose(pose, 0, atol=0.5)
+
+
+@pytest.mark.parametrize("roll_deg", [-90, -20, 20, 170])
+def test_turning_the_points_in_the_image_plane_changes_roll_alone(roll_deg: float) -> None:
+    points = landmarks((8, -12, 0))
+    centre = (np.array(SIZE[::-1]) - 1) / 2
+    angle = np.deg2rad(roll_deg)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    pose, _ = estimate_pose((points - centre) @ turn.T + centre, SIZE)
+    np.testing.assert_allclose(pose, [8, -12, roll_deg], atol=0.5)
+
+
+def test_rotation_and_angles_are_inverse() -> None:
+    for pose in ([10, -20, 30], [-40, 60, -170], [0, 0, 0]):
+        np.testing.assert_allclose(pose_from_rotation(rotation_from_pose(np.array(pose))), pose, atol=1e-4)
