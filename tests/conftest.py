@@ -1,4 +1,4 @@
-"""Fixtures; what the project does not carry is read from folders named in the environment, else tests skip."""
+"""Fixtures; what the project does not carry comes from folders named in the environment, else tests skip."""
 
 import os
 from pathlib import Path
@@ -48,3 +48,22 @@ def astronaut() -> np.ndarray:
     from skimage.data import astronaut
 
     return astronaut()
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoint of a small, untrained detector of the 18 AUs: fast, and its numbers differ from AU to AU."""
+    import torch
+
+    from actionunits.aus import SYNTH_AUS, au_label
+    from actionunits.models import MODELS
+    from actionunits.training.checkpoint import save_checkpoint
+
+    torch.manual_seed(0)
+    entry = MODELS["resnet18"]
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    thresholds = {au_label(au): 0.3 + 0.02 * k for k, au in enumerate(SYNTH_AUS)}
+    neutral = {au_label(au): -2.0 + 0.1 * k for k, au in enumerate(SYNTH_AUS)}
+    model = entry.model(entry.config(width=4, image_size=64), SYNTH_AUS)
+    save_checkpoint(path, model, {"thresholds": thresholds, "neutral_logit": neutral})
+    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -112,3 +112,12 @@ def _show(analysis: Analysis, source: str, console: Console) -> None:
 def _damage_line(analysis: Analysis) -> str:
     written = analysis.card["frames_written"]
     return f"{analysis.damage}; {analysis.files[0]} holds the {written} frames that could be read"
+
+
+@contextmanager
+def frames_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with the time left; gives a function that takes frames done and frames in all."""
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("frames,"), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("left"), console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
