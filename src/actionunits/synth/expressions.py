@@ -130,7 +130,7 @@ REPERTOIRES: dict[str, Repertoire] = {
         ),
         emotion_weight=EMOTIONS_STUDIO,
         speech_weight=0.12,
-        solo_share=0.08,
+        solo_share=0.12,
     ),
     "wild": Repertoire(
         target_rate=_by_au(
@@ -167,23 +167,22 @@ def draw_levels(rng: np.random.Generator, count: int) -> np.ndarray:
     return 0.5 + 4.5 * rng.beta(1.15, 1.9, count)
 
 
-def split_sides(rng: np.random.Generator, aus: list[int], levels: np.ndarray, one_sided: np.ndarray) -> np.ndarray:
-    """Left and right peak intensities (N, 2) of actions with the given levels on the stronger side.
+def split_sides(rng: np.random.Generator, channel: np.ndarray, one_sided: np.ndarray) -> np.ndarray:
+    """Share (N, 2), 0-1, of its level that each of N actions reaches on the left and on the right.
 
-    About half of all actions are nearly symmetric, the others visibly stronger on one side; one in twelve is
-    unilateral, as is every action with `one_sided` set. Medial actions are equal on both sides, and closing
-    eyes nearly so.
+    `channel` is the place of the action's AU in SYNTH_AUS; what lies beyond is unlabelled and symmetric. About
+    half of all actions are nearly symmetric, the others visibly stronger on one side; one in twelve is
+    unilateral, as is every action with `one_sided` set. Medial actions are equal on both sides, and closing eyes
+    nearly so.
     """
-    count = len(aus)
-    draw = rng.random((count, 3))
-    weaker = np.where(draw[:, 0] < 0.55, 0.9 + 0.1 * draw[:, 1], 0.55 + 0.35 * draw[:, 1])
-    unilateral = one_sided | (draw[:, 0] > 0.92)
-    weaker = np.where(unilateral, 0.3 * np.maximum(draw[:, 1] - 0.5, 0.0), weaker)
-    lids = np.array([au == 45 for au in aus], bool)
-    weaker = np.where(lids & (draw[:, 0] < 0.97), 0.94 + 0.06 * draw[:, 1], weaker)
-    weaker = np.where(np.isin(aus, MEDIAL_AUS), 1.0, weaker)
-    left_is_weaker = draw[:, 2] < 0.5
-    sides = np.where(
-        left_is_weaker[:, None], np.stack([weaker, np.ones(count)], 1), np.stack([np.ones(count), weaker], 1)
+    count = len(channel)
+    luck, amount, side = rng.random((3, count))
+    weaker = np.where(luck < 0.55, 0.9 + 0.1 * amount, 0.55 + 0.35 * amount)
+    weaker = np.where(one_sided | (luck > 0.92), 0.3 * np.maximum(amount - 0.5, 0.0), weaker)
+    lids = channel == SYNTH_AUS.index(45)
+    weaker = np.where(lids & (luck < 0.97), 0.94 + 0.06 * amount, weaker)
+    medial = np.isin(channel, [SYNTH_AUS.index(au) for au in MEDIAL_AUS]) | (channel >= len(SYNTH_AUS))
+    weaker = np.where(medial, 1.0, weaker)
+    return np.where(
+        (side < 0.5)[:, None], np.stack([weaker, np.ones(count)], 1), np.stack([np.ones(count), weaker], 1)
     )
-    return levels[:, None] * sides

@@ -73,9 +73,7 @@ def event_share(span_s: float) -> float:
     """Expected share of a clip's time during which one event of `draw_times` is active."""
     times = draw_times(np.random.default_rng(0), 4096, span_s)
     start, end = active_interval(times)
-    share = float(np.mean(np.clip(end, 0, span_s) - np.clip(start, 0, span_s)) / span_s)
-    # Onsets take most of a clip under a second; more events than this would only pile up.
-    return max(share, 0.2)
+    return float(np.mean(np.clip(end, 0, span_s) - np.clip(start, 0, span_s)) / span_s)
 
 
 def active_interval(times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,12 +93,14 @@ class Scheduler:
         self._active = np.zeros((len(SYNTH_AUS), _BINS), bool)
         self._channel: list[int] = []
         self._times: list[np.ndarray] = []
-        self._peak: list[np.ndarray] = []
+        self._level: list[float] = []
+        self._one_sided: list[bool] = []
 
     def run(self) -> tuple[tuple[Event, ...], Pulses]:
         """Schedule a clip: speech and expressions, single actions, blinks and fidgeting."""
         rng, plan = self.rng, self.repertoire
-        share = event_share(self.span_s)
+        # Onsets take most of a clip under a second; more events than in a second would only pile up.
+        share = event_share(max(self.span_s, 1.0))
         # Some clips are calm, some lively.
         liveliness = rng.uniform(0.5, 1.5)
         solo = rng.random() < plan.solo_share
@@ -186,11 +186,11 @@ class Scheduler:
             lag = rng.exponential(0.06, (count, 2))
             rows[:, :2] += lag[:, :1]
             rows[:, 2:] += lag[:, :1] + lag[:, 1:]
-        peaks = split_sides(rng, aus, levels, np.array([kind == "contempt" and rng.random() < 0.7] * count))
+        one_sided = kind == "contempt" and rng.random() < 0.7
         starts, ends = active_interval(rows)
         kept = [i for i in range(count) if self._claim(aus[i], starts[i], ends[i])]
         for i in kept:
-            self._add_pulse(_INDEX[aus[i]], rows[i], peaks[i])
+            self._add_pulse(_INDEX[aus[i]], rows[i], levels[i], one_sided)
         if kept:
             self._add_event(kind, [aus[i] for i in kept], rows[kept])
 
@@ -211,13 +211,13 @@ class Scheduler:
         viseme = (draw[:, 3] * (_VISEMES + 3)).astype(int)  # the last three numbers are open vowels
         closed = viseme == SPEECH_SHAPES.index("mouthClose")
         for i in range(count):
-            self._add_pulse(_INDEX[26], rows[i], np.full(2, jaw[i]))
+            self._add_pulse(_INDEX[26], rows[i], jaw[i])
             if not closed[i]:
-                self._add_pulse(_INDEX[25], rows[i], np.full(2, min(0.8 + jaw[i], 5.0)))
+                self._add_pulse(_INDEX[25], rows[i], 0.8 + jaw[i])
             if viseme[i] < _VISEMES:
                 # Closing the lips takes back as much as the jaw opens; other visemes are free.
                 amount = jaw[i] / 5.0 if closed[i] else effort * (0.25 + 0.5 * draw[i, 4])
-                self._add_pulse(len(SYNTH_AUS) + int(viseme[i]), rows[i], np.full(2, amount))
+                self._add_pulse(len(SYNTH_AUS) + int(viseme[i]), rows[i], amount)
         self._add_event("speech", [25, 26], rows)
         accents = [au for au, luck in zip((1, 2, 10, 14), rng.random(4), strict=True) if luck < 0.2]
         if accents:
@@ -230,12 +230,11 @@ class Scheduler:
         count = int(rng.poisson(rng.uniform(10.0, 25.0) / 60.0 * self.span_s))
         draw = rng.random((count, 4))
         levels = np.where(draw[:, 3] < 0.15, 2.0 + 2.5 * rng.random(count), 5.0)
-        peaks = split_sides(rng, [45] * count, levels, np.zeros(count, bool))
         onset = rng.random(count) * max(self.span_s - 0.1, 0.5 * self.span_s)
         steps = [onset, 0.06 + 0.04 * draw[:, 0], 0.07 * draw[:, 1], 0.1 + 0.13 * draw[:, 2]]
         rows = np.cumsum(np.stack(steps, 1), axis=1)
-        for row, peak in zip(rows, peaks, strict=True):
-            self._add_pulse(_INDEX[45], row, peak)
+        for row, level in zip(rows, levels, strict=True):
+            self._add_pulse(_INDEX[45], row, level)
             self._add_event("blink", [45], row[None])
 
     def _add_fidgets(self, count: int) -> None:
@@ -246,13 +245,14 @@ class Scheduler:
         for row, shape, amount in zip(rows, shapes, amounts, strict=True):
             if SPEECH_SHAPES[shape] == "mouthClose":  # it only makes sense against an open jaw
                 continue
-            self._add_pulse(len(SYNTH_AUS) + int(shape), row, np.full(2, amount))
+            self._add_pulse(len(SYNTH_AUS) + int(shape), row, amount)
             self._add_event("fidget", [], row[None])
 
-    def _add_pulse(self, channel: int, times: np.ndarray, peak: np.ndarray) -> None:
+    def _add_pulse(self, channel: int, times: np.ndarray, level: float, one_sided: bool = False) -> None:
         self._channel.append(channel)
         self._times.append(times)
-        self._peak.append(peak)
+        self._level.append(level)
+        self._one_sided.append(one_sided)
 
     def _add_event(self, kind: str, aus: list[int], rows: np.ndarray) -> None:
         onset, apex, offset, end = rows[:, 0].min(), rows[:, 1].min(), rows[:, 2].max(), rows[:, 3].max()
@@ -260,11 +260,13 @@ class Scheduler:
 
     def _pulses(self) -> Pulses:
         count = len(self._channel)
+        channel = np.array(self._channel, int)
+        sides = split_sides(self.rng, channel, np.array(self._one_sided, bool))
         tremor = self.rng.uniform((0.0, 1.0, 0.0), (0.04, 3.5, 2 * np.pi), (count, 3))
         return Pulses(
-            np.array(self._channel, int),
+            channel,
             np.array(self._times, float).reshape(count, 4),
-            np.array(self._peak, float).reshape(count, 2),
+            sides * np.array(self._level, float)[:, None],
             self.rng.uniform(-0.3, 0.15, count),
             tremor,
         )
