@@ -1,0 +1,58 @@
+"""Small batches and small versions of the models."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from actionunits.types import Batch
+
+AUS = (1, 4, 12, 25)
+
+# Settings that make a model small enough for a test on one core.
+SMALL: dict[str, dict[str, Any]] = {
+    "resnet18": {
+        "image_size": 64,
+        "width": 8,
+        "landmark_branch": True,
+        "landmark_width": 32,
+        "landmark_dropout": 0.0,
+        "ccc_weight": 0.5,
+        "class_weighting": "inverse",
+        "au_rates": (0.1, 0.2, 0.3, 0.05),
+    },
+}
+
+
+def random_batch(rows: int = 8, size: int = 64, seed: int = 0) -> Batch:
+    """Random images, labels and meshes; the last row has no mesh, and some labels are unknown."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    intensity = rand(rows, len(AUS)) * 5 * (rand(rows, len(AUS)) < 0.5)
+    face = rand(1, 478, 3)
+    mesh_valid = torch.ones(rows, dtype=torch.bool)
+    if rows > 1:
+        mesh_valid[-1] = False
+    return Batch(
+        image=rand(rows, 3, size, size),
+        au_present=(intensity >= 1).float(),
+        au_present_valid=rand(rows, len(AUS)) < 0.9,
+        au_intensity=intensity,
+        au_intensity_valid=rand(rows, len(AUS)) < 0.9,
+        mesh=face + 0.02 * rand(rows, 478, 3),
+        mesh_valid=mesh_valid,
+    )
+
+
+@pytest.fixture
+def make_batch() -> Callable[..., Batch]:
+    return random_batch
+
+
+@pytest.fixture
+def small() -> dict[str, dict[str, Any]]:
+    return SMALL

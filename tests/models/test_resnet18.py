@@ -1,0 +1,197 @@
+"""ResNet-18: equations against literal loops, body, landmark branch."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from actionunits.errors import UserError
+from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
+from actionunits.models.resnet18 import ResNet18, ResNet18Config
+from actionunits.models.resnet18.landmarks import MeshShape, rotation_to, scale_to_eyes
+from actionunits.models.resnet18.loss import (
+    concordance_loss,
+    intensity_loss,
+    inverse_rate_weights,
+    occurrence_loss,
+)
+from actionunits.types import Batch
+
+ROWS, COLUMNS = 7, 3
+
+
+@pytest.fixture
+def labels():
+    generator = np.random.default_rng(3)
+    return {
+        "z": generator.normal(0, 2, (ROWS, COLUMNS)),
+        "y": generator.integers(0, 2, (ROWS, COLUMNS)).astype(float),
+        "x": generator.uniform(0, 5, (ROWS, COLUMNS)),
+        "t": generator.uniform(0, 5, (ROWS, COLUMNS)),
+        "v": generator.random((ROWS, COLUMNS)) < 0.7,
+        "w": generator.uniform(0.5, 2, COLUMNS),
+    }
+
+
+def tensors(labels, names):
+    return [torch.from_numpy(labels[name]) for name in names]
+
+
+def test_occurrence_loss_is_the_masked_cross_entropy(labels):
+    total, known = 0.0, 0
+    for b in range(ROWS):
+        for a in range(COLUMNS):
+            if labels["v"][b, a]:
+                p, y = 1 / (1 + math.exp(-labels["z"][b, a])), labels["y"][b, a]
+                total -= labels["w"][a] * (y * math.log(p) + (1 - y) * math.log(1 - p))
+                known += 1
+    assert abs(float(occurrence_loss(*tensors(labels, "zyvw"))) - total / known) < 1e-10
+
+
+def test_occurrence_loss_by_hand():
+    loss = occurrence_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.ones(1, 2, dtype=torch.bool))
+    assert float(loss) == pytest.approx(math.log(2))
+
+
+def test_intensity_loss_is_the_masked_smooth_l1(labels):
+    total, known = 0.0, 0
+    for b in range(ROWS):
+        for a in range(COLUMNS):
+            if labels["v"][b, a]:
+                d = abs(labels["x"][b, a] - labels["t"][b, a])
+                total += labels["w"][a] * (d * d / 2 if d < 1 else d - 0.5)
+                known += 1
+    assert abs(float(intensity_loss(*tensors(labels, "xtvw"))) - total / known) < 1e-10
+
+
+def test_intensity_loss_by_hand():
+    known = torch.ones(1, 2, dtype=torch.bool)
+    loss = intensity_loss(torch.tensor([[3.0, 0.5]]), torch.tensor([[1.0, 0.0]]), known)
+    assert float(loss) == pytest.approx((1.5 + 0.125) / 2)
+
+
+def test_concordance_loss_is_one_minus_the_mean_ccc(labels):
+    losses = []
+    for a in range(COLUMNS):
+        rows = [b for b in range(ROWS) if labels["v"][b, a]]
+        x, t = [labels["x"][b, a] for b in rows], [labels["t"][b, a] for b in rows]
+        mx, mt = sum(x) / len(x), sum(t) / len(t)
+        covariance = sum((p - mx) * (q - mt) for p, q in zip(x, t, strict=True)) / len(x)
+        spread = sum((p - mx) ** 2 for p in x) / len(x) + sum((q - mt) ** 2 for q in t) / len(t)
+        losses.append(1 - 2 * covariance / (spread + (mx - mt) ** 2))
+    assert abs(float(concordance_loss(*tensors(labels, "xtv"))) - sum(losses) / COLUMNS) < 1e-10
+
+
+def test_concordance_loss_leaves_out_constant_labels():
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [2.0, 0.0]], requires_grad=True)
+    t = torch.tensor([[1.0, 0.0], [3.0, 0.0], [2.0, 0.0]])
+    loss = concordance_loss(x, t, torch.ones(3, 2, dtype=torch.bool))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0.0, abs=1e-6)
+    assert not x.grad[:, 1].any()
+
+
+def test_inverse_rate_weights_favour_the_scarce_and_average_one():
+    weight = inverse_rate_weights(torch.tensor([0.4, 0.1, 0.0]))
+    assert weight[0] < weight[1] < weight[2] and float(weight.mean()) == pytest.approx(1)
+    assert float(weight[1] / weight[0]) == pytest.approx(4)
+
+
+def test_body_has_torchvisions_names_and_size():
+    body = ResNet18Body()
+    names = set(body.state_dict())
+    assert {"conv1.weight", "bn1.running_var", "layer1.1.conv2.weight", "layer4.0.downsample.1.bias"} <= names
+    assert sum(p.numel() for p in body.parameters()) == 11_689_512 - 512 * 1000 - 1000  # published, less fc
+    assert body(torch.zeros(1, 3, 224, 224)).shape == (1, 512)
+
+
+def test_imagenet_weights_load_and_strangers_are_refused():
+    source, target = ResNet18Body(8), ResNet18Body(8)
+    weights = source.state_dict() | {"fc.weight": torch.zeros(1000, 64), "fc.bias": torch.zeros(1000)}
+    load_imagenet(target, weights)
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
+    with pytest.raises(UserError, match="conv1.weight has shape"):
+        load_imagenet(ResNet18Body(16), weights)
+    with pytest.raises(UserError, match="1 are missing, such as bn1.bias"):
+        load_imagenet(target, {name: value for name, value in weights.items() if name != "bn1.bias"})
+
+
+def random_mesh(rows: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    face = torch.rand(1, 478, 3, generator=generator, dtype=torch.float64)
+    return face + 0.01 * torch.rand(rows, 478, 3, generator=generator, dtype=torch.float64)
+
+
+def test_rotation_is_found_and_never_a_reflection():
+    target = random_mesh(1)[0, :20]
+    rotation = torch.from_numpy(Rotation.from_euler("xyz", [20, -35, 10], degrees=True).as_matrix())
+    found = rotation_to(((target - target.mean(0)) @ rotation.T)[None], target - target.mean(0))
+    torch.testing.assert_close(found[0], rotation)
+    mirrored = (target - target.mean(0)) * torch.tensor([-1.0, 1, 1])
+    assert float(torch.det(rotation_to(mirrored[None], target - target.mean(0))[0])) == pytest.approx(1)
+
+
+def test_shape_does_not_change_with_position_size_and_head_pose():
+    shape = MeshShape().double().train()
+    mesh, valid = random_mesh(16), torch.ones(16, dtype=torch.bool)
+    shape(mesh, valid)
+    shape.eval()
+    rotation = torch.from_numpy(Rotation.from_euler("xyz", [15, 25, -30], degrees=True).as_matrix())
+    moved = 1.7 * mesh @ rotation + torch.tensor([0.3, -0.1, 0.2])
+    before, after = shape(mesh, valid)[:, :-9], shape(moved, valid)[:, :-9]
+    torch.testing.assert_close(before, after, atol=1e-6, rtol=1e-6)
+    assert before.abs().mean() > 0.1
+
+
+def test_mean_shape_and_spread_are_those_of_all_meshes_seen():
+    shape = MeshShape().double().train()
+    mesh = scale_to_eyes(random_mesh(24))
+    for part in mesh.split(8):
+        shape(part, torch.ones(8, dtype=torch.bool))
+    # The meshes hardly differ in rotation, so plain statistics come out nearly the same.
+    torch.testing.assert_close(shape.template, mesh.mean(0), atol=5e-3, rtol=0)
+    assert float(shape.variance.sqrt().mean() / mesh.std(0).mean()) == pytest.approx(1, abs=0.1)
+    assert int(shape.count) == 24
+
+
+def test_without_a_valid_mesh_the_image_alone_counts(make_batch):
+    torch.manual_seed(0)
+    model = ResNet18(ResNet18Config(width=8, landmark_branch=True, landmark_weight=0.25), (1, 2, 4, 6))
+    batch = make_batch(4)
+    model.train()
+    model(batch)
+    output = model.eval()(batch)
+    alone = model(dataclasses.replace(batch, mesh_valid=torch.zeros(4, dtype=torch.bool)))
+    assert torch.equal(alone.au_logit, model.eval()(Batch(image=batch.image)).au_logit)
+    assert torch.equal(output.au_logit[3], alone.au_logit[3])  # its mesh is not valid
+    expected = 0.75 * output.image.au_logit[0] + 0.25 * output.landmarks.au_logit[0]
+    torch.testing.assert_close(output.au_logit[0], expected)
+
+
+def test_an_untrained_landmark_branch_has_no_say(make_batch):
+    model = ResNet18(ResNet18Config(width=8, landmark_branch=True), (1, 2, 4, 6)).eval()
+    batch = make_batch(4)
+    assert torch.equal(model(batch).au_logit, model(Batch(image=batch.image)).au_logit)
+
+
+def test_the_image_branch_rests_while_the_landmarks_train(make_batch):
+    model = ResNet18(ResNet18Config(width=8, landmark_branch=True), (1, 2, 4, 6)).train()
+    model.image.eval()
+    empty = dataclasses.replace(make_batch(4), image=torch.zeros(4, 3, 0, 0))
+    assert set(model.losses(model(empty), empty)) == {"landmark_occurrence", "landmark_intensity"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ({"class_weighting": "some"}, "must be none or inverse"),
+        ({"image_size": 8}, "at least 32"),
+        ({"landmark_weight": 1.5}, "between 0 and 1"),
+    ],
+)
+def test_bad_settings_are_refused(setting, line):
+    with pytest.raises(UserError, match=line):
+        ResNet18Config(**setting)
