@@ -1,7 +1,7 @@
 """Confidence intervals of mean scores by drawing subjects, not frames, with replacement.
 
-Frames of one person are alike: an interval over frames would be far too narrow. Efron & Tibshirani, An Introduction
-to the Bootstrap, 1993, percentile intervals (Sec. 13.3), with the subject as the unit.
+Frames of one person are alike: an interval over frames would be far too narrow. Efron & Tibshirani, An
+Introduction to the Bootstrap, 1993, percentile intervals (Sec. 13.3), with the subject as the unit.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def auc(
 ) -> np.ndarray:
     """AUC of every replicate, (R, A); NaN where a replicate has one class only.
 
-    How often the positives of subject s score above the negatives of subject t is counted once; a replicate then
-    is a sum over pairs of subjects.
+    How often the positives of subject s score above the negatives of subject t is counted once; a replicate
+    then is a sum over pairs of subjects.
     """
     subjects = draws.shape[1]
     result = np.full((len(draws), au_present.shape[1]), np.nan)

@@ -27,8 +27,8 @@ DEFAULT_THRESHOLD = 0.5  # of the probability, for an AU whose threshold the che
 class EvaluationResult:
     """Scores of one checkpoint on one test set.
 
-    table: one row per AU with au ("AU01"), n (frames whose occurrence is known), base_rate, the METRICS, n_intensity,
-    and threshold (of the probability). NaN where a score has no value: see `metrics`.
+    table: one row per AU with au ("AU01"), n (frames whose occurrence is known), base_rate, the METRICS,
+    n_intensity, and threshold (of the probability). NaN where a score has no value: see `metrics`.
     """
 
     table: pd.DataFrame
@@ -53,8 +53,8 @@ def score(
 ) -> EvaluationResult:
     """Score outputs against the labels of the same rows and AUs.
 
-    thresholds: probability from which an AU counts as detected, by label ("AU01"). replicates: bootstrap draws of
-    subjects behind the intervals; seed: of these draws.
+    thresholds: probability from which an AU counts as detected, by label ("AU01"). replicates: bootstrap
+    draws of subjects behind the intervals; seed: of these draws.
     """
     labels = [au_label(au) for au in data.aus]
     threshold = np.array([thresholds.get(label, DEFAULT_THRESHOLD) for label in labels])
@@ -102,8 +102,9 @@ def score(
 def refuse_seen_subjects(header: Mapping[str, Any], test_subjects: Sequence[str], name: str) -> None:
     """Raise UserError when a test subject took part in training or in the choice of thresholds.
 
-    header: of a checkpoint; `data` holds `training_subjects` and, where there were any, `validation_subjects`, named
-    as in `CropData.subjects`. A checkpoint that does not name them is refused as well.
+    header: of a checkpoint; `data` holds `training_subjects` and, where there were any,
+    `validation_subjects`, named as in `CropData.subjects`. A checkpoint that does not name them is refused
+    as well.
     """
     used = header.get("data")
     if not isinstance(used, Mapping) or "training_subjects" not in used:
@@ -144,8 +145,9 @@ def evaluate_checkpoint(
 ) -> tuple[EvaluationResult, dict[str, Any]]:
     """Scores of a checkpoint (file, or the name of released weights) on data sets of renders, and its header.
 
-    subjects: only these of the data; every: only each n-th frame; cache: where registered crops are kept. Thresholds
-    are the checkpoint's own. Raises UserError for unusable input, and when a test subject was seen in training.
+    subjects: only these of the data; every: only each n-th frame; cache: where registered crops are kept.
+    Thresholds are the checkpoint's own. Raises UserError for unusable input, and when a test subject was
+    seen in training.
     """
     from actionunits.datasets.crops import stored_size
     from actionunits.datasets.synthau import coded_aus, load_crops, subject_names

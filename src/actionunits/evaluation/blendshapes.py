@@ -1,0 +1,125 @@
+"""Agreement of detected action units with MediaPipe's blendshape scores, frame by frame, on a real video.
+
+The blendshapes are an independent reader, not the truth: agreement says that the intensities follow what
+moves in the face. Use it to look at a model, never to choose one. Its cheekSquint and noseSneer outputs
+hardly move (AU6, AU9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from actionunits.aus import au_label
+from actionunits.errors import UserError
+
+# ARKit's blendshapes nearest to each AU; left and right are averaged.
+BLENDSHAPES: dict[int, tuple[str, ...]] = {
+    1: ("browInnerUp",),
+    2: ("browOuterUpLeft", "browOuterUpRight"),
+    4: ("browDownLeft", "browDownRight"),
+    5: ("eyeWideLeft", "eyeWideRight"),
+    6: ("cheekSquintLeft", "cheekSquintRight"),
+    7: ("eyeSquintLeft", "eyeSquintRight"),
+    9: ("noseSneerLeft", "noseSneerRight"),
+    10: ("mouthUpperUpLeft", "mouthUpperUpRight"),
+    12: ("mouthSmileLeft", "mouthSmileRight"),
+    14: ("mouthDimpleLeft", "mouthDimpleRight"),
+    15: ("mouthFrownLeft", "mouthFrownRight"),
+    17: ("mouthShrugLower",),
+    20: ("mouthStretchLeft", "mouthStretchRight"),
+    24: ("mouthPressLeft", "mouthPressRight"),
+    26: ("jawOpen",),
+    45: ("eyeBlinkLeft", "eyeBlinkRight"),
+}
+# No blendshape is AU25: it is the gap between the inner lips, points of the face mesh, over the distance of the outer
+# eye corners.
+INNER_LIPS, EYE_CORNERS = (13, 14), (33, 263)
+# A blendshape whose standard deviation is below this hardly moves in the video; its correlation says nothing.
+VARIES = 0.02
+MIN_FRAMES = 20
+
+
+def reading(scores: Mapping[str, float], au: int) -> float:
+    """What the blendshapes say about an AU of BLENDSHAPES, 0-1.
+
+    >>> round(reading({"mouthSmileLeft": 0.4, "mouthSmileRight": 0.6}, 12), 3)
+    0.5
+    """
+    return float(np.mean([scores[name] for name in BLENDSHAPES[au]]))
+
+
+def lip_gap(mesh_px: np.ndarray) -> float:
+    """Gap between the inner lips in units of the distance of the outer eye corners. mesh_px: (478, 3)."""
+    upper, lower = mesh_px[list(INNER_LIPS), :2]
+    right, left = mesh_px[list(EYE_CORNERS), :2]
+    return float(np.linalg.norm(upper - lower) / np.linalg.norm(right - left))
+
+
+def read_blendshapes(video: Path | str, landmarker: Path) -> pd.DataFrame:
+    """Readings of the most prominent face in every frame of a video.
+
+    Columns: `frame` from 1 as in the default table, and one per AU ("AU12"), NaN without a face. landmarker:
+    MediaPipe's `face_landmarker.task`. Raises UserError when either cannot be read.
+    """
+    from actionunits.faces import FaceFinder
+    from actionunits.faces.blendshapes import BlendshapeReader
+    from actionunits.media import open_media
+
+    rows = []
+    with (
+        BlendshapeReader(landmarker) as reader,
+        FaceFinder(video=True, max_faces=1) as finder,
+        open_media(video) as media,
+    ):
+        for frame in media:
+            scores, faces = reader(frame.image_rgb), finder(frame)
+            row = {au_label(au): reading(scores, au) if scores else np.nan for au in BLENDSHAPES}
+            mesh = faces[0].mesh_px if faces else None
+            row[au_label(25)] = lip_gap(mesh) if mesh is not None else np.nan
+            rows.append({"frame": frame.index + 1} | row)
+    return pd.DataFrame(rows, columns=["frame", *(au_label(au) for au in sorted([*BLENDSHAPES, 25]))])
+
+
+def agreement(detections: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFrame:
+    """Pearson r of intensity and blendshape reading per AU over the frames that have both.
+
+    detections: default table of a video with one person (`frame`, `AUxx_r`, `success`); readings: of
+    `read_blendshapes`. Returns au, frames, r, spread (standard deviation of the reading) and varies
+    (whether the reading moves enough for r to mean something). Raises UserError when they cannot be
+    compared.
+    """
+    detections = detections.rename(columns=str.strip)
+    if not {"frame", "success"} <= set(detections.columns):
+        raise UserError(
+            "the table of detections lacks the columns frame and success; write it with --schema openface"
+        )
+    seen = detections[detections["success"] == 1]
+    if seen["frame"].duplicated().any():
+        # The blendshapes are of the most prominent face; without knowing which that is, take the one seen
+        # longest.
+        seen = seen[seen["face_id"] == seen["face_id"].mode()[0]]
+    joined = seen.merge(readings, on="frame", suffixes=("", "_reading"))
+    rows = []
+    for label in (c for c in readings.columns if c != "frame"):
+        if f"{label}_r" not in joined:
+            continue
+        pair = joined[[f"{label}_r", label]].astype(float).dropna()
+        spread = float(pair[label].std(ddof=0)) if len(pair) else np.nan
+        enough = len(pair) >= MIN_FRAMES and spread > 0 and pair[f"{label}_r"].std(ddof=0) > 0
+        r = float(np.corrcoef(pair[f"{label}_r"], pair[label])[0, 1]) if enough else np.nan
+        rows.append({"au": label, "frames": len(pair), "r": r, "spread": spread, "varies": spread >= VARIES})
+    if not rows:
+        raise UserError("the table of detections has no intensity column (AUxx_r) to compare")
+    table = pd.DataFrame(rows)
+    if table["frames"].max() < MIN_FRAMES:
+        raise UserError(f"only {table['frames'].max()} frames show a face in both; at least {MIN_FRAMES} are needed")
+    return table
+
+
+def median_r(table: pd.DataFrame) -> float:
+    """Median r over the AUs whose reading varies; an AU that stays flat where it should move counts as 0."""
+    return float(table.loc[table["varies"], "r"].fillna(0.0).median())

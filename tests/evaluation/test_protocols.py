@@ -1,0 +1,165 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from drawn_faces import write_drawn_dataset
+from rich.console import Console
+from typer.testing import CliRunner
+
+from actionunits.aus import SYNTH_AUS
+from actionunits.cli import app
+from actionunits.datasets.synthau import load_crops
+from actionunits.errors import UserError
+from actionunits.evaluation import metrics
+from actionunits.evaluation.protocols import (
+    METRICS,
+    evaluate_checkpoint,
+    refuse_seen_subjects,
+    score,
+    write_results,
+)
+from actionunits.models import MODELS
+from actionunits.reports.scores import evaluation_table
+from actionunits.training.checkpoint import save_checkpoint
+from actionunits.training.validation import CropPredictions, predict_crops
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "drawn"
+    write_drawn_dataset(folder, subjects=4, frames=16)
+    return folder
+
+
+def write_checkpoint(path, aus=SYNTH_AUS, **header):
+    entry = MODELS["resnet18"]
+    torch.manual_seed(0)
+    model = entry.model(entry.config(image_size=112, width=4), aus).eval()
+    fields = {
+        "data": {"names": ["other"], "fold": 1, "training_subjects": ["other-1/S0001"], "validation_subjects": []},
+        "seed": 3,
+        "commit": "abc1234",
+        "thresholds": {f"AU{au:02d}": 0.4 for au in aus},
+    }
+    save_checkpoint(path, model, fields | header)
+    return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("run") / "model.safetensors")
+
+
+def perfect(data):
+    return CropPredictions(np.where(data.au_present > 0, 3.0, -3.0).astype(np.float32), data.au_intensity.copy())
+
+
+def test_perfect_predictions_score_1(folder):
+    data = load_crops(folder)
+    result = score(data, perfect(data), {})
+    for name in ("f1", "precision", "recall", "accuracy", "auc", "icc", "pcc"):
+        np.testing.assert_allclose(result.table[name], 1)
+        assert result.means[name] == pytest.approx(1)
+    np.testing.assert_allclose(result.table["mae"], 0)
+    assert result.intervals["f1"] == pytest.approx((1, 1)) and result.subjects == 4 and result.frames == 64
+    np.testing.assert_allclose(result.table["base_rate"], data.au_present.mean(0))
+    assert (result.table["threshold"] == 0.5).all()
+
+
+def test_thresholds_decide_detection_per_au(folder):
+    data = load_crops(folder)
+    result = score(data, perfect(data), {"AU12": 0.99, "AU25": 0.01})
+    table = result.table.set_index("au")
+    assert table.loc["AU12", "recall"] == 0 and table.loc["AU25", "recall"] == 1
+    assert table.loc["AU25", "precision"] == pytest.approx(table.loc["AU25", "base_rate"])
+
+
+def test_an_evaluation_scores_the_checkpoints_own_outputs(folder, checkpoint):
+    result, header = evaluate_checkpoint(checkpoint, [folder], device="cpu", replicates=50)
+    from actionunits.training.checkpoint import load_checkpoint
+
+    data = load_crops(folder)
+    outputs = predict_crops(load_checkpoint(checkpoint).model, data, 112)
+    expected = metrics.auc(data.au_present, outputs.au_prob, data.au_present_valid)
+    np.testing.assert_allclose(result.table["auc"], expected, atol=1e-3)
+    np.testing.assert_allclose(result.table["threshold"], 0.4)
+    assert header["commit"] == "abc1234" and result.data == "drawn"
+    low, high = result.intervals["auc"]
+    assert low < result.means["auc"] < high
+
+
+def test_batch_size_changes_nothing(folder, checkpoint):
+    first, second = (
+        evaluate_checkpoint(checkpoint, [folder], device="cpu", batch_size=size, replicates=5)[0] for size in (1, 50)
+    )
+    pd.testing.assert_frame_equal(first.table, second.table, atol=1e-6)
+
+
+def test_aus_that_the_data_does_not_code_have_no_score(folder, tmp_path):
+    path = write_checkpoint(tmp_path / "m.safetensors", aus=(12, 27, 25))
+    result, _ = evaluate_checkpoint(path, [folder], device="cpu", replicates=5)
+    table = result.table.set_index("au")
+    assert list(table.index) == ["AU12", "AU27", "AU25"]
+    assert table.loc["AU27", "n"] == 0 and table.loc["AU27", list(METRICS)].isna().all()
+    assert np.isfinite(result.means["f1"])
+    path = write_checkpoint(tmp_path / "n.safetensors", aus=(27,))
+    with pytest.raises(UserError, match="no action unit in common"):
+        evaluate_checkpoint(path, [folder], device="cpu")
+
+
+@pytest.mark.parametrize("role", ["training_subjects", "validation_subjects"])
+def test_people_seen_in_training_are_refused_before_any_work(folder, tmp_path, role):
+    data = {"training_subjects": ["x/S1"], role: ["x/S1", "drawn-5/S0003"]}
+    path = write_checkpoint(tmp_path / "m.safetensors", data=data)
+    with pytest.raises(UserError, match="drawn-5/S0003"):
+        evaluate_checkpoint(path, [folder], cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    others = [f"drawn-5/S000{k}" for k in (1, 2)]
+    result, _ = evaluate_checkpoint(path, [folder], subjects=others, device="cpu", replicates=5)
+    assert result.subjects == 2 and result.frames == 32
+
+
+def test_a_checkpoint_without_its_people_is_refused():
+    with pytest.raises(UserError, match="does not say which subjects"):
+        refuse_seen_subjects({"data": {"names": ["a"]}}, ["b"], "model")
+    with pytest.raises(UserError, match="and 1 more"):
+        refuse_seen_subjects({"data": {"training_subjects": ["a", "b", "c"]}}, ["b", "c", "d"], "model")
+
+
+def test_results_table_replaces_its_own_rows_and_keeps_others(folder, checkpoint, tmp_path):
+    result, header = evaluate_checkpoint(checkpoint, [folder], device="cpu", replicates=5)
+    path = tmp_path / "results" / "x.csv"
+    write_results(path, result, "first", header)
+    write_results(path, result, "second", header)
+    write_results(path, result, "first", header)
+    rows = pd.read_csv(path)
+    assert len(rows) == 36 and list(rows["run"].unique()) == ["second", "first"]
+    wanted = "run data fold au n base_rate f1 precision recall accuracy auc icc mae pcc threshold commit seed config"
+    assert set(wanted.split()) <= set(rows.columns)
+    assert (rows["occurrence_level"] == 1).all() and (rows["commit"] == "abc1234").all() and (rows["fold"] == 1).all()
+    np.testing.assert_allclose(rows["auc"][:18], result.table["auc"], rtol=1e-5)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="not a results table"):
+        write_results(path, result, "first", header)
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_command_prints_a_row_per_au_and_writes_the_table(folder, checkpoint, tmp_path):
+    out = tmp_path / "scores.csv"
+    command = ["evaluate", str(checkpoint), "--data", str(folder), "--out", str(out), "--device", "cpu"]
+    outcome = CliRunner().invoke(app, command, env={"COLUMNS": "160"})
+    assert outcome.exit_code == 0, outcome.output
+    for au in SYNTH_AUS:
+        assert f"AU{au:02d}" in outcome.output
+    assert "from intensity 1 on" in outcome.output and "95% intervals" in outcome.output
+    assert len(pd.read_csv(out)) == 18
+
+
+def test_printed_table_shows_no_number_where_there_is_none(folder):
+    data = load_crops(folder).of_aus((12, 27))
+    outputs = CropPredictions(np.zeros((len(data), 2), np.float32), None)
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(evaluation_table(score(data, outputs, {}, replicates=5), "model"))
+    text = console.export_text()
+    assert "nan" not in text.lower() and "–" in text
+    assert "1 have no AUC" in text
