@@ -202,6 +202,16 @@ def _predict(model: Any, data: CropData, batch_size: int, device: torch.device, 
     )
 
 
+def run_name(checkpoint: Path | str) -> str:
+    """Short name of a checkpoint for tables: of released weights, of the file, or of the folder of a training run.
+
+    >>> run_name("resnet18"), run_name("runs/first/model.safetensors"), run_name("old/b.safetensors")
+    ('resnet18', 'first', 'b')
+    """
+    path = Path(checkpoint)
+    return path.resolve().parent.name if path.name == "model.safetensors" else path.stem
+
+
 def write_results(path: Path | str, result: EvaluationResult, run: str, header: Mapping[str, Any]) -> None:
     """Write or extend a results table: one CSV row per AU. Rows of the same run, data and fold are replaced."""
     used = header.get("data", {})
