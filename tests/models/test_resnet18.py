@@ -113,9 +113,9 @@ def test_imagenet_weights_load_and_strangers_are_refused():
     weights = source.state_dict() | {"fc.weight": torch.zeros(1000, 64), "fc.bias": torch.zeros(1000)}
     load_imagenet(target, weights)
     assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
-    with pytest.raises(UserError, match="conv1.weight has shape"):
+    with pytest.raises(UserError, match=r"conv1\.weight has shape"):
         load_imagenet(ResNet18Body(16), weights)
-    with pytest.raises(UserError, match="1 are missing, such as bn1.bias"):
+    with pytest.raises(UserError, match=r"1 are missing, such as bn1\.bias"):
         load_imagenet(target, {name: value for name, value in weights.items() if name != "bn1.bias"})
 
 
