@@ -100,7 +100,8 @@ def test_base_rates_meet_their_targets(clips, key):
 def test_studio_rates_are_near_those_of_bp4d(clips):
     rate = present(clips["studio"]).mean(0)
     for au, published in BP4D_RATE.items():
-        assert abs(rate[COLUMN[au]] - min(published, 0.45)) <= 0.08, f"AU{au}"
+        # The most frequent are held at .43, so that not everything acts at once.
+        assert abs(rate[COLUMN[au]] - min(published, 0.43)) <= 0.08, f"AU{au}"
     assert rate.max() < 0.48
 
 
