@@ -14,7 +14,7 @@ SIZE = (480, 640)
 
 
 def projected(pose_deg: tuple[float, float, float] = (5, 15, -8)) -> np.ndarray:
-    return project_head(MEAN_LANDMARKS_MM, np.array(pose_deg), np.array([40.0, -30.0, 600.0]), SIZE)
+    return project_head(MEAN_LANDMARKS_MM, np.array(pose_deg), np.array([40.0, -30.0, 900.0]), SIZE)
 
 
 def mirrored_points() -> np.ndarray:
@@ -45,7 +45,7 @@ def test_face_from_68_points_has_box_and_pose_of_the_head() -> None:
     landmarks = projected()
     face = face_from_landmarks(landmarks, SIZE)
     np.testing.assert_allclose(face.pose_deg, [5, 15, -8], atol=0.5)
-    np.testing.assert_allclose(face.position_mm, [40, -30, 600], rtol=0.03)
+    np.testing.assert_allclose(face.position_mm, [40, -30, 900], rtol=0.03)
     np.testing.assert_allclose(face.landmarks_px, landmarks, atol=1e-3)
     left, top, right, bottom = face.box_xyxy_px
     np.testing.assert_allclose((left, right), (landmarks[:, 0].min(), landmarks[:, 0].max()), atol=1e-3)

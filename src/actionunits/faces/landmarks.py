@@ -14,10 +14,10 @@ from actionunits.errors import UserError
 
 # Vertex of MediaPipe's mesh at each of the 68 points.
 MESH_TO_68: tuple[int, ...] = (
-    *(127, 234, 132, 58, 172, 150, 149, 148, 152, 377, 378, 379, 397, 288, 361, 454, 356),  # jaw line 0-16
+    *(127, 234, 93, 132, 172, 150, 149, 148, 152, 377, 378, 379, 397, 361, 323, 454, 356),  # jaw line 0-16
     *(70, 63, 105, 66, 107),  # brow on the left of the image 17-21
     *(336, 296, 334, 293, 300),  # brow on the right of the image 22-26
-    *(168, 197, 5, 4),  # bridge of the nose 27-30
+    *(168, 197, 195, 4),  # bridge of the nose 27-30
     *(75, 97, 2, 326, 305),  # base of the nose 31-35
     *(33, 160, 158, 133, 153, 144),  # eye on the left of the image 36-41
     *(362, 385, 387, 263, 373, 380),  # eye on the right of the image 42-47

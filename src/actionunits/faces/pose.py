@@ -10,8 +10,13 @@ are taken from the line of sight to the head's origin: a face that looks straigh
 wherever it stands in the picture. `camera_rotation` gives the rotation in camera axes.
 
 Camera. The focal length is not known; 500 px for a longer image side of 640 px (65 degrees across) is assumed,
-as OpenFace does. The angles hardly depend on it; the distance in `position_mm` is proportional to it, and to the
-head's true size, which is taken to be that of the mean head.
+as OpenFace does. Where a face would then be nearer than NEAREST_MM, the picture is taken to be cut out of a larger
+one: the angles are fitted as if from that distance. Distance in `position_mm` is proportional to the focal length
+and to the head's true size, which is taken to be that of the mean head.
+
+Accuracy, on 143 renders of 12 people up to 25 degrees of pitch and 55 of yaw: from exact landmarks the mean error
+is 1.3, 2.2 and 0.3 degrees of pitch, yaw and roll; from MediaPipe's 3.6, 1.6 and 1.3, with pitch underrated by a
+quarter.
 """
 
 from __future__ import annotations
@@ -23,8 +28,11 @@ from actionunits.faces.mean_face import MEAN_LANDMARKS_MM
 
 FOCAL_PER_SIDE = 500 / 640
 
-# Temples, nose and eye corners: expression moves these least, and they span all three axes.
-POSE_POINTS: tuple[int, ...] = (0, 1, 15, 16, *range(27, 36), 36, 39, 42, 45)
+# A face that would be nearer than this with the assumed focal length is taken to be cut out of a larger picture.
+NEAREST_MM = 800.0
+
+# Cheeks before the ears, nose and eye corners: expression moves these least, and they span all three axes.
+POSE_POINTS: tuple[int, ...] = (1, 2, 14, 15, *range(27, 36), 36, 39, 42, 45)
 
 # Camera axes of the frontal head: y and z of the mean head point up and to the viewer.
 _FRONTAL = np.diag([1.0, -1.0, -1.0])
@@ -76,10 +84,13 @@ def estimate_pose(
     sight = _rotation_to(rays.mean(0))
     local = rays @ sight
     local = local[:, :2] / local[:, 2:]
+    # Two sets of points of the same spread are as far away as their spread is small.
+    distance = np.sqrt(((model - model.mean(0)) ** 2).sum() / ((local - local.mean(0)) ** 2).sum())
+    zoom = max(1.0, NEAREST_MM / distance)
     no_distortion = np.zeros(4)
-    _, rvec, tvec = cv2.solvePnP(model, local, np.eye(3), no_distortion, flags=cv2.SOLVEPNP_SQPNP)
-    rvec, tvec = cv2.solvePnPRefineLM(model, local, np.eye(3), no_distortion, rvec, tvec)
-    position = sight @ tvec[:, 0]
+    _, rvec, tvec = cv2.solvePnP(model, local / zoom, np.eye(3), no_distortion, flags=cv2.SOLVEPNP_SQPNP)
+    rvec, tvec = cv2.solvePnPRefineLM(model, local / zoom, np.eye(3), no_distortion, rvec, tvec)
+    position = sight @ (tvec[:, 0] / zoom)
     rotation = _rotation_to(position).T @ sight @ cv2.Rodrigues(rvec)[0] @ _FRONTAL
     return pose_from_rotation(rotation), position.astype(np.float32)
 
