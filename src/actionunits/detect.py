@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from actionunits.aus import au_label
+from actionunits.device import choose_device
 from actionunits.errors import DamagedInputError, UserError
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import register, similarity_transform, transform_points
@@ -231,18 +232,6 @@ class Detector:
 def follows_time(media: MediaReader) -> bool:
     """Whether the frames of a source follow each other in time, as those of several photographs do not."""
     return media.kind in ("video", "webcam")
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device of a name; "auto" is a GPU where there is one. Raises UserError if it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"'{name}' is not a device of this machine; use cpu, cuda or auto") from None
-    return device
 
 
 def threads_for_model() -> int:

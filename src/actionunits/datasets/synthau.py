@@ -285,7 +285,7 @@ def _store_images(
                 out[clip.first_row + k] = register(image, clip.landmarks_px[k], crop_size, margin)
 
         with (
-            _progress_bar(progress, f"Registering {path.parent.parent.name}", len(clips)) as advance,
+            _progress_bar(progress, f"Registering {clips[0].path.parents[1].name}", len(clips)) as advance,
             ThreadPoolExecutor(workers) as pool,  # decoding and warping run outside the interpreter's lock
         ):
             for _ in pool.map(fill, clips):
@@ -301,7 +301,7 @@ def _store_meshes(
     find = partial(_find_meshes, crop_size=crop_size, margin=margin, every=every)
     with (
         write_atomically(path) as temporary,
-        _progress_bar(progress, f"Finding landmarks {path.parent.parent.name}", len(clips)) as advance,
+        _progress_bar(progress, f"Finding landmarks {clips[0].path.parents[1].name}", len(clips)) as advance,
         _processes(min(workers, len(clips))) as pool,
     ):
         results = pool.map(find, clips) if pool else map(find, clips)

@@ -14,6 +14,7 @@ import torch
 
 from actionunits.aus import au_label
 from actionunits.datasets.crops import CropData
+from actionunits.device import choose_device
 from actionunits.errors import UserError
 from actionunits.evaluation import bootstrap, metrics
 from actionunits.files import write_atomically
@@ -117,18 +118,6 @@ def refuse_seen_subjects(header: Mapping[str, Any], test_subjects: Sequence[str]
             raise UserError(
                 f"{name} was {purpose} subject {shared[0]}{more} of this data; evaluate it on other subjects"
             )
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device of a name; "auto" is a GPU where there is one. Raises UserError if it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"'{name}' is not a device of this machine; use cpu, cuda or auto") from None
-    return device
 
 
 def evaluate_checkpoint(

@@ -20,7 +20,7 @@ from torch import nn
 
 from actionunits.datasets import synthau
 from actionunits.datasets.augment import AugmentConfig
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops import CropData, stored_size
 from actionunits.datasets.sampling import even_rows, rarity_weight
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
@@ -182,15 +182,6 @@ def check_data(training: CropData, validation: CropData) -> None:
             f"subject {both[0]} ({len(both)} in all) is in the training and in the validation data; "
             "scores would be of known faces"
         )
-
-
-def stored_size(image_size: int) -> int:
-    """Width of the stored crops that a network of this input size wants, pixels.
-
-    >>> stored_size(112), stored_size(224)
-    (128, 256)
-    """
-    return round(image_size * 8 / 7)
 
 
 def run(
