@@ -50,6 +50,7 @@ def write_video(name, counts, fps=25):
 
 
 def files():
+    """Names in the folder, less the inputs that tests write."""
     return sorted(path for path in os.listdir() if not path.endswith((".mp4", ".png", ".jpg")) or ".a" in path)
 
 
@@ -246,6 +247,48 @@ def test_ctrl_c_keeps_the_rows_so_far(run, monkeypatch):
         assert sum(1 for _ in drawn) == rows
     # Ctrl-C means what it did before.
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class EndlessCamera:
+    """Stands in for cv2.VideoCapture."""
+
+    def __init__(self, index):
+        self.taken = 0
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name
+        return True
+
+    def get(self, _):
+        return 25.0
+
+    def grab(self):
+        self.taken += 1
+        return True
+
+    def retrieve(self):
+        return True, picture(1, self.taken)[:, :, ::-1]
+
+    def release(self):
+        pass
+
+
+def test_ctrl_c_is_the_normal_end_of_a_webcam(run, monkeypatch):
+    monkeypatch.setattr("cv2.VideoCapture", EndlessCamera)
+    find = StagedFinder.__call__
+
+    def interrupting(self, frame):
+        if frame.index == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+        return find(self, frame)
+
+    monkeypatch.setattr(StagedFinder, "__call__", interrupting)
+    code, _, err = run("webcam:0", "--timeline")
+    assert (code, err) == (0, "")
+    card = json.loads(Path("webcam-0.run.json").read_text())
+    assert card["frames_decoded"] == card["frames_written"] == len(pd.read_csv("webcam-0.csv")) > 20
+    assert files() == ["webcam-0.csv", "webcam-0.run.json"] and os.path.exists("webcam-0.timeline.png")
+    code, _, err = run("webcam:0", "--annotate", "--calibrate")
+    assert code == 2 and "cannot be read twice" in err
 
 
 def intensities(table):

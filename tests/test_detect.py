@@ -213,6 +213,18 @@ def test_an_error_in_a_stage_reaches_the_caller(detector, monkeypatch, stage):
     assert wait_until(lambda: not pipeline_threads())
 
 
+def test_the_threads_of_other_work_are_left_alone(detector):
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        list(detector.stream_frames(video_frames([1] * 3), video=True))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_live_results_do_not_wait_for_later_frames(detector):
     seen = threading.Semaphore(0)
 

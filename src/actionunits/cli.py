@@ -138,6 +138,76 @@ def detect(
     raise typer.Exit(detect_inputs(detector, inputs, paths, options, quiet))
 
 
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file, or name of released weights such as resnet18.")],
+    data: Annotated[
+        str, typer.Option(help="Test data, of people not trained on: one folder, or several with commas.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Results table to write or extend (CSV).")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Use each n-th frame of every clip.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops that pass the model at once.")] = 128,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for registered crops, when the data's own is read-only.")
+    ] = None,
+) -> None:
+    """Score a checkpoint per action unit on data of known action units.
+
+    Refuses data whose people the checkpoint was trained or tuned on.
+    """
+    from rich.console import Console
+
+    from actionunits.evaluation.protocols import evaluate_checkpoint, run_name, write_results
+    from actionunits.reports.scores import evaluation_table
+    from actionunits.training.run import split_paths
+
+    result, header = evaluate_checkpoint(
+        checkpoint,
+        split_paths(data),
+        every=every,
+        batch_size=batch_size,
+        device=device,
+        cache=cache,
+        progress=True,
+    )
+    run = run_name(checkpoint)
+    if out is not None:
+        write_results(out, result, run, header)
+    Console().print(evaluation_table(result, run))
+    if out is not None:
+        typer.echo(f"written to {out}")
+
+
+@app.command()
+def synth(
+    facekit: Annotated[Path, typer.Option(help="Folder or .npz of ICT Face Model Light.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a started one is continued.")],
+    subjects: Annotated[int, typer.Option(help="People.")] = 27,
+    clips: Annotated[int, typer.Option(help="Clips of each person.")] = 2,
+    frames: Annotated[int, typer.Option(help="Frames of each clip.")] = 64,
+    size: Annotated[int, typer.Option(help="Width and height in pixels.")] = 160,
+    look: Annotated[str, typer.Option(help="studio (frontal, calm) or wild (poses, clutter).")] = "studio",
+    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
+    rates: Annotated[
+        str, typer.Option(help="How often AUs act: published (as in the coded data sets) or balanced (for training).")
+    ] = "published",
+    flow: Annotated[
+        bool, typer.Option("--flow", help="Also write the motion from every frame to the first.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
+) -> None:
+    """Render labelled clips of people who do not exist: videos, and a table of exact labels."""
+    from actionunits.console import frames_progress
+    from actionunits.synth.dataset import Plan, write_dataset
+
+    plan = Plan(look, subjects, clips, frames, size, fps, seed, rates, flow)  # type: ignore[arg-type]
+    with frames_progress("rendering") as on_progress:
+        write_dataset(facekit, out, plan, workers=workers, on_progress=on_progress)
+    typer.echo(f"{subjects * clips} clips of {frames} frames in {out}")
+
+
 def main() -> None:
     """Entry point of the `actionunits` command."""
     try:

@@ -90,8 +90,11 @@ def estimate_pose(
     no_distortion = np.zeros(4)
     _, rvec, tvec = cv2.solvePnP(model, local / zoom, np.eye(3), no_distortion, flags=cv2.SOLVEPNP_SQPNP)
     rvec, tvec = cv2.solvePnPRefineLM(model, local / zoom, np.eye(3), no_distortion, rvec, tvec)
-    position = sight @ (tvec[:, 0] / zoom)
-    rotation = _rotation_to(position).T @ sight @ cv2.Rodrigues(rvec)[0] @ _FRONTAL
+    turn = cv2.Rodrigues(rvec)[0]
+    rotation = _rotation_to(sight @ tvec[:, 0]).T @ sight @ turn @ _FRONTAL
+    # Back to the assumed focal length: the face, not the origin behind it, is nearer by the zoom.
+    origin_to_face = turn @ model.mean(0)
+    position = sight @ ((tvec[:, 0] + origin_to_face) / [1, 1, zoom] - origin_to_face)
     return pose_from_rotation(rotation), position.astype(np.float32)
 
 

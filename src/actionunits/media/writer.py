@@ -51,10 +51,10 @@ class VideoWriter:
         self._size = size
         self._rate = None if fps is None else Fraction(fps).limit_denominator(100_000)
         self._time_base = time_base if self._rate is None else 1 / self._rate
-        self._options = {"crf": str(crf), "preset": preset}
-        if self._rate is None:
-            # Reordered frames with uneven times make MP4 announce a wrong length, and players stop early.
-            self._options["bf"] = "0"
+        # Look-ahead makes x264's choices differ from run to run. B-frames go too: with uneven times they make MP4
+        # announce a wrong length, and players stop early.
+        exact = "bframes=0:rc-lookahead=0:mbtree=0"
+        self._options = {"crf": str(crf), "preset": preset, "x264-params": exact}
         self._threads = threads
         self._start_s = 0.0
         self._last_pts = -1

@@ -12,6 +12,8 @@ from actionunits.synth.facekit import FACE, HEAD_AND_NECK
 from actionunits.synth.head import Head, hair_region, landmarks_of
 from actionunits.synth.skin import FOLD_GROUPS, Skin, SkinPainter, to_linear
 
+FOLD_PATTERNS, FOLD_SEED = 32, 4181
+
 
 @dataclass(frozen=True)
 class Person:
@@ -49,6 +51,10 @@ class Casting:
         self.head = head
         self.painter = SkinPainter(head)
         self.scalp_cm, self.hair_uv = hair_region(head)
+        # Drawing folds takes as long as everything else of a person: a bank of patterns, whose strengths differ by
+        # person, is enough.
+        fold_rng = np.random.default_rng(FOLD_SEED)
+        self.fold_bank = [self.painter.folds(fold_rng) for _ in range(FOLD_PATTERNS)]
         self.scalp_normals = np.empty_like(head.kit.neutral)
         raster.vertex_normals(head.kit.neutral, head.triangles[head.kind == raster.SKIN], self.scalp_normals)
 
@@ -57,7 +63,7 @@ class Casting:
         head = self.head
         neutral = self._shape(rng)
         skin = self.painter.paint(rng)
-        fold_profile, fold_group = self.painter.folds(rng)
+        fold_profile, fold_group = self.fold_bank[rng.integers(FOLD_PATTERNS)]
         fold_rest, fold_gain = _fold_strengths(rng)
         cover = self._hair(rng, neutral)
         landmarks = landmarks_of(neutral)

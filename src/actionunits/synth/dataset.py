@@ -1,0 +1,272 @@
+"""Writes a data set of rendered clips: H.264 videos and one table of exact labels, in parallel and resumable.
+
+Every clip depends on the seed, the look, its subject and its number alone, so that the result is the same whatever
+the number of workers, and a killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from actionunits import __version__
+from actionunits.aus import SYNTH_AUS, au_label
+from actionunits.errors import UserError
+from actionunits.files import write_atomically
+from actionunits.synth.facekit import read_facekit
+from actionunits.synth.head import build_head
+from actionunits.synth.motion import Look, Rates, sample_motion
+from actionunits.synth.person import Casting
+from actionunits.synth.render import ClipLabels, ClipRenderer
+from actionunits.synth.scene import sample_scene
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT_VERSION = 1
+PRESENT_FROM = 1.0  # intensity of level A: a frame at or above it counts as present
+LOOK_CODE = {"studio": 0, "wild": 1}
+CRF = 20  # H.264 quality: about 6 kB a frame at 160 pixels is spent where detail is
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to render; written to dataset.json and checked when a run is resumed."""
+
+    look: Look
+    subjects: int
+    clips: int
+    frames: int
+    size: int
+    fps: float
+    seed: int
+    rates: Rates = "published"
+    flow: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("subjects", "clips", "frames"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} must be at least 1, not {getattr(self, name)}")
+        if self.size < 32 or self.size % 2:
+            raise UserError(f"--size must be an even number of at least 32 pixels, not {self.size}")
+        if not self.fps > 0:
+            raise UserError(f"--fps must be above 0, not {self.fps}")
+        if self.seed < 0:
+            raise UserError(f"--seed must not be negative, not {self.seed}")
+        if self.look not in LOOK_CODE:
+            raise UserError(f"--look must be studio or wild, not {self.look}")
+        if self.rates not in ("published", "balanced"):
+            raise UserError(f"--rates must be published or balanced, not {self.rates}")
+
+    def subject_name(self, subject: int) -> str:
+        """Name of a person; no two plans with another look or seed share one."""
+        return f"{'S' if self.look == 'studio' else 'W'}{self.seed}-{subject:04d}"
+
+    def clip_name(self, subject: int, clip: int) -> str:
+        """File name of a clip without suffix; clips count from T1."""
+        return f"{self.subject_name(subject)}_T{clip + 1}"
+
+
+def write_dataset(
+    facekit: Path | str,
+    out: Path | str,
+    plan: Plan,
+    *,
+    workers: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Render `plan` into the folder `out` and return it.
+
+    The folder gets dataset.json, clips/NAME.mp4, with `flow` also flow/NAME.npz (motion from every frame to the
+    first: flow (T, S, S, 2) float16 in pixels, valid (T, S, S) bool), and at the end frames.parquet.
+    on_progress(done, total) counts frames. workers: all cores by default.
+    Raises UserError if `out` holds another data set or cannot be written.
+    """
+    out = Path(out)
+    read_facekit(facekit)  # a wrong path is told before anything is written
+    _claim(out, plan)
+    total = plan.subjects * plan.clips * plan.frames
+    todo = [s for s in range(plan.subjects) if any(not _is_done(out, plan, s, c) for c in range(plan.clips))]
+    done = total - len(todo) * plan.clips * plan.frames
+    on_progress(done, total)
+    if (out / "frames.parquet").is_file() and not todo:
+        return out
+    for _ in _render_subjects(str(facekit), out, plan, todo, workers or os.cpu_count() or 1):
+        done += plan.clips * plan.frames
+        on_progress(done, total)
+    _merge_labels(out, plan)
+    return out
+
+
+def _claim(out: Path, plan: Plan) -> None:
+    """Make the folder this plan's, or make sure that it is."""
+    card = {"name": f"synthau-{plan.look}", "format": FORMAT_VERSION, **asdict(plan)}
+    path = out / "dataset.json"
+    if path.is_file():
+        try:
+            held = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path} is damaged ({error}); delete the folder or choose another --out") from error
+        changed = [k for k, v in card.items() if held.get(k) != v]
+        if changed:
+            was = ", ".join(f"{k}={held.get(k)}" for k in changed)
+            raise UserError(f"{out} holds another data set ({was}); choose another --out or repeat its options")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and is not a data set of renders; choose another --out")
+    card["facekit"] = "ICT Face Model Light (USC Institute for Creative Technologies, MIT licence)"
+    card["version"] = __version__
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create {out}: {error.strerror}") from error
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _label_part(out: Path, plan: Plan, subject: int, clip: int) -> Path:
+    return out / ".parts" / f"{plan.clip_name(subject, clip)}.parquet"
+
+
+def _is_done(out: Path, plan: Plan, subject: int, clip: int) -> bool:
+    video = out / "clips" / f"{plan.clip_name(subject, clip)}.mp4"
+    # Parts go when they have been merged; the labels of a clip are always written after its video.
+    return video.is_file() and (_label_part(out, plan, subject, clip).is_file() or (out / "frames.parquet").is_file())
+
+
+def _render_subjects(facekit: str, out: Path, plan: Plan, todo: list[int], workers: int) -> Iterator[int]:
+    """Render people in parallel, yielding the number of each that is finished."""
+    if not todo:
+        return
+    for folder in ("clips", ".parts", *(["flow"] if plan.flow else [])):
+        (out / folder).mkdir(exist_ok=True)
+    workers = min(workers, len(todo))
+    if workers == 1:
+        _start_worker(facekit)
+        for subject in todo:
+            yield _render_subject(out, plan, subject)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (facekit,)) as pool:
+        queue = iter(todo)
+        running = {pool.submit(_render_subject, out, plan, s) for s in islice(queue, 2 * workers)}
+        try:
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+                    running |= {pool.submit(_render_subject, out, plan, s) for s in islice(queue, 1)}
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker: dict[str, Any] = {}  # one head per process, since preparing it takes a second
+
+
+def _start_worker(facekit: str) -> None:
+    if _worker.get("facekit") != facekit:
+        # Processes, not threads, share the cores; and sums must not depend on the number of threads.
+        cv2.setNumThreads(1)
+        threadpool_limits(1)
+        _worker.update(facekit=facekit, casting=Casting(build_head(read_facekit(facekit))))
+
+
+def _render_subject(out: Path, plan: Plan, subject: int) -> int:
+    code = LOOK_CODE[plan.look]
+    person = _worker["casting"].sample(np.random.default_rng((plan.seed, code, subject)))
+    for clip in range(plan.clips):
+        if _is_done(out, plan, subject, clip):
+            continue
+        rng = np.random.default_rng((plan.seed, code, subject, clip + 1))
+        motion = sample_motion(rng, plan.look, plan.frames, plan.fps, plan.rates)
+        scene = sample_scene(rng, plan.look, plan.size, plan.frames / plan.fps)
+        _write_clip(ClipRenderer(person, scene, motion, plan.size, rng), out, plan, subject, clip)
+    return subject
+
+
+def _write_clip(renderer: ClipRenderer, out: Path, plan: Plan, subject: int, clip: int) -> None:
+    from actionunits.media.writer import VideoWriter
+
+    name = plan.clip_name(subject, clip)
+    with VideoWriter(
+        out / "clips" / f"{name}.mp4", (plan.size, plan.size), fps=plan.fps, crf=CRF, preset="medium"
+    ) as video:
+        for k in range(plan.frames):
+            video.write(renderer.frame(k))
+    if plan.flow:
+        pairs = [renderer.flow(k, 0) for k in range(plan.frames)]
+        with write_atomically(out / "flow" / f"{name}.npz") as temporary, temporary.open("wb") as file:
+            np.savez_compressed(
+                file, flow=np.stack([f for f, _ in pairs]).astype(np.float16), valid=np.stack([v for _, v in pairs])
+            )
+    table = label_table(renderer.labels, renderer.motion.time_s)
+    table.insert(0, "subject", plan.subject_name(subject))
+    table.insert(1, "task", f"T{clip + 1}")
+    table.insert(2, "clip", f"clips/{name}.mp4")
+    with write_atomically(_label_part(out, plan, subject, clip)) as temporary:
+        table.to_parquet(temporary, compression="zstd", index=False)
+
+
+def label_table(labels: ClipLabels, time_s: np.ndarray) -> pd.DataFrame:
+    """One row per frame: frame, time_s, anchor, AU occurrence and intensity, gaze, pose, box and landmarks.
+
+    Values are rounded to what they are good for (intensity .01, pixels .01, degrees .01).
+    """
+    import pandas as pd
+
+    count = len(time_s)
+    columns: dict[str, np.ndarray] = {
+        "frame": np.arange(count, dtype=np.int32),
+        "time_s": np.asarray(time_s, np.float64).round(6),
+        "anchor": np.zeros(count, np.int32),
+    }
+    for k, au in enumerate(SYNTH_AUS):
+        columns[au_label(au)] = (labels.au_intensity[:, k] >= PRESENT_FROM).astype(np.int8)
+    for suffix, values in (("_r", labels.au_intensity), ("_r_left", labels.au_left), ("_r_right", labels.au_right)):
+        for k, au in enumerate(SYNTH_AUS):
+            columns[au_label(au) + suffix] = values[:, k].round(2).astype(np.float32)
+    groups = (
+        ("gaze_{}_deg", ("yaw", "pitch"), labels.gaze_deg),
+        ("pose_{}_deg", ("pitch", "yaw", "roll"), labels.pose_deg),
+        ("box_{}_px", ("left", "top", "right", "bottom"), labels.box_xyxy_px),
+        ("x_{}", range(68), labels.landmarks_px[..., 0]),
+        ("y_{}", range(68), labels.landmarks_px[..., 1]),
+    )
+    for pattern, names, values in groups:
+        for k, name in enumerate(names):
+            columns[pattern.format(name)] = values[:, k].round(2).astype(np.float32)
+    return pd.DataFrame(columns)
+
+
+def _merge_labels(out: Path, plan: Plan) -> None:
+    """Join the clips' labels, in order of subject and clip, into frames.parquet; the parts go."""
+    import pyarrow.parquet
+
+    order = [(s, c) for s in range(plan.subjects) for c in range(plan.clips)]
+    if (out / "frames.parquet").is_file():
+        return
+    with write_atomically(out / "frames.parquet") as temporary:
+        writer = None
+        batch = []
+        for k, (subject, clip) in enumerate(order):
+            batch.append(pyarrow.parquet.read_table(_label_part(out, plan, subject, clip)))
+            if len(batch) == 256 or k == len(order) - 1:  # large row groups, so that columns compress well
+                table = pyarrow.concat_tables(batch)
+                writer = writer or pyarrow.parquet.ParquetWriter(temporary, table.schema, compression="zstd")
+                writer.write_table(table)
+                batch = []
+        if writer is not None:
+            writer.close()
+    shutil.rmtree(out / ".parts")
