@@ -255,7 +255,7 @@ class EndlessCamera:
     def __init__(self, index):
         self.taken = 0
 
-    def isOpened(self):  # noqa: N802 - OpenCV's name
+    def isOpened(self):
         return True
 
     def get(self, _):
