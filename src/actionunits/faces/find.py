@@ -77,7 +77,8 @@ class FaceFinder:
         model: Path | None = None,
         min_confidence: float = 0.5,
     ) -> None:
-        """video: frames come in order and identities are kept; a change of `Frame.source` starts anew.
+        """video: frames come in order and identities are kept; another `Frame.source`, or an
+        index that goes back, starts anew.
 
         max_faces: keep only the largest. model: a `face_landmarker.task` file; without one the cached file is
         used, and without that the network bundled with MediaPipe. min_confidence: faces with a lower box
@@ -98,6 +99,7 @@ class FaceFinder:
         self._identities = IdentityTracker()
         self._active: list[_Candidate] = []
         self._source: str | None = None
+        self._index = -1
         self._time_s = -np.inf
         self._searched_s = -np.inf
         self._checked_s = -np.inf
@@ -111,17 +113,19 @@ class FaceFinder:
             found = self._keep_largest(self._found_by_search(image, self._detector.search(image), []))
             found.sort(key=lambda c: float(c.box_xyxy_px[0] + c.box_xyxy_px[2]))
             return [_face(c, k, image) for k, c in enumerate(found)]
-        if frame.source != self._source or frame.time_s < self._time_s:
+        if frame.source != self._source or frame.index < self._index:
             self._forget()
-        self._source, self._time_s = frame.source, frame.time_s
+        self._source, self._index = frame.source, frame.index
+        # Damaged streams have times that step back.
+        self._time_s = time_s = max(self._time_s, frame.time_s)
         found = self._followed(image)
-        if _passed(frame.time_s - self._checked_s, _CHECK_EVERY_S):
+        if _passed(time_s - self._checked_s, _CHECK_EVERY_S):
             found = self._checked(image, found)
-            self._checked_s = frame.time_s
-        if self._search_due(frame.time_s, bool(found)):
+            self._checked_s = time_s
+        if self._search_due(time_s, bool(found)):
             detections = self._detector.whole(image) + self._next_tiles(image, bool(found))
             found += self._found_by_search(image, detections, found)
-            self._searched_s, self._frames_since_search = frame.time_s, 0
+            self._searched_s, self._frames_since_search = time_s, 0
         self._frames_since_search += 1
         self._active = self._keep_largest(found)
         landmarks = [landmarks_from_mesh(c.mesh_px) for c in self._active]
@@ -130,7 +134,7 @@ class FaceFinder:
             for c, points in zip(self._active, landmarks, strict=True)
             for looks in [appearance_of(image, points)]
         ]
-        ids = self._identities.update(sightings, frame.time_s)
+        ids = self._identities.update(sightings, time_s)
         faces = [_face(c, k, image) for c, k in zip(self._active, ids, strict=True)]
         return sorted(faces, key=lambda face: face.face_id)
 
@@ -150,6 +154,7 @@ class FaceFinder:
     def _forget(self) -> None:
         self._identities = IdentityTracker()
         self._active = []
+        self._time_s = -np.inf
         self._searched_s = -np.inf
         self._checked_s = -np.inf
         self._tiles_done = 0
