@@ -124,17 +124,8 @@ def detect(
 
     paths = output_paths(inputs, out, table_format)
     options = AnalysisOptions(schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps)
-    detector = Detector(
-        model,
-        weights,
-        device,
-        batch_size,
-        max_faces,
-        landmarker,
-        min_confidence,
-        None if aus is None else parse_aus(aus),
-        smooth,
-    )
+    chosen = None if aus is None else parse_aus(aus)
+    detector = Detector(model, weights, device, batch_size, max_faces, landmarker, min_confidence, chosen, smooth)
     raise typer.Exit(detect_inputs(detector, inputs, paths, options, quiet))
 
 
@@ -174,7 +165,8 @@ def evaluate(
     run = run_name(checkpoint)
     if out is not None:
         write_results(out, result, run, header)
-    Console().print(evaluation_table(result, run))
+    console = Console()
+    console.print(evaluation_table(result, run, console.width))
     if out is not None:
         typer.echo(f"written to {out}")
 
