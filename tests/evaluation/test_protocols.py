@@ -144,22 +144,27 @@ def test_results_table_replaces_its_own_rows_and_keeps_others(folder, checkpoint
     assert path.read_text() == "a,b\n1,2\n"
 
 
-def test_command_prints_a_row_per_au_and_writes_the_table(folder, checkpoint, tmp_path):
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_command_prints_a_row_per_au_and_writes_the_table(folder, checkpoint, tmp_path, columns):
     out = tmp_path / "scores.csv"
     command = ["evaluate", str(checkpoint), "--data", str(folder), "--out", str(out), "--device", "cpu"]
-    outcome = CliRunner().invoke(app, command, env={"COLUMNS": "160"})
+    outcome = CliRunner().invoke(app, command, env={"COLUMNS": columns})
     assert outcome.exit_code == 0, outcome.output
     for au in SYNTH_AUS:
-        assert f"AU{au:02d}" in outcome.output
-    assert "from intensity 1 on" in outcome.output and "95% intervals" in outcome.output
-    assert len(pd.read_csv(out)) == 18
+        assert f"AU{au:02d}" in outcome.stdout
+    assert "…" not in outcome.stdout  # nothing is cut off
+    assert ("lip corner puller" in outcome.stdout) == (columns == "160")
+    table = pd.read_csv(out)
+    assert len(table) == 18
+    assert f"{table['auc'].mean():.3f}" in outcome.stdout
+    assert "from intensity 1 on" in " ".join(outcome.stdout.split())
 
 
 def test_printed_table_shows_no_number_where_there_is_none(folder):
     data = load_crops(folder).of_aus((12, 27))
     outputs = CropPredictions(np.zeros((len(data), 2), np.float32), None)
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(evaluation_table(score(data, outputs, {}, replicates=5), "model"))
-    text = console.export_text()
-    assert "nan" not in text.lower() and "–" in text
-    assert "1 have no AUC" in text
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(evaluation_table(score(data, outputs, {}, replicates=5), "model", 160))
+    assert "nan" not in capture.get().lower() and "–" in capture.get()
+    assert "does not code (1)" in capture.get()

@@ -12,6 +12,7 @@ from actionunits.aus import AUS
 from actionunits.evaluation.protocols import METRICS, EvaluationResult
 
 HEADINGS = ("F1", "prec.", "recall", "acc.", "AUC", "ICC", "MAE", "PCC")  # one for each of METRICS
+WIDE = 112  # terminal columns from which the names of the AUs and the numbers of frames fit
 
 
 def score_text(value: float) -> str:
@@ -23,45 +24,48 @@ def score_text(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "–"
 
 
-def _empty_table(title: str, headings: list[str], left_aligned: int) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for k, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if k < left_aligned else "right", no_wrap=True)
-    return table
+def evaluation_table(result: EvaluationResult, run: str, width: int = 80) -> RenderableType:
+    """One line per AU, the means with their intervals, and what the numbers refer to.
 
-
-def evaluation_table(result: EvaluationResult, run: str) -> RenderableType:
-    """One line per AU, the means with their intervals, and what the numbers refer to."""
-    table = _empty_table(f"{run} on {result.data}", ["AU", "name", "frames", "present", *HEADINGS, "threshold"], 2)
-    for row in result.table.to_dict("records"):
-        table.add_row(
-            row["au"],
-            AUS[int(row["au"][2:])].name,
-            str(row["n"]),
-            score_text(row["base_rate"]),
-            *(score_text(row[name]) for name in METRICS),
-            score_text(row["threshold"]),
-        )
-    table.add_section()
-    means = result.means
-    table.add_row("mean", "", "", "", *(score_text(means[name]) for name in METRICS), "", style="bold")
-    return Group(table, _intervals(result), _notes(result))
-
-
-def _intervals(result: EvaluationResult) -> Table:
-    table = _empty_table("95% intervals of the means, over subjects", ["score", "mean", "low", "high"], 1)
-    heading = dict(zip(METRICS, HEADINGS, strict=True))
-    for name, (low, high) in result.intervals.items():
-        table.add_row(heading[name], score_text(result.means[name]), score_text(low), score_text(high))
-    return table
-
-
-def _notes(result: EvaluationResult) -> Text:
-    left_out = int(result.table["auc"].isna().sum())
-    text = (
-        f"{result.frames} frames of {result.subjects} subjects. An AU counts as present from intensity "
-        f"{result.occurrence_level:g} on; thresholds are of the probability, from the checkpoint."
+    width: columns of the terminal; 80 are enough.
+    """
+    wide = width >= WIDE
+    table = Table(
+        title=f"{run} on {result.data}",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1) if wide else 0,
+        pad_edge=False,
     )
-    if left_out:
-        text += f" Means leave out AUs without a value; {left_out} have no AUC (one class only, or not coded)."
-    return Text(text)
+    first = ["AU", "name", "frames"] if wide else ["AU"]
+    for k, heading in enumerate([*first, "rate", *HEADINGS, "thresh."]):
+        table.add_column(heading, justify="left" if k < min(len(first), 2) else "right", no_wrap=True)
+    for row in result.table.to_dict("records"):
+        about = [AUS[int(row["au"][2:])].name, str(row["n"])] if wide else []
+        values = [row["base_rate"], *(row[name] for name in METRICS), row["threshold"]]
+        table.add_row(row["au"], *about, *map(score_text, values))
+    blank = [""] * len(first)  # the other first columns, and the rate
+    means = result.means
+    table.add_section()
+    table.add_row("mean", *blank, *(score_text(means[name]) for name in METRICS), "", style="bold")
+    for k, bound in enumerate(("low", "high")):
+        limits = [score_text(result.intervals[name][k]) if name in result.intervals else "" for name in METRICS]
+        table.add_row(bound, *blank, *limits, "")
+    return Group(table, Text(_notes(result)))
+
+
+def _notes(result: EvaluationResult) -> str:
+    """What the table does not say itself."""
+    notes = [
+        f"{result.frames} frames of {result.subjects} subjects. An AU counts as present from intensity "
+        f"{result.occurrence_level:g} on; thresholds are of the probability, from the checkpoint.",
+        "low and high: 95% interval of the mean, over subjects.",
+    ]
+    never = int((result.table["base_rate"] == 0).sum())
+    if never:
+        notes.append(f"AUs that never occur in this data ({never}) count as F1 0 and have no AUC.")
+    unknown = int((result.table["n"] == 0).sum())
+    if unknown:
+        notes.append(f"AUs that this data does not code ({unknown}) are left out of the means.")
+    return " ".join(notes)
