@@ -38,12 +38,15 @@ class ClipLabels:
 
 
 def rotation_matrix(pose_deg: np.ndarray) -> np.ndarray:
-    """Rotation (3, 3) of head space into camera space (x right, y up, z to the camera) for pitch, yaw, roll."""
+    """Rotation (3, 3) of head space into camera space (x right, y up, z to the camera) for pitch, yaw, roll.
+
+    Pitch comes first and roll last, as in faces/pose.py: turning the picture changes roll alone.
+    """
     pitch, yaw, roll = np.radians(pose_deg)
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_z = np.array([[np.cos(roll), np.sin(roll), 0], [-np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    return (about_x @ about_y @ about_z).astype(np.float32)
+    return (about_z @ about_y @ about_x).astype(np.float32)
 
 
 class ClipRenderer:

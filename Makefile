@@ -1,0 +1,35 @@
+# Each target works on a fresh machine: it makes .venv with everything pinned first, and only when that is needed.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-all check bench clean
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; Python 3.11 or 3.12 is needed (make PYTHON=python3.12 ...)"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: $(READY)  ## action units of a photograph and of a clip, in out/demo/
+	$(BIN)/python -m actionunits.demo
+
+test: $(READY)  ## the fast tests, without network
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY)  ## every test
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## style and types
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+bench: $(READY)  ## speed and memory, written to results/
+	$(BIN)/python benchmarks/detect.py
+	$(BIN)/python benchmarks/training.py
+
+clean:
+	rm -rf $(VENV) out build
