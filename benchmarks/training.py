@@ -1,0 +1,120 @@
+"""Rate of the training loop against bare forward-backward steps on the same batch.
+
+    python benchmarks/training.py [--steps 40] [--batch-size 64] [--precision auto]
+
+Bare steps and steps of the loop take turns, so that a busy machine slows both alike. Prints images per second
+of each and their ratio; 0.9 is the least that the loop must keep on the same batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from actionunits.datasets.crops import CropData
+from actionunits.models import MODELS
+from actionunits.training.loop import LoopSettings, batch_fields, train
+from actionunits.training.run import Hardware, make_fabric
+from actionunits.training.source import CropSource
+from actionunits.types import Batch
+
+AUS = (1, 2, 4, 6, 12, 25)
+WARM_UP = 3  # steps
+
+
+class TakingTurns:
+    """A source that times a bare step, then gives a batch and times the loop's step, again and again."""
+
+    def __init__(self, make_batch: Callable[[int], Batch], bare: Callable[[], None], steps: int) -> None:
+        self.make_batch, self.bare, self.steps_per_epoch = make_batch, bare, steps
+        self.bare_s: list[float] = []
+        self.loop_s: list[float] = []
+
+    def batches(self, start: int) -> Generator[Batch, None, None]:
+        for step in itertools.count(start):
+            began_s = now_s()
+            self.bare()
+            middle_s = now_s()
+            yield self.make_batch(step)
+            self.bare_s.append(middle_s - began_s)
+            self.loop_s.append(now_s() - middle_s)
+
+
+def now_s() -> float:
+    """Clock after all work of the device."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def random_crops(rows: int, size: int) -> CropData:
+    """Noise with random labels."""
+    generator = np.random.default_rng(0)
+    known = np.ones((rows, len(AUS)), bool)
+    intensity = generator.uniform(0, 5, known.shape).astype(np.float32)
+    index = np.arange(rows, dtype=np.int32)
+    return CropData(
+        aus=AUS,
+        images=generator.integers(0, 256, (rows, size, size, 3), dtype=np.uint8),
+        au_present=(intensity >= 1).astype(np.uint8),
+        au_present_valid=known,
+        au_intensity=intensity,
+        au_intensity_valid=known,
+        subject=np.zeros(rows, np.int32),
+        clip=np.zeros(rows, np.int32),
+        frame=index,
+        subjects=("S1",),
+        clips=("C1",),
+        names=("noise",),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--precision", default="auto")
+    options = parser.parse_args()
+
+    fabric = make_fabric(Hardware(precision=options.precision))
+    fabric.launch()
+    config = MODELS["resnet18"].config(batch_size=options.batch_size, optimizer="adamw")
+    data = random_crops(4 * options.batch_size, 128)
+    model = MODELS["resnet18"].model(config, AUS)
+    model.to(fabric.device, memory_format=torch.channels_last).train()
+    stage = model.stages()[0]
+    crops = CropSource(data, stage, 0, config.image_size, 0, device=fabric.device)
+    batch = Batch(**batch_fields(crops.batch(0)))
+
+    def bare() -> None:
+        with fabric.autocast():
+            loss = torch.stack(list(model.losses(model(batch), batch).values())).sum()
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+
+    precision = fabric.strategy.precision.precision
+    print(f"ResNet-18, {config.image_size} px, batch {options.batch_size}, {precision}, {fabric.device}")
+    for name, make_batch in (("same batch", lambda step: batch), ("augmented crops", crops.batch)):
+        source = TakingTurns(make_batch, bare, options.steps + WARM_UP)
+        trained = MODELS["resnet18"].model(replace(config, epochs=1), AUS)
+        with tempfile.TemporaryDirectory() as folder:
+            train(
+                trained, partial(lambda source, stage, number: source, source), Path(folder), LoopSettings(), fabric
+            )
+        bare_s, loop_s = source.bare_s[WARM_UP:], source.loop_s[WARM_UP:]
+        rates = [options.batch_size / statistics.median(seconds) for seconds in (bare_s, loop_s)]
+        print(f"{name:16s} bare {rates[0]:7.1f}, loop {rates[1]:7.1f} images/s, ratio {rates[1] / rates[0]:.3f}")
+
+
+if __name__ == "__main__":
+    main()
