@@ -52,14 +52,14 @@ def train_command(
     resume: bool = typer.Option(False, "--resume", help="Continue the run in the output folder."),
 ) -> None:
     """Train a model on data of known action units."""
-    from actionunits.training import run
+    from actionunits.training import run, settings
 
     given = {"epochs": epochs, "max_minutes": max_minutes, "batch_size": batch_size, "lr": lr, "seed": seed}
-    values = run.read_config_file(config) if config else {}
-    values |= run.parse_assignments(assignments) | {k: v for k, v in given.items() if v is not None}
+    values = settings.read_config_file(config) if config else {}
+    values |= settings.parse_assignments(assignments) | {k: v for k, v in given.items() if v is not None}
     finished = run.run_from_folders(
         model,
-        run.make_settings(model, values),
+        settings.make_settings(model, values),
         run.split_paths(data),
         run.split_paths(valid),
         out,

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from small_models import AUS, SMALL, random_batch
 from torch import nn
 
 from actionunits.models import MODELS
@@ -11,22 +12,20 @@ from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.types import Batch
 
-AUS = (1, 4, 12, 25)
-
 pytestmark = pytest.mark.parametrize("key", sorted(MODELS))
 
 
-def build(key, small, **changes) -> nn.Module:
+def build(key) -> nn.Module:
     torch.manual_seed(0)
     entry = MODELS[key]
-    return entry.model(entry.config(**{**small[key], **changes}), AUS)
+    return entry.model(entry.config(**SMALL[key]), AUS)
 
 
 def total(model: nn.Module, batch: Batch) -> torch.Tensor:
     return torch.stack(list(model.losses(model(batch), batch).values())).sum()
 
 
-def test_config_is_frozen_and_has_defaults(key, small):
+def test_config_is_frozen_and_has_defaults(key):
     config = MODELS[key].config()
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.image_size = 3
@@ -34,9 +33,9 @@ def test_config_is_frozen_and_has_defaults(key, small):
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-def test_output_has_one_logit_and_one_intensity_per_au(key, small, make_batch, rows):
-    model = build(key, small).eval()
-    output = model(make_batch(rows))
+def test_output_has_one_logit_and_one_intensity_per_au(key, rows):
+    model = build(key).eval()
+    output = model(random_batch(rows))
     assert output.au_logit.shape == (rows, len(AUS))
     assert torch.isfinite(output.au_logit).all()
     if output.au_intensity is not None:
@@ -44,20 +43,20 @@ def test_output_has_one_logit_and_one_intensity_per_au(key, small, make_batch, r
         assert (output.au_intensity >= 0).all() and (output.au_intensity <= 5).all()
 
 
-def test_images_alone_are_enough(key, small, make_batch):
-    assert build(key, small).eval()(Batch(image=make_batch().image)).au_logit.shape == (8, len(AUS))
+def test_images_alone_are_enough(key):
+    assert build(key).eval()(Batch(image=random_batch().image)).au_logit.shape == (8, len(AUS))
 
 
-def test_losses_are_named_finite_scalars(key, small, make_batch):
-    model, batch = build(key, small).train(), make_batch()
+def test_losses_are_named_finite_scalars(key):
+    model, batch = build(key).train(), random_batch()
     losses = model.losses(model(batch), batch)
     assert losses
     for name, value in losses.items():
         assert name.isidentifier() and value.shape == () and torch.isfinite(value), name
 
 
-def test_a_stage_trains_its_parameters_and_no_others(key, small, make_batch):
-    model, batch = build(key, small), make_batch()
+def test_a_stage_trains_its_parameters_and_no_others(key):
+    model, batch = build(key), random_batch()
     names = [stage.name for stage in model.stages()]
     assert len(set(names)) == len(names)
     for stage in model.stages():
@@ -69,8 +68,8 @@ def test_a_stage_trains_its_parameters_and_no_others(key, small, make_batch):
             assert has_gradient == (name in trained), f"{stage.name}: {name}"
 
 
-def test_a_stage_leaves_other_parts_of_the_model_unchanged(key, small, make_batch):
-    model, batch = build(key, small), make_batch()
+def test_a_stage_leaves_other_parts_of_the_model_unchanged(key):
+    model, batch = build(key), random_batch()
     for stage in model.stages():
         before = {name: value.clone() for name, value in model.state_dict().items()}
         optimizer = make_optimizer(set_trainable(model, stage), stage, fused=True)
@@ -81,8 +80,8 @@ def test_a_stage_leaves_other_parts_of_the_model_unchanged(key, small, make_batc
                 assert torch.equal(value, before[name]), f"{stage.name} changes {name}"
 
 
-def test_unknown_labels_change_nothing(key, small, make_batch):
-    model, batch = build(key, small).train(), make_batch()
+def test_unknown_labels_change_nothing(key):
+    batch = random_batch()
     spoilt = dataclasses.replace(
         batch,
         au_present=torch.where(batch.au_present_valid, batch.au_present, torch.nan),
@@ -91,7 +90,7 @@ def test_unknown_labels_change_nothing(key, small, make_batch):
     )
     results = []
     for one in (batch, spoilt):
-        model = build(key, small).train()
+        model = build(key).train()
         loss = total(model, one)
         loss.backward()
         results.append((loss, [p.grad for p in model.parameters()]))
@@ -99,19 +98,19 @@ def test_unknown_labels_change_nothing(key, small, make_batch):
     assert all(torch.equal(a, b) for a, b in zip(results[0][1], results[1][1], strict=True))
 
 
-def test_no_known_label_gives_zero_loss_and_no_gradient(key, small, make_batch):
-    batch = make_batch()
+def test_no_known_label_gives_zero_loss_and_no_gradient(key):
+    batch = random_batch()
     nothing = torch.zeros_like(batch.au_present_valid)
     batch = dataclasses.replace(batch, au_present_valid=nothing, au_intensity_valid=nothing)
-    model = build(key, small).train()
+    model = build(key).train()
     loss = total(model, batch)
     loss.backward()
     assert loss == 0
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())
 
 
-def test_eight_samples_can_be_learned_by_heart(key, small, make_batch):
-    model, batch = build(key, small), make_batch()
+def test_eight_samples_can_be_learned_by_heart(key):
+    model, batch = build(key), random_batch()
     known = batch.au_present_valid
     for stage in model.stages():
         set_trainable(model, stage)
@@ -128,8 +127,8 @@ def test_eight_samples_can_be_learned_by_heart(key, small, make_batch):
         assert right[rows[:, None] & known].all(), stage.name
 
 
-def test_save_and_load_give_the_same_output(key, small, make_batch, tmp_path):
-    model, batch = build(key, small), make_batch()
+def test_save_and_load_give_the_same_output(key, tmp_path):
+    model, batch = build(key), random_batch()
     model.train()
     model(batch)  # batch statistics and mean shape become other than initial
     model.eval()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from small_models import random_batch
 
 from actionunits.errors import UserError
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
@@ -157,10 +158,10 @@ def test_mean_shape_and_spread_are_those_of_all_meshes_seen():
     assert int(shape.count) == 24
 
 
-def test_without_a_valid_mesh_the_image_alone_counts(make_batch):
+def test_without_a_valid_mesh_the_image_alone_counts():
     torch.manual_seed(0)
     model = ResNet18(ResNet18Config(width=8, landmark_branch=True, landmark_weight=0.25), (1, 2, 4, 6))
-    batch = make_batch(4)
+    batch = random_batch(4)
     model.train()
     model(batch)
     output = model.eval()(batch)
@@ -171,16 +172,16 @@ def test_without_a_valid_mesh_the_image_alone_counts(make_batch):
     torch.testing.assert_close(output.au_logit[0], expected)
 
 
-def test_an_untrained_landmark_branch_has_no_say(make_batch):
+def test_an_untrained_landmark_branch_has_no_say():
     model = ResNet18(ResNet18Config(width=8, landmark_branch=True), (1, 2, 4, 6)).eval()
-    batch = make_batch(4)
+    batch = random_batch(4)
     assert torch.equal(model(batch).au_logit, model(Batch(image=batch.image)).au_logit)
 
 
-def test_the_image_branch_rests_while_the_landmarks_train(make_batch):
+def test_the_image_branch_rests_while_the_landmarks_train():
     model = ResNet18(ResNet18Config(width=8, landmark_branch=True), (1, 2, 4, 6)).train()
     model.image.eval()
-    empty = dataclasses.replace(make_batch(4), image=torch.zeros(4, 3, 0, 0))
+    empty = dataclasses.replace(random_batch(4), image=torch.zeros(4, 3, 0, 0))
     assert set(model.losses(model(empty), empty)) == {"landmark_occurrence", "landmark_intensity"}
 
 

@@ -10,6 +10,7 @@ import threading
 import pytest
 import torch
 from lightning_fabric import Fabric
+from random_crops import random_crops
 
 from actionunits.errors import UserError
 from actionunits.models import MODELS
@@ -74,6 +75,11 @@ def log_lines(out):
         for name in ("elapsed_s", "images_per_s"):
             line.pop(name, None)
     return lines
+
+
+@pytest.fixture(scope="module")
+def training_crops():
+    return random_crops(192, "A", 1)
 
 
 @pytest.fixture(scope="module")

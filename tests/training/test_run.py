@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from random_crops import random_crops
 
+from actionunits.datasets.augment import AugmentConfig
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
 from actionunits.evaluation import metrics
 from actionunits.models import MODELS
 from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.loop import LoopSettings
+from actionunits.training.settings import DataSettings, make_settings, parse_assignments, read_config_file
 from actionunits.training.source import CropSource
 from actionunits.training.validation import neutral_logits, predict_crops, thresholds
 
@@ -38,11 +42,21 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
+def training_crops() -> CropData:
+    return random_crops(192, "A", 1)
+
+
+@pytest.fixture(scope="module")
+def validation_crops() -> CropData:
+    return random_crops(64, "B", 2)
+
+
+@pytest.fixture(scope="module")
 def finished(training_crops, validation_crops, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "small"
     torch.set_num_threads(1)
     fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
-    settings = run.make_settings("resnet18", SMALL)
+    settings = make_settings("resnet18", SMALL)
     result = run.run("resnet18", settings, training_crops, validation_crops, out, fabric)
     return out, result, settings, fabric
 
@@ -123,7 +137,7 @@ def test_data_that_cannot_be_trained_on_is_refused(training_crops, validation_cr
 
 
 def test_settings_find_their_place_and_strangers_are_refused():
-    settings = run.make_settings("resnet18", {"lr": "1e-3", "ema_decay": 0.9, "every": 2, "blur": 0})
+    settings = make_settings("resnet18", {"lr": "1e-3", "ema_decay": 0.9, "every": 2, "blur": 0})
     assert (settings.model.lr, settings.loop.ema_decay) == (1e-3, 0.9)
     assert (settings.data.every, settings.augment.blur) == (2, 0.0)
     for line, model, values in (
@@ -132,14 +146,14 @@ def test_settings_find_their_place_and_strangers_are_refused():
         ("max_minutes is 'long'", "resnet18", {"max_minutes": "long"}),
     ):
         with pytest.raises(UserError, match=line):
-            run.make_settings(model, values)
+            make_settings(model, values)
     with pytest.raises(UserError, match="not of the form"):
-        run.parse_assignments(["lr"])
+        parse_assignments(["lr"])
 
 
 def test_setting_names_are_unique():
     kinds = [entry.config for entry in MODELS.values()]
-    shared = [run.LoopSettings, run.DataSettings, run.AugmentConfig]
+    shared = [LoopSettings, DataSettings, AugmentConfig]
     for kind in kinds:
         names = [field.name for part in (kind, *shared) for field in dataclasses.fields(part)]
         assert len(set(names)) == len(names)
@@ -148,8 +162,8 @@ def test_setting_names_are_unique():
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_configs_are_usable_and_name_only_what_differs(path):
     model = path.name.split("_")[0]
-    values = run.read_config_file(path)
-    settings, default = run.make_settings(model, values), run.make_settings(model, {})
+    values = read_config_file(path)
+    settings, default = make_settings(model, values), make_settings(model, {})
     for name in values:
         parts = [(getattr(settings, p.name), getattr(default, p.name)) for p in dataclasses.fields(settings)]
         changed, before = next((c, d) for c, d in parts if hasattr(c, name))
@@ -162,9 +176,9 @@ def test_config_files_that_cannot_be_used_are_one_line(tmp_path):
     for name, text in (("list.yaml", "- 1"), ("broken.yaml", "a: [1"), ("empty.yaml", "")):
         (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match=name):
-            run.read_config_file(tmp_path / name)
+            read_config_file(tmp_path / name)
     with pytest.raises(UserError, match="cannot read"):
-        run.read_config_file(tmp_path / "none.yaml")
+        read_config_file(tmp_path / "none.yaml")
 
 
 def test_hardware_that_is_not_there_is_one_line():

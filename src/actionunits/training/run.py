@@ -6,27 +6,26 @@ import dataclasses
 import json
 import logging
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from lightning_fabric import Fabric
 from rich.console import Console
 from torch import nn
 
 from actionunits.datasets import synthau
-from actionunits.datasets.augment import AugmentConfig
 from actionunits.datasets.crops import CropData, stored_size
 from actionunits.datasets.sampling import even_rows, rarity_weight
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
-from actionunits.training.checkpoint import STORED_TYPES, make_config, save_checkpoint
-from actionunits.training.loop import STATE_FILE, LoopSettings, TrainResult, train
+from actionunits.training.checkpoint import STORED_TYPES, save_checkpoint
+from actionunits.training.loop import STATE_FILE, TrainResult, train
+from actionunits.training.settings import Settings
 from actionunits.training.source import CropSource
 from actionunits.training.validation import (
     neutral_logits,
@@ -43,27 +42,6 @@ PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 @dataclass(frozen=True)
-class DataSettings:
-    """Which frames are trained and validated on."""
-
-    every: int = 1  # of the training frames, every so many is used
-    mesh_every: int = 4  # mesh points are looked for in every so many used frames
-    rare_au_rate: float = 0.0  # frames with AUs scarcer than this are repeated; 0 repeats none
-    rare_au_repeat: float = 7.0  # at most
-    validation_frames: int = 4000  # for the scores while training; the last ones use all
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings of a run, from defaults, configuration file and options, in this order."""
-
-    model: Any  # the model's config
-    loop: LoopSettings
-    data: DataSettings
-    augment: AugmentConfig
-
-
-@dataclass(frozen=True)
 class Hardware:
     """Where a run computes; the words are Lightning Fabric's."""
 
@@ -72,53 +50,6 @@ class Hardware:
     devices: str = "auto"
     num_nodes: int = 1
     strategy: str = "auto"
-
-
-def read_config_file(path: Path) -> dict[str, Any]:
-    """Settings of a YAML file, one flat mapping. Raises UserError where it is not."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path} must hold lines of the form 'setting: value'")
-    return values
-
-
-def parse_assignments(words: Sequence[str]) -> dict[str, Any]:
-    """Settings from words such as `lr=0.001`; values are read as in YAML.
-
-    >>> parse_assignments(["lr=0.5", "landmark_branch=true"])
-    {'lr': 0.5, 'landmark_branch': True}
-    """
-    values = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals or not name:
-            raise UserError(f"'{word}' is not of the form setting=value")
-        values[name.strip()] = yaml.safe_load(text)
-    return values
-
-
-def make_settings(model: str, values: Mapping[str, Any]) -> Settings:
-    """Settings of a run from flat values: each name belongs to the model, the loop, the data or augmentation.
-
-    Raises UserError for an unknown model or setting and for a value of the wrong type.
-    """
-    if model not in MODELS:
-        raise UserError(f"unknown model '{model}'; known are {', '.join(MODELS)}")
-    kinds = {"model": MODELS[model].config, "loop": LoopSettings, "data": DataSettings, "augment": AugmentConfig}
-    parts: dict[str, dict[str, Any]] = {part: {} for part in kinds}
-    fields = {part: [f.name for f in dataclasses.fields(kind)] for part, kind in kinds.items()}
-    for name, value in values.items():
-        owner = [part for part in kinds if name in fields[part]]
-        if not owner:
-            known = ", ".join(sorted(n for names in fields.values() for n in names))
-            raise UserError(f"unknown setting '{name}' of model {model}; known are {known}")
-        parts[owner[0]][name] = value
-    return Settings(**{part: make_config(kind, parts[part], "settings") for part, kind in kinds.items()})
 
 
 def make_fabric(hardware: Hardware) -> Fabric:

@@ -1,9 +1,7 @@
 """Small batches and small versions of the models."""
 
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 import torch
 
 from actionunits.types import Batch
@@ -46,13 +44,3 @@ def random_batch(rows: int = 8, size: int = 64, seed: int = 0) -> Batch:
         mesh=face + 0.02 * rand(rows, 478, 3),
         mesh_valid=mesh_valid,
     )
-
-
-@pytest.fixture
-def make_batch() -> Callable[..., Batch]:
-    return random_batch
-
-
-@pytest.fixture
-def small() -> dict[str, dict[str, Any]]:
-    return SMALL

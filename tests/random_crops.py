@@ -1,7 +1,6 @@
-"""Small data for training tests."""
+"""Small training data whose labels can be seen."""
 
 import numpy as np
-import pytest
 
 from actionunits.datasets.crops import CropData
 
@@ -36,13 +35,3 @@ def random_crops(rows: int, subjects: str, seed: int, size: int = 48, meshes: bo
         mesh=mesh.astype(np.float16) if meshes else None,
         mesh_valid=generator.random(rows) < 0.8 if meshes else None,
     )
-
-
-@pytest.fixture(scope="session")
-def training_crops() -> CropData:
-    return random_crops(192, "A", 1)
-
-
-@pytest.fixture(scope="session")
-def validation_crops() -> CropData:
-    return random_crops(64, "B", 2)
