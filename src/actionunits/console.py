@@ -116,8 +116,18 @@ def _damage_line(analysis: Analysis) -> str:
 
 @contextmanager
 def frames_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with the time left; gives a function that takes frames done and frames in all."""
+    """A progress bar with the time left, shown from the first call of the function that it gives: that takes frames
+    done and frames in all."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("frames,"), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("left"), console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(*columns, TextColumn("left"), console=Console(stderr=True))
+    task = bar.add_task(title, total=None)
+
+    def on_progress(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        bar.start()
+
+    try:
+        yield on_progress
+    finally:
+        if bar.live.is_started:
+            bar.stop()
