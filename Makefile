@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEMO_CLIP := data/synthau-mini/studio/clips/S0-0003_T1.mp4
 
 .PHONY: demo test test-all check bench clean
 
@@ -14,7 +15,11 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)  ## action units of a photograph and of a clip, in out/demo/
-	$(BIN)/python -m actionunits.demo
+	mkdir -p out/demo
+	$(BIN)/python -c "from PIL import Image; from skimage.data import astronaut; \
+		Image.fromarray(astronaut()).save('out/demo/astronaut.png')"
+	$(BIN)/actionunits detect out/demo/astronaut.png --out out/demo --annotate
+	$(BIN)/actionunits detect $(DEMO_CLIP) --out out/demo --annotate --timeline
 
 test: $(READY)  ## the fast tests, without network
 	$(BIN)/python -m pytest -m "not slow"
@@ -28,8 +33,9 @@ check: $(READY)  ## style and types
 	$(BIN)/mypy
 
 bench: $(READY)  ## speed and memory, written to results/
-	$(BIN)/python benchmarks/detect.py
+	$(BIN)/python benchmarks/detect.py --long
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/tables.py
 
 clean:
 	rm -rf $(VENV) out build
