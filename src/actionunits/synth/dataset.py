@@ -7,11 +7,13 @@ the number of workers, and a killed run goes on where it stopped.
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -61,8 +63,8 @@ class Plan:
                 raise UserError(f"--{name} must be at least 1, not {getattr(self, name)}")
         if self.size < 32 or self.size % 2:
             raise UserError(f"--size must be an even number of at least 32 pixels, not {self.size}")
-        if not self.fps > 0:
-            raise UserError(f"--fps must be above 0, not {self.fps}")
+        if not 0 < self.fps < math.inf:
+            raise UserError(f"--fps must be above 0 and finite, not {self.fps}")
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, not {self.seed}")
         if self.look not in LOOK_CODE:
@@ -116,9 +118,11 @@ def _claim(out: Path, plan: Plan) -> None:
     path = out / "dataset.json"
     if path.is_file():
         try:
-            held = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
+            held = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}); delete the folder or choose another --out") from error
+        if not isinstance(held, dict):
+            raise UserError(f"{path} is damaged (no JSON object); delete the folder or choose another --out")
         changed = [k for k, v in card.items() if held.get(k) != v]
         if changed:
             was = ", ".join(f"{k}={held.get(k)}" for k in changed)
@@ -128,12 +132,16 @@ def _claim(out: Path, plan: Plan) -> None:
         raise UserError(f"{out} exists and is not a data set of renders; choose another --out")
     card["facekit"] = "ICT Face Model Light (USC Institute for Creative Technologies, MIT licence)"
     card["version"] = __version__
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot create {out}: {error.strerror}") from error
+    _make_folder(out)
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create {path}: {error.strerror}") from error
 
 
 def _label_part(out: Path, plan: Plan, subject: int, clip: int) -> Path:
@@ -142,7 +150,9 @@ def _label_part(out: Path, plan: Plan, subject: int, clip: int) -> Path:
 
 def _is_done(out: Path, plan: Plan, subject: int, clip: int) -> bool:
     video = out / "clips" / f"{plan.clip_name(subject, clip)}.mp4"
-    # Parts go when they have been merged; the labels of a clip are always written after its video.
+    if plan.flow and not (out / "flow" / f"{plan.clip_name(subject, clip)}.npz").is_file():
+        return False
+    # Parts go when they have been merged; the labels of a clip are always written after its video and flow.
     return video.is_file() and (_label_part(out, plan, subject, clip).is_file() or (out / "frames.parquet").is_file())
 
 
@@ -151,7 +161,7 @@ def _render_subjects(facekit: str, out: Path, plan: Plan, todo: list[int], worke
     if not todo:
         return
     for folder in ("clips", ".parts", *(["flow"] if plan.flow else [])):
-        (out / folder).mkdir(exist_ok=True)
+        _make_folder(out / folder)
     workers = min(workers, len(todo))
     if workers == 1:
         _start_worker(facekit)
@@ -168,6 +178,11 @@ def _render_subjects(facekit: str, out: Path, plan: Plan, todo: list[int], worke
                 for future in finished:
                     yield future.result()
                     running |= {pool.submit(_render_subject, out, plan, s) for s in islice(queue, 1)}
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a rendering process was ended from outside (out of memory?); run the same command again to go on, "
+                "with fewer --workers if it happens again"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -232,9 +247,10 @@ def label_table(labels: ClipLabels, time_s: np.ndarray) -> pd.DataFrame:
         "time_s": np.asarray(time_s, np.float64).round(6),
         "anchor": np.zeros(count, np.int32),
     }
+    intensity = labels.au_intensity.round(2)  # before the comparison, so that both columns agree
     for k, au in enumerate(SYNTH_AUS):
-        columns[au_label(au)] = (labels.au_intensity[:, k] >= PRESENT_FROM).astype(np.int8)
-    for suffix, values in (("_r", labels.au_intensity), ("_r_left", labels.au_left), ("_r_right", labels.au_right)):
+        columns[au_label(au)] = (intensity[:, k] >= PRESENT_FROM).astype(np.int8)
+    for suffix, values in (("_r", intensity), ("_r_left", labels.au_left), ("_r_right", labels.au_right)):
         for k, au in enumerate(SYNTH_AUS):
             columns[au_label(au) + suffix] = values[:, k].round(2).astype(np.float32)
     groups = (
@@ -251,11 +267,12 @@ def label_table(labels: ClipLabels, time_s: np.ndarray) -> pd.DataFrame:
 
 
 def _merge_labels(out: Path, plan: Plan) -> None:
-    """Join the clips' labels, in order of subject and clip, into frames.parquet; the parts go."""
+    """Join the clips' labels, in order of subject and clip, into frames.parquet, unless it exists; the parts go."""
     import pyarrow.parquet
 
     order = [(s, c) for s in range(plan.subjects) for c in range(plan.clips)]
     if (out / "frames.parquet").is_file():
+        _tidy(out)
         return
     with write_atomically(out / "frames.parquet") as temporary:
         writer = None
@@ -269,4 +286,11 @@ def _merge_labels(out: Path, plan: Plan) -> None:
                 batch = []
         if writer is not None:
             writer.close()
-    shutil.rmtree(out / ".parts")
+    _tidy(out)
+
+
+def _tidy(out: Path) -> None:
+    """Remove the parts, and what a killed run left half-written."""
+    shutil.rmtree(out / ".parts", ignore_errors=True)
+    for unfinished in (path for folder in ("clips", "flow") for path in (out / folder).glob(".*-????????.*")):
+        unfinished.unlink()

@@ -9,6 +9,7 @@ Space of the model: x to the right of the image (the person's own left), y up, z
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def _read_packed(path: Path) -> FaceKit:
                     packed["face_material"]
                 ],
             )
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a packed ICT Face Model Light: {error}") from error
     return _checked(kit, path)
 
@@ -150,12 +151,16 @@ def _read_obj_folder(folder: Path, missing_shapes: str) -> FaceKit:
 
 
 def _read_vertices(path: Path) -> np.ndarray:
-    lines = [line[2:] for line in path.read_text().splitlines() if line.startswith("v ")]
-    return np.array(" ".join(lines).split(), np.float32).reshape(len(lines), -1)[:, :3]
+    try:
+        lines = [line[2:] for line in path.read_text().splitlines() if line.startswith("v ")]
+        return np.array(" ".join(lines).split(), np.float32).reshape(len(lines), 3)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged: its vertices cannot be read; copy it again") from error
 
 
 def _read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Vertices, texture coordinates, triangles, their texture indices and materials; polygons become fans."""
+    vertices = _read_vertices(path)
     uv_lines, faces, face_uv, material = [], [], [], []
     current = 0
     for line in path.read_text().splitlines():
@@ -170,12 +175,15 @@ def _read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
             corners = [corner.split("/") for corner in line.split()[1:]]
             for k in range(1, len(corners) - 1):
                 fan = (corners[0], corners[k], corners[k + 1])
-                faces.append([int(c[0]) - 1 for c in fan])
-                face_uv.append([int(c[1]) - 1 for c in fan])
+                try:
+                    faces.append([int(c[0]) - 1 for c in fan])
+                    face_uv.append([int(c[1]) - 1 for c in fan])
+                except (ValueError, IndexError) as error:
+                    raise UserError(f"{path} is damaged: '{line[:60]}' is no face; copy it again") from error
                 material.append(current)
     return (
-        _read_vertices(path),
-        np.array(uv_lines, np.float32),
+        vertices,
+        np.array(uv_lines, np.float32).reshape(-1, 2),
         np.array(faces, np.int32),
         np.array(face_uv, np.int32),
         np.array(material, np.uint8),
@@ -183,9 +191,20 @@ def _read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
 
 
 def _checked(kit: FaceKit, path: Path) -> FaceKit:
-    if kit.neutral.shape != (VERTICES, 3) or kit.expression.shape[0] != len(EXPRESSIONS):
+    if kit.neutral.shape != (VERTICES, 3) or kit.expression.shape != (len(EXPRESSIONS), VERTICES, 3):
         raise UserError(
             f"{path}: expected {VERTICES} vertices and {len(EXPRESSIONS)} expressions, found "
             f"{len(kit.neutral)} and {len(kit.expression)}; this is not ICT Face Model Light"
         )
+    triangles = len(kit.faces)
+    if (
+        kit.identity.shape[1:] != (VERTICES, 3)
+        or not kit.faces.shape == kit.face_uv.shape == (triangles, 3)
+        or kit.face_material.shape != (triangles,)
+        or kit.uv.shape[1:] != (2,)
+        or not triangles
+        or not 0 <= kit.faces.min() <= kit.faces.max() < VERTICES
+        or not 0 <= kit.face_uv.min() <= kit.face_uv.max() < len(kit.uv)
+    ):
+        raise UserError(f"{path}: its triangles or identities do not fit its vertices; copy the face model again")
     return kit

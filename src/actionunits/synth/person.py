@@ -8,7 +8,7 @@ import numpy as np
 
 from actionunits.aus import INTENSITY_MAX, SYNTH_AUS
 from actionunits.synth import accessories, raster
-from actionunits.synth.facekit import FACE, HEAD_AND_NECK
+from actionunits.synth.facekit import EXPRESSIONS, FACE, HEAD_AND_NECK
 from actionunits.synth.head import Head, hair_region, landmarks_of
 from actionunits.synth.skin import FOLD_GROUPS, Skin, SkinPainter, to_linear
 
@@ -93,7 +93,7 @@ class Casting:
             strands=_strands(rng),
             colours=_colours(rng, skin),
             eye_angles=_eye_angles(rng),
-            amplitude=rng.uniform(0.82, 1.15, len(SYNTH_AUS)).astype(np.float32),
+            amplitude=self._amplitude(rng, landmarks),
             lenses=lenses,
             lens_tint=tint.astype(np.float32),
         )
@@ -104,6 +104,14 @@ class Casting:
         coefficients = np.clip(rng.standard_normal(len(kit.identity)) * 0.9, -2.2, 2.2).astype(np.float32)
         flat = coefficients @ kit.identity.reshape(len(kit.identity), -1)
         return kit.neutral + flat.reshape(-1, 3)
+
+    def _amplitude(self, rng: np.random.Generator, landmarks_cm: np.ndarray) -> np.ndarray:
+        """How strongly each action (A,) moves this person; a blink always closes the eyes, and no further."""
+        amplitude = rng.uniform(0.82, 1.15, len(SYNTH_AUS))
+        blink = sum(self.head.kit.expression[EXPRESSIONS.index(f"eyeBlink_{side}")] for side in "LR")
+        closing = _eye_opening(landmarks_cm) - _eye_opening(landmarks_cm + landmarks_of(blink))
+        amplitude[SYNTH_AUS.index(45)] = np.clip(_eye_opening(landmarks_cm) / closing, 0.5, 1.5)
+        return amplitude.astype(np.float32)
 
     def _lashes(self, rng: np.random.Generator) -> np.ndarray:
         """Which triangles of the head are drawn (F,): the model's lash cards are opaque, so only some are kept."""
@@ -125,6 +133,11 @@ class Casting:
         outer = np.r_[FACE, HEAD_AND_NECK]
         neutral[outer] += (self.scalp_normals * (thickness * lumps)[:, None])[outer]
         return cover.astype(np.float32)
+
+
+def _eye_opening(landmarks_cm: np.ndarray) -> float:
+    """Mean height of the gap between the lids of landmarks (68, 3), cm."""
+    return float((landmarks_cm[[37, 38, 43, 44], 1] - landmarks_cm[[41, 40, 47, 46], 1]).mean())
 
 
 def _fold_strengths(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

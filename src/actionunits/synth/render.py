@@ -156,7 +156,7 @@ class ClipRenderer:
         triangle_id, barycentric, _ = self._rasterise(camera, model, fine)
         normals = np.empty_like(camera)
         raster.vertex_normals(camera, person.triangles, normals)
-        image = np.zeros((fine, fine, 3), np.float32)
+        image: np.ndarray = np.zeros((fine, fine, 3), np.float32)
         surface = np.array([0.35, 14.0, 0.35], np.float32)
         raster.shade(
             triangle_id,
@@ -191,7 +191,7 @@ class ClipRenderer:
             (triangle_id >= 0).astype(np.float32), (self.size, self.size), interpolation=cv2.INTER_AREA
         )
         image = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        image += (1 - cover)[..., None] * scene.background
+        image = image + (1 - cover)[..., None] * scene.background
         if person.lenses is not None:
             self._tint_lenses(image, frame)
         return image, cover
@@ -218,7 +218,7 @@ class ClipRenderer:
         points = np.round(self._project(camera.astype(np.float32), self.size)[..., :2] * 16).astype(np.int32)
         mask = np.zeros(image.shape[:2], np.float32)
         for outline in points:
-            cv2.fillPoly(mask, [outline], 1.0, cv2.LINE_AA, 4)
+            cv2.fillPoly(mask, [outline], (1.0,), cv2.LINE_AA, 4)
         tint = self.person.lens_tint
         # A weak reflection of the sky in the upper part of the glass.
         ramp = np.linspace(0.06, 0.0, self.size, dtype=np.float32)[:, None]

@@ -63,7 +63,7 @@ class Occluder:
 def sample_scene(rng: np.random.Generator, look: Look, size: int, duration_s: float) -> Scene:
     """Draw the surroundings of one clip of `size` pixels."""
     wild = look == "wild"
-    occluders = ()
+    occluders: tuple[Occluder, ...] = ()
     if wild and rng.random() < 0.3:
         occluders = tuple(sample_occluder(rng, duration_s) for _ in range(rng.integers(1, 3)))
     return Scene(
@@ -133,7 +133,7 @@ def sample_background(rng: np.random.Generator, wild: bool, size: int) -> np.nda
         top = grey * (1 + 0.12 * rng.standard_normal(3))
         bottom = top * rng.uniform(0.7, 1.1)
     ramp = np.linspace(0, 1, size)[:, None, None]
-    picture = np.repeat((top + ramp * (bottom - top)).clip(0.01, 1), size, axis=1).astype(np.float32)
+    picture: np.ndarray = np.repeat((top + ramp * (bottom - top)).clip(0.01, 1), size, axis=1).astype(np.float32)
     if wild:
         for _ in range(rng.integers(3, 26)):
             colour = tuple(float(v) for v in rng.uniform(0.01, 1, 3) ** 1.5)
@@ -211,18 +211,18 @@ def expose(linear: np.ndarray, sensor: Sensor, gain: float) -> np.ndarray:
         light *= (1 - sensor.vignette * np.clip(x * x + y * y, 0, 2) / 2).astype(np.float32)[..., None]
     # A shoulder keeps highlights from clipping hard.
     light = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), np.maximum(light, 0))
-    grey = (light.astype(np.float32) ** np.float32(1 / 2.2)) * 255
+    return (light.astype(np.float32) ** np.float32(1 / 2.2)) * np.float32(255)
+
+
+def develop(grey: np.ndarray, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
+    """Contrast, colour, blur, resolution, noise and compression: (S, S, 3) float32 0-255 to uint8."""
+    size = grey.shape[0]
     if sensor.contrast != 1:
         grey = (grey - 118) * sensor.contrast + 118
     if sensor.saturation != 1:
         luma = grey @ np.array([0.299, 0.587, 0.114], np.float32)
         grey = luma[..., None] + sensor.saturation * (grey - luma[..., None])
-    return grey.astype(np.float32)
-
-
-def develop(grey: np.ndarray, sensor: Sensor, rng: np.random.Generator) -> np.ndarray:
-    """Blur, resolution, noise and compression of the sensor: (S, S, 3) float32 0-255 to uint8."""
-    size = grey.shape[0]
+    grey = grey.astype(np.float32)
     if sensor.blur_px > 0.15:
         grey = cv2.GaussianBlur(grey, (0, 0), sensor.blur_px)
     if sensor.detail < 1:
@@ -230,7 +230,7 @@ def develop(grey: np.ndarray, sensor: Sensor, rng: np.random.Generator) -> np.nd
         grey = cv2.resize(cv2.resize(grey, (small, small), interpolation=cv2.INTER_AREA), (size, size))
     if sensor.noise > 0.2:
         grey = grey + sensor.noise * rng.standard_normal(grey.shape, dtype=np.float32)
-    picture = np.clip(grey + 0.5, 0, 255).astype(np.uint8)
+    picture: np.ndarray = np.clip(grey + 0.5, 0, 255).astype(np.uint8)
     if sensor.jpeg_quality is not None:
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg_quality])
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR)

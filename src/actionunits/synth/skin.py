@@ -117,7 +117,7 @@ class SkinPainter:
                 layer,
                 tuple(int(v) for v in points[k]),
                 tuple(int(v) for v in points[k + 1]),
-                float(strength * (0.25 + 0.75 * taper)),
+                (float(strength * (0.25 + 0.75 * taper)),),
                 max(1, round(width_px)),
                 cv2.LINE_AA,
                 4,
@@ -184,8 +184,8 @@ class SkinPainter:
 
     def _add_lips(self, rng: np.random.Generator, colour: np.ndarray, gloss: np.ndarray) -> None:
         outline = self._pixels(self.landmarks_cm[48:60, :2])
-        mask = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.float32)
-        cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+        mask: np.ndarray = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.float32)
+        cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], (1.0,), cv2.LINE_AA, 4)
         mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.8, 2.0))
         if rng.random() < 0.25:  # lipstick
             tint = np.array([rng.uniform(110, 210), rng.uniform(20, 90), rng.uniform(40, 110)], np.float32)
@@ -225,7 +225,7 @@ class SkinPainter:
                         density,
                         tuple(map(int, ends[0])),
                         tuple(map(int, ends[1])),
-                        float(rng.uniform(0.5, 1.0)),
+                        (float(rng.uniform(0.5, 1.0)),),
                         1,
                         cv2.LINE_AA,
                         4,
@@ -250,7 +250,7 @@ class SkinPainter:
         cover = rng.uniform(0.12, 0.35) if kind == 1 else rng.uniform(0.55, 0.95)
         strands = np.clip(0.75 + 0.35 * _noise(rng, 6) + 0.25 * _noise(rng, 7), 0, 1.3)
         lips = np.zeros_like(mask)
-        cv2.fillPoly(lips, [np.round(self._pixels(self.landmarks_cm[48:60, :2])).astype(np.int32)], 1.0)
+        cv2.fillPoly(lips, [np.round(self._pixels(self.landmarks_cm[48:60, :2])).astype(np.int32)], (1.0,))
         amount = np.clip(mask * cover * strands * (1 - cv2.GaussianBlur(lips, (0, 0), 1.0)), 0, 0.97)
         colour += amount[..., None] * (hair_srgb * rng.uniform(0.6, 1.0) * (0.7 + 0.3 * strands[..., None]) - colour)
 
