@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -190,7 +192,17 @@ def _render_subjects(facekit: str, out: Path, plan: Plan, todo: list[int], worke
 _worker: dict[str, Any] = {}  # one head per process, since preparing it takes a second
 
 
+def _end_with_parent() -> None:
+    """Wait for the end of the process that started this one, and end too; a killed run must not go on writing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
 def _start_worker(facekit: str) -> None:
+    if multiprocessing.parent_process() is not None:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     if _worker.get("facekit") != facekit:
         # Processes, not threads, share the cores; and sums must not depend on the number of threads.
         cv2.setNumThreads(1)
