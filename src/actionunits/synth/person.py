@@ -37,7 +37,7 @@ class Person:
     fold_rest: np.ndarray  # (G,) float32: folds of the neutral face
     fold_gain: np.ndarray  # (G,) float32: folds at intensity 5; 0 for people who do not wrinkle
     strands: np.ndarray  # (M, M) float32, 0-1
-    colours: np.ndarray  # (11, 3) float32 linear albedo by material
+    colours: np.ndarray  # (10, 3) float32 linear albedo by material
     eye_angles: np.ndarray  # (4,) float32: cosines of iris, limbus and pupil, brightness of the sclera
     amplitude: np.ndarray  # (A,) float32: strength of each AU at intensity 5, around 1
     lenses: np.ndarray | None  # (2, n, 3) float32 outlines
@@ -106,11 +106,12 @@ class Casting:
         return kit.neutral + flat.reshape(-1, 3)
 
     def _amplitude(self, rng: np.random.Generator, landmarks_cm: np.ndarray) -> np.ndarray:
-        """How strongly each action (A,) moves this person; a blink always closes the eyes, and no further."""
+        """How strongly each action (A,) moves this person; a full blink always closes the eyes, and hardly more."""
         amplitude = rng.uniform(0.82, 1.15, len(SYNTH_AUS))
         blink = sum(self.head.kit.expression[EXPRESSIONS.index(f"eyeBlink_{side}")] for side in "LR")
         closing = _eye_opening(landmarks_cm) - _eye_opening(landmarks_cm + landmarks_of(blink))
-        amplitude[SYNTH_AUS.index(45)] = np.clip(_eye_opening(landmarks_cm) / closing, 0.5, 1.5)
+        # A little more than closes the middle, since the corners of the eye close last.
+        amplitude[SYNTH_AUS.index(45)] = np.clip(1.06 * _eye_opening(landmarks_cm) / closing, 0.5, 1.5)
         return amplitude.astype(np.float32)
 
     def _lashes(self, rng: np.random.Generator) -> np.ndarray:
@@ -223,10 +224,10 @@ def _strands(rng: np.random.Generator) -> np.ndarray:
 
 
 def _colours(rng: np.random.Generator, skin: Skin) -> np.ndarray:
-    """Albedo (11, 3) of every material."""
+    """Albedo (10, 3) of every material."""
     iris = np.array([(60, 38, 24), (84, 54, 30), (110, 84, 50), (92, 110, 84), (96, 124, 150), (120, 130, 136)])
-    srgb = np.zeros((11, 3))
-    srgb[raster.SKIN] = srgb[raster.HEAD] = skin.tone_srgb
+    srgb = np.zeros((10, 3))
+    srgb[raster.SKIN] = skin.tone_srgb
     srgb[raster.MOUTH] = (110, 44, 44)
     srgb[raster.GUMS] = (176, 90, 92)
     srgb[raster.TEETH] = np.array([236, 228, 208]) * rng.uniform(0.82, 1.0) * (1, 1, rng.uniform(0.85, 1.0))

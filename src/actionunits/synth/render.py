@@ -11,7 +11,7 @@ import numpy as np
 from actionunits.aus import SYNTH_AUS
 from actionunits.synth import raster
 from actionunits.synth.action_units import lips_part_intensity, shape_strengths
-from actionunits.synth.facekit import EXPRESSIONS
+from actionunits.synth.facekit import EXPRESSIONS, EYE_LEFT, EYE_RIGHT
 from actionunits.synth.head import landmarks_of
 from actionunits.synth.motion import SPEECH_SHAPES, ClipMotion
 from actionunits.synth.person import Person, fold_weights
@@ -21,6 +21,7 @@ SUPERSAMPLING = 2
 PIVOT_CM = np.array([0.0, -6.0, -1.5], np.float32)  # the head turns about the top of the neck
 FACE_CENTRE_CM = np.array([0.0, -0.5, 9.0], np.float32)
 NARROW_FACE = slice(0, 6706)  # vertices from ear to ear and from forehead to chin
+SKIN_GLOSS, SKIN_GLOSS_EXPONENT, SKIN_LIGHT_WRAP = 0.35, 14.0, 0.35
 MOUTH_SHUT_CM = 0.06  # inner-lip gap below which nothing of the mouth's inside is seen
 
 
@@ -157,36 +158,20 @@ class ClipRenderer:
         normals = np.empty_like(camera)
         raster.vertex_normals(camera, person.triangles, normals)
         image: np.ndarray = np.zeros((fine, fine, 3), np.float32)
-        surface = np.array([0.35, 14.0, 0.35], np.float32)
-        raster.shade(
-            triangle_id,
-            barycentric,
-            person.triangles,
-            person.kind,
-            person.face_uv,
-            normals,
-            camera,
-            model,
-            self._light_visible(frame),
-            person.openness,
-            person.hair_cover,
-            person.hair_uv,
-            person.skin.albedo_gloss,
-            person.fold_profile,
-            person.fold_group,
-            fold_weights(person, self.motion.au_left[frame], self.motion.au_right[frame]),
-            person.strands,
-            person.colours,
-            self._eye_centres,
-            self._gaze_vectors(frame),
-            person.eye_angles,
-            scene.lights.direction,
-            scene.lights.colour,
-            scene.lights.sky,
-            scene.lights.ground,
-            surface,
-            image,
+        surfaces = raster.Surfaces(
+            triangles=person.triangles,
+            kind=person.kind,
+            face_uv=person.face_uv,
+            normals=normals,
+            camera_points=camera,
+            model_points=model,
+            light_visible=self._light_visible(frame),
+            openness=person.openness,
+            hair_cover=person.hair_cover,
+            hair_uv=person.hair_uv,
         )
+        light = raster.Light(scene.lights.direction, scene.lights.colour, scene.lights.sky, scene.lights.ground)
+        raster.shade(triangle_id, barycentric, surfaces, self._paint(frame), light, image)
         cover = cv2.resize(
             (triangle_id >= 0).astype(np.float32), (self.size, self.size), interpolation=cv2.INTER_AREA
         )
@@ -196,11 +181,26 @@ class ClipRenderer:
             self._tint_lenses(image, frame)
         return image, cover
 
+    def _paint(self, frame: int) -> raster.Paint:
+        person = self.person
+        return raster.Paint(
+            skin=person.skin.albedo_gloss,
+            fold_profile=person.fold_profile,
+            fold_group=person.fold_group,
+            fold_weight=fold_weights(person, self.motion.au_left[frame], self.motion.au_right[frame]),
+            strands=person.strands,
+            colours=person.colours,
+            eye_centre=self._eye_centres,
+            gaze=self._gaze_vectors(frame),
+            eye_angles=person.eye_angles,
+            gloss=SKIN_GLOSS,
+            exponent=SKIN_GLOSS_EXPONENT,
+            wrap=SKIN_LIGHT_WRAP,
+        )
+
     @cached_property
     def _eye_centres(self) -> np.ndarray:
         """Centres (2, 3) of this person's eyeballs: the mean eye moved with the identity."""
-        from actionunits.synth.facekit import EYE_LEFT, EYE_RIGHT
-
         head = self.person.head
         moved = [(self.person.neutral[s] - head.kit.neutral[s]).mean(0) for s in (EYE_LEFT, EYE_RIGHT)]
         return (head.eye_centre + np.array(moved)).astype(np.float32)
