@@ -162,38 +162,38 @@ def shade():
 
     def call(kind, direction, light=1.0, sky=0.0, visible=1.0, wrap=0.0, gaze=(0, 0, 1.0), albedo=0.5, gloss=0.0):
         count, out = len(vertices), np.zeros((64, 64, 3), np.float32)
-        colours = np.full((11, 3), albedo, np.float32)
+        colours = np.full((10, 3), albedo, np.float32)
         if kind == raster.EYE_L:
             colours[kind] = (0.02, 0.05, 0.4)
-        raster.shade(
-            triangle_id,
-            barycentric,
-            triangles,
-            np.full(len(triangles), kind, np.uint8),
-            np.full((len(triangles), 3, 2), 0.5, np.float32),
-            normals,
-            camera,
-            vertices,
-            np.full((count, 1), visible, np.float32),
-            np.ones(count, np.float32),
-            np.zeros(count, np.float32),
-            np.zeros((count, 2), np.float32),
-            np.full((8, 8, 4), albedo, np.float32),
-            np.zeros((8, 8), np.float32),
-            np.zeros((8, 8), np.uint8),
-            np.zeros(1, np.float32),
-            np.full((4, 4), 0.5, np.float32),
-            colours,
-            np.zeros((2, 3), np.float32),
-            np.array([gaze, gaze], np.float32),
-            np.float32([np.cos(0.4), np.cos(0.36), np.cos(0.15), 0.7]),
-            np.array([direction], np.float32),
-            np.full((1, 3), light, np.float32),
-            np.full(3, sky, np.float32),
-            np.full(3, sky, np.float32),
-            np.array([gloss, 14.0, wrap], np.float32),
-            out,
+        surfaces = raster.Surfaces(
+            triangles=triangles,
+            kind=np.full(len(triangles), kind, np.uint8),
+            face_uv=np.full((len(triangles), 3, 2), 0.5, np.float32),
+            normals=normals,
+            camera_points=camera,
+            model_points=vertices,
+            light_visible=np.full((count, 1), visible, np.float32),
+            openness=np.ones(count, np.float32),
+            hair_cover=np.zeros(count, np.float32),
+            hair_uv=np.zeros((count, 2), np.float32),
         )
+        paint = raster.Paint(
+            skin=np.full((8, 8, 4), albedo, np.float32),
+            fold_profile=np.zeros((8, 8), np.float32),
+            fold_group=np.zeros((8, 8), np.uint8),
+            fold_weight=np.zeros(1, np.float32),
+            strands=np.full((4, 4), 0.5, np.float32),
+            colours=colours,
+            eye_centre=np.zeros((2, 3), np.float32),
+            gaze=np.array([gaze, gaze], np.float32),
+            eye_angles=np.float32([np.cos(0.4), np.cos(0.36), np.cos(0.15), 0.7]),
+            gloss=gloss,
+            exponent=14.0,
+            wrap=wrap,
+        )
+        ambient = np.full(3, sky, np.float32)
+        lamp = raster.Light(np.array([direction], np.float32), np.full((1, 3), light, np.float32), ambient, ambient)
+        raster.shade(triangle_id, barycentric, surfaces, paint, lamp, out)
         return out, triangle_id >= 0
 
     return call
