@@ -8,11 +8,15 @@ Writes docs/img/renders.jpg.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
+import cv2
 import numpy as np
+from PIL import Image
 
 from actionunits.aus import AUS, SYNTH_AUS
+from actionunits.files import write_atomically
 from actionunits.reports.contact_sheet import contact_sheet
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.head import build_head
@@ -26,6 +30,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "img" / "renders.jpg"
 SIZE, COLUMNS = 160, 7
 SINGLE_PEOPLE = (4, 18)  # without glasses, beard or hair over the brows, so that every action can be seen
 CLIPS_PER_LOOK = 2 * COLUMNS
+JPEG_QUALITY = 76
 
 
 def single_actions(casting: Casting, person: int) -> tuple[list[np.ndarray], list[str]]:
@@ -42,12 +47,12 @@ def single_actions(casting: Casting, person: int) -> tuple[list[np.ndarray], lis
 
 
 def face_of(renderer: ClipRenderer, frame: int) -> np.ndarray:
-    """The part of a frame around the face, square."""
+    """The part of a frame around the face, SIZE x SIZE."""
     left, top, right, bottom = renderer.labels.box_xyxy_px[0]
     half = 0.56 * max(right - left, bottom - top)
     x, y = (left + right) / 2, (top + bottom) / 2
     rows, columns = (slice(max(0, round(c - half)), round(c + half)) for c in (y, x))
-    return renderer.frame(frame)[rows, columns]
+    return cv2.resize(renderer.frame(frame)[rows, columns], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
 def clip_frames(casting: Casting, look: str) -> tuple[list[np.ndarray], list[str]]:
@@ -62,7 +67,7 @@ def clip_frames(casting: Casting, look: str) -> tuple[list[np.ndarray], list[str
         k = int(intensity.sum(1).argmax())
         present = [str(au) for au, value in zip(SYNTH_AUS, intensity[k], strict=True) if value >= 1]
         images.append(renderer.frame(k))
-        captions.append(f"{look} {'+'.join(present)}".strip())
+        captions.append(f"{look} {' '.join(present)}".strip())
     return images, captions
 
 
@@ -74,12 +79,13 @@ def main() -> None:
     casting = Casting(build_head(read_facekit(options.facekit)))
     parts = [single_actions(casting, person) for person in SINGLE_PEOPLE]
     parts += [clip_frames(casting, look) for look in ("studio", "wild")]
-    contact_sheet(
-        [image for images, _ in parts for image in images],
-        [caption for _, captions in parts for caption in captions],
-        options.out,
-        COLUMNS,
-    )
+    images = [image for images, _ in parts for image in images]
+    captions = [caption for _, captions in parts for caption in captions]
+    with tempfile.TemporaryDirectory() as folder, write_atomically(options.out) as unfinished:
+        sheet = Path(folder) / "sheet.png"
+        contact_sheet(images, captions, sheet, COLUMNS)
+        # Noise is costly, and a page should open quickly.
+        Image.open(sheet).save(unfinished, "JPEG", quality=JPEG_QUALITY, optimize=True, progressive=True)
     print(f"{options.out}: {options.out.stat().st_size / 1000:.0f} kB")
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from actionunits.aus import AUS
+from actionunits.aus import AUS, SYNTH_AUS, au_label
+from actionunits.evaluation.blendshapes import BLENDSHAPES
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -25,7 +26,10 @@ DOCUMENTS = (
     ROOT / "docs" / "renders.md",
     ROOT / "docs" / "detect.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
+    ROOT / "data" / "synthau-mini" / "README.md",
 )
+# A reading that tells full strength from neutral less well than this does not recognise the action.
+RECOGNISED_AUC = 0.75
 MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -79,7 +83,63 @@ def detection_speed() -> str:
     )
 
 
+def render_found() -> str:
+    """Share of rendered frames in which MediaPipe finds the face."""
+    table = pd.read_csv(RESULTS / "render_evidence.csv").query("measure == 'found'")
+    rows = [[r.name, r.people, r.frames, f"{100 * r.value:.1f}%"] for r in table.itertuples(index=False)]
+    return rows_to_markdown(["frames", "people", "number", "face found"], rows)
+
+
+def render_agreement() -> str:
+    """How MediaPipe's blendshape scores follow the intensity of every action alone, on frontal renders."""
+    table = pd.read_csv(RESULTS / "render_evidence.csv")
+    values = table.pivot_table(index="name", columns="measure", values="value")
+    rows, unread = [], []
+    for au_number in SYNTH_AUS:
+        au = au_label(au_number)
+        auc = values["auc"].get(au, float("nan"))
+        shape = BLENDSHAPES.get(au_number, ("none",))[0].removesuffix("Left")
+        source = "gap of the lips" if au_number == 25 else shape
+        recognised = auc >= RECOGNISED_AUC
+        if not recognised:
+            unread.append(au)
+        numbers = [number(values[key].get(au, float("nan"))) for key in ("r_within", "r", "auc")]
+        rows.append([named(au), source, *numbers, "yes" if recognised else "**no**"])
+    people = table.loc[table["measure"] == "auc", "people"].max()
+    header = ["action unit", "read by", "r within people", "r over people", "AUC", "recognised"]
+    return (
+        rows_to_markdown(header, rows)
+        + f"\n{people} people. Not recognised by this reader: **{', '.join(unread)}**.\n"
+    )
+
+
+def render_speed() -> str:
+    """Frames per second of the renderer on one core, and where the time goes."""
+    table = pd.read_csv(RESULTS / "benchmark_render.csv")
+    rows = [[r.look, r.measured, number(r.value, 1), r.unit] for r in table.itertuples(index=False)]
+    return rows_to_markdown(["look", "measured", "value", "unit"], rows)
+
+
+def synthau_rates() -> str:
+    """How often each AU is present in the committed renders, and how strong it then is on average."""
+    looks = [pd.read_parquet(ROOT / "data" / "synthau-mini" / look / "frames.parquet") for look in ("studio", "wild")]
+    rows = []
+    for au in map(au_label, SYNTH_AUS):
+        cells = [named(au)]
+        for look in looks:
+            present = look[au] == 1
+            cells += [f"{100 * present.mean():.1f}%", number(look.loc[present, f"{au}_r"].mean(), 1)]
+        rows.append(cells)
+    rows.append(["frames", len(looks[0]), "", len(looks[1]), ""])
+    header = ["AU", "studio: present", "mean intensity when present", "wild: present", "mean intensity when present"]
+    return rows_to_markdown(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "render_found": render_found,
+    "render_agreement": render_agreement,
+    "render_speed": render_speed,
+    "synthau_rates": synthau_rates,
     "detector_scores": detector_scores,
     "real_agreement": real_agreement,
     "detection_speed": detection_speed,
