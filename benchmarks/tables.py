@@ -75,6 +75,15 @@ def real_agreement() -> str:
     )
 
 
+def landmark_branch() -> str:
+    """Scores by the share of the landmark branch in the mean of both."""
+    table = pd.read_csv(RESULTS / "landmark_branch.csv")
+    wide = table.pivot(index="landmark_share", columns="data", values=["auc", "icc"])
+    order = [(metric, look) for look in ("studio", "wild") for metric in ("auc", "icc")]
+    rows = [[number(share), *(number(row[key], 3) for key in order)] for share, row in wide.iterrows()]
+    return rows_to_markdown(["share of the landmarks", "studio AUC", "studio ICC", "wild AUC", "wild ICC"], rows)
+
+
 def detection_speed() -> str:
     """Time of each part of detection and of the whole."""
     table = pd.read_csv(RESULTS / "benchmark_detect.csv")
@@ -142,6 +151,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "synthau_rates": synthau_rates,
     "detector_scores": detector_scores,
     "real_agreement": real_agreement,
+    "landmark_branch": landmark_branch,
     "detection_speed": detection_speed,
 }
 
