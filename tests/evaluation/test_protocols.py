@@ -126,6 +126,14 @@ def test_a_checkpoint_without_its_people_is_refused():
         refuse_seen_subjects({"data": {"training_subjects": ["a", "b", "c"]}}, ["b", "c", "d"], "model")
 
 
+def test_rows_of_a_run_without_a_fold_are_replaced_too(folder, checkpoint, tmp_path):
+    result, header = evaluate_checkpoint(checkpoint, [folder], device="cpu", replicates=5)
+    header = {**header, "data": {**header["data"], "fold": None}}
+    for _ in range(2):
+        write_results(tmp_path / "x.csv", result, "first", header)
+    assert len(pd.read_csv(tmp_path / "x.csv")) == 18
+
+
 def test_results_table_replaces_its_own_rows_and_keeps_others(folder, checkpoint, tmp_path):
     result, header = evaluate_checkpoint(checkpoint, [folder], device="cpu", replicates=5)
     path = tmp_path / "results" / "x.csv"

@@ -204,10 +204,11 @@ def run_name(checkpoint: Path | str) -> str:
 def write_results(path: Path | str, result: EvaluationResult, run: str, header: Mapping[str, Any]) -> None:
     """Write or extend a results table: one CSV row per AU. Rows of the same run, data and fold are replaced."""
     used = header.get("data", {})
+    fold = used.get("fold") if isinstance(used, Mapping) else None
     fixed = {
         "run": run,
         "data": result.data,
-        "fold": used.get("fold", "") if isinstance(used, Mapping) else "",
+        "fold": "" if fold is None else fold,
         "occurrence_level": result.occurrence_level,
         "frames": result.frames,
         "subjects": result.subjects,
