@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from types import TracebackType
@@ -39,9 +40,9 @@ class MediaReader(Iterator[Frame]):
         height, width = self._first.image_rgb.shape[:2]
         self.size = (width, height)
 
+    @abstractmethod
     def _frames(self) -> Generator[Frame, None, None]:
         """Decode the source; sets `damage` before ending early, and `frame_count` and `fps` before the start."""
-        raise NotImplementedError
 
     def __next__(self) -> Frame:
         if self._first is not None:
