@@ -49,10 +49,12 @@ def train_command(
     num_nodes: int = typer.Option(1, min=1, help="Number of machines."),
     strategy: str = typer.Option("auto", help="auto, ddp, or another of Lightning Fabric's."),
     stored_type: str = typer.Option("float32", help="float32, or float16 for half the file size."),
+    init: str | None = typer.Option(None, help="Released weights or a checkpoint to start from, such as resnet18."),
     resume: bool = typer.Option(False, "--resume", help="Continue the run in the output folder."),
 ) -> None:
     """Train a model on data of known action units."""
     from actionunits.training import run, settings
+    from actionunits.weights.locate import find_weights
 
     given = {"epochs": epochs, "max_minutes": max_minutes, "batch_size": batch_size, "lr": lr, "seed": seed}
     values = settings.read_config_file(config) if config else {}
@@ -66,6 +68,7 @@ def train_command(
         run.Hardware(precision, accelerator, devices, num_nodes, strategy),
         resume=resume,
         stored_type=stored_type,
+        init=find_weights(init) if init else None,
     )
     if not finished:
         typer.echo(f"interrupted; the state is saved, continue with --resume --out {out}", err=True)

@@ -10,6 +10,7 @@ from torch import nn
 from actionunits.models import MODELS
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.optim import make_optimizer, set_trainable
+from actionunits.training.start import start_from
 from actionunits.types import Batch
 
 pytestmark = pytest.mark.parametrize("key", sorted(MODELS))
@@ -139,3 +140,21 @@ def test_save_and_load_give_the_same_output(key, tmp_path):
         assert torch.equal(loaded.model(batch).au_logit, model(batch).au_logit)
         one = Batch(**{name: value[:1] for name, value in vars(batch).items()})
         torch.testing.assert_close(loaded.model(one).au_logit, model(batch).au_logit[:1], atol=1e-4, rtol=1e-4)
+
+
+def test_a_model_can_start_from_one_of_other_action_units(key, tmp_path):
+    model, batch = build(key), random_batch()
+    save_checkpoint(tmp_path / "model.safetensors", model, {})
+    other = MODELS[key].model(model.config, (25, 6, 1, 4))
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    start_from(other, tmp_path / "model.safetensors")
+    model.eval(), other.eval()
+    with torch.inference_mode():
+        old, new = model(batch).au_logit, other(batch).au_logit
+    torch.testing.assert_close(new[:, [0, 2, 3]], old[:, [3, 0, 1]])
+    # AU06 is new: its rows are as they were.
+    for prefix, blocks in model.au_outputs.items():
+        for name, value in other.state_dict().items():
+            if name.startswith(prefix):
+                rows = [4 * block + 1 for block in range(blocks)]
+                assert torch.equal(value[rows], before[name][rows])

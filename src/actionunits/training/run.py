@@ -23,10 +23,11 @@ from actionunits.datasets.sampling import even_rows, rarity_weight
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
-from actionunits.training.checkpoint import STORED_TYPES, save_checkpoint
+from actionunits.training.checkpoint import STORED_TYPES, read_header, save_checkpoint
 from actionunits.training.loop import STATE_FILE, TrainResult, train
 from actionunits.training.settings import Settings
 from actionunits.training.source import CropSource
+from actionunits.training.start import start_from
 from actionunits.training.validation import (
     neutral_logits,
     per_au_scores,
@@ -124,18 +125,27 @@ def run(
     fabric: Fabric,
     resume: bool = False,
     stored_type: str = "float32",
+    init: Path | None = None,
+    fold: str | None = None,
 ) -> TrainResult:
     """Train, choose thresholds on the validation crops, and write `out/model.safetensors`.
 
-    out: folder of this run alone. Raises UserError where it belongs to another run or cannot be written.
+    out: folder of this run alone. init: checkpoint whose weights the run starts from; everybody it was trained on
+    counts as a training subject of the new one. fold: which part of a protocol this is, for the checkpoint's header.
+    Raises UserError where the folder belongs to another run or cannot be written.
     """
     check_data(training, validation)
     settings = _with_label_rates(settings, training)
+    start = None if init is None else read_header(init)
+    if start is not None:
+        _refuse_known_faces(start, validation, init)
     if fabric.is_global_zero:
-        claim_folder(out, _identity(model_name, settings, training), resume)
+        claim_folder(out, _identity(model_name, settings, training, start, fold), resume)
     fabric.barrier()
     torch.manual_seed(settings.loop.seed)
     model = MODELS[model_name].model(settings.model, training.aus)
+    if init is not None:
+        start_from(model, init)
     weight = None
     if settings.data.rare_au_rate > 0:
         weight = rarity_weight(
@@ -168,7 +178,7 @@ def run(
 
     result = train(model, source_of, out, settings.loop, fabric, validate, resume)
     if result.finished and fabric.is_global_zero:
-        _write_checkpoint(out, result, model_name, settings, training, validation, fabric, stored_type)
+        _write_checkpoint(out, result, settings, training, validation, fabric, stored_type, start, fold)
     fabric.barrier()
     return result
 
@@ -243,8 +253,18 @@ def _with_label_rates(settings: Settings, training: CropData) -> Settings:
     return dataclasses.replace(settings, model=config)
 
 
-def _identity(model_name: str, settings: Settings, training: CropData) -> dict[str, Any]:
+def _refuse_known_faces(start: dict[str, Any], validation: CropData, init: Path | None) -> None:
+    known = sorted(set(start.get("data", {}).get("training_subjects", ())) & set(validation.subjects))
+    if known:
+        raise UserError(f"{init} was trained on subject {known[0]} of the validation data; validate on others")
+
+
+def _identity(
+    model_name: str, settings: Settings, training: CropData, start: dict[str, Any] | None, fold: str | None
+) -> dict[str, Any]:
     return {
+        "init": None if start is None else start["sha256"],
+        "fold": fold,
         "model": model_name,
         "aus": training.aus,
         "data": training.names,
@@ -269,12 +289,13 @@ def _first_difference(before: Any, now: Any) -> str:
 def _write_checkpoint(
     out: Path,
     result: TrainResult,
-    model_name: str,
     settings: Settings,
     training: CropData,
     validation: CropData,
     fabric: Fabric,
     stored_type: str,
+    start: dict[str, Any] | None,
+    fold: str | None,
 ) -> None:
     predictions = predict_crops(
         result.model,
@@ -284,12 +305,14 @@ def _write_checkpoint(
     )  # in full precision, as detection runs: the thresholds are for it
     overall = scores(validation, predictions)
     present = [training.subjects[i] for i in np.unique(training.subject)]
+    before = {} if start is None else start["data"]
     header = {
         "data": {
             "names": list(training.names),
-            "fold": None,
-            "training_subjects": present,
+            "fold": fold,
+            "training_subjects": sorted({*before.get("training_subjects", ()), *present}),
             "training_frames": len(training),
+            "started_from": None if start is None else {"sha256": start["sha256"], "names": before.get("names")},
             "validation_names": list(validation.names),
             "validation_subjects": [validation.subjects[i] for i in np.unique(validation.subject)],
             "occurrence_level": training.occurrence_level,
@@ -330,6 +353,7 @@ def run_from_folders(
     hardware: Hardware,
     resume: bool = False,
     stored_type: str = "float32",
+    init: Path | None = None,
 ) -> bool:
     """`run` on folders of data; whether it finished (False: interrupted, state saved)."""
     if stored_type not in STORED_TYPES:
@@ -341,4 +365,4 @@ def run_from_folders(
     # The first process decodes the clips into the cache, the others then read it.
     with fabric.rank_zero_first():
         training, validation = load_data(data, valid, settings, progress=fabric.is_global_zero)
-    return run(model_name, settings, training, validation, out, fabric, resume, stored_type).finished
+    return run(model_name, settings, training, validation, out, fabric, resume, stored_type, init).finished

@@ -8,6 +8,7 @@ Deviations: crops of 112 pixels by default; all AUs are trained in every batch; 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,8 @@ class ImageBranch(nn.Module):
 class ResNet18(nn.Module):
     """ResNet-18 with an occurrence and an intensity head."""
 
+    # Layers with one output row per AU, and how many such blocks of rows they hold: logits, then intensities.
+    au_outputs: ClassVar[dict[str, int]] = {"image.head.": 2, "landmarks.head.": 2}
     au_weight: Tensor | None
 
     def __init__(self, config: ResNet18Config, aus: tuple[int, ...]) -> None:

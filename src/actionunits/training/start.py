@@ -1,0 +1,48 @@
+"""Weights to start from: a run that goes on from a checkpoint, on other data or for other action units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from actionunits.errors import UserError
+from actionunits.training.checkpoint import load_checkpoint
+
+
+def start_from(model: nn.Module, path: Path | str) -> dict[str, Any]:
+    """Give `model` the weights of a checkpoint and return its header.
+
+    An output layer (`model.au_outputs`) gets the rows of the AUs that both know; rows of other AUs keep their
+    random start. Raises UserError for another kind of model, other widths, or no common AU.
+    """
+    checkpoint = load_checkpoint(path)
+    source = checkpoint.model
+    if type(source) is not type(model):
+        raise UserError(f"{path} holds a {checkpoint.header['model']}; it cannot start another model")
+    aus: tuple[int, ...] = tuple(model.aus)  # type: ignore[arg-type]
+    common = [au for au in aus if au in checkpoint.aus]
+    if not common:
+        raise UserError(f"{path} and the data have no action unit in common")
+    target_rows = torch.tensor([aus.index(au) for au in common])
+    source_rows = torch.tensor([checkpoint.aus.index(au) for au in common])
+    state = model.state_dict()
+    weights = source.state_dict()
+    for name, value in state.items():
+        if name not in weights:
+            raise UserError(f"{path} has no {name}; start from a checkpoint with the same branches and settings")
+        given = weights[name]
+        blocks = next((n for prefix, n in model.au_outputs.items() if name.startswith(prefix)), 0)  # type: ignore[union-attr, operator]
+        if blocks:
+            for block in range(blocks):
+                value[block * len(aus) + target_rows] = given[block * len(checkpoint.aus) + source_rows]
+        elif given.shape == value.shape:
+            value.copy_(given)
+        else:
+            raise UserError(
+                f"{path}: {name} has the shape {tuple(given.shape)}, this model needs {tuple(value.shape)}; "
+                "use the same width and sizes"
+            )
+    return checkpoint.header
