@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,40 @@ if TYPE_CHECKING:
 _BROADCAST_FORMATS = ("mpegts", "mpeg")
 _RESTART_S = 1.0  # a time stamp this far back is a new count, a smaller step back a slip of one stamp
 _END_TOLERANCE_S = 0.25  # announced lengths are rounded, and recorders differ on how long the last frame lasts
+
+
+@dataclass(frozen=True)
+class VideoTiming:
+    """When the frames of a video are shown; row k is the k-th frame that `VideoReader` gives."""
+
+    time_s: np.ndarray  # (T,) float64 from the first frame, not descending
+    fps: float | None  # nominal
+    damage: str | None  # what is wrong with the file's end, None if nothing is
+
+
+def read_timing(path: Path) -> VideoTiming:
+    """Number and presentation times of a video's frames, from its packets, without decoding a picture.
+
+    Packets whose data are damaged inside are not noticed; a file that breaks off is. Raises UserError if the file
+    cannot be opened or holds no picture.
+    """
+    with _open_container(path) as container:
+        stream = _picture_track(container, path)
+        pictures = _Pictures(container, stream)
+        stamps = [(packet.pts, packet.dts) for packet in pictures.packets() if not packet.is_discard]
+        damage = pictures.fault or pictures.missing_end()
+        rate = stream.average_rate or stream.guessed_rate
+        time_base = float(stream.time_base)
+    if not stamps:
+        raise UserError(f"cannot read {path}: {damage or 'it holds no picture'}")
+    for kind in (0, 1):  # some formats, AVI among them, do not say when a picture is shown, only its place
+        ticks = [stamp[kind] for stamp in stamps]
+        if None not in ticks:
+            time_s = np.sort(np.array(ticks, np.float64)) * time_base
+            break
+    else:
+        time_s = np.arange(len(stamps)) / float(rate or 25)
+    return VideoTiming(time_s - time_s[0], float(rate) if rate else None, damage)
 
 
 class VideoReader(MediaReader):
@@ -76,15 +111,15 @@ class _Pictures:
         self._any = False
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
-        for packet in self._packets():
+        for packet in self.packets():
             yield from self._decode(packet)
             if self.fault is not None:
                 break
         if not self.fault or self._fault_pts is not None:
             yield from self._decode(None)  # pictures that were held back to be put in order
-        self.fault = self.fault or self._missing_end()
+        self.fault = self.fault or self.missing_end()
 
-    def _packets(self) -> Iterator[Any]:
+    def packets(self) -> Iterator[Any]:
         """Whole packets; ends at the end of the file or at a packet that is cut short."""
         from av import FFmpegError
 
@@ -120,7 +155,7 @@ class _Pictures:
             self._any = True
             yield picture
 
-    def _missing_end(self) -> str | None:
+    def missing_end(self) -> str | None:
         """What is missing of a track that was read to its end without an error, None if nothing is.
 
         MP4 lists all its packets beforehand; other formats tell how long the track is.
