@@ -143,7 +143,7 @@ def random_case(seed=0, rows=200, aus=5):
     return present, score, intensity, predicted, rng.random((rows, aus)) < 0.7
 
 
-OCCURRENCE = ("f1", "precision", "recall", "accuracy", "auc", "average_precision", "best_f1_threshold")
+OCCURRENCE = ("f1", "f1_norm", "precision", "recall", "accuracy", "auc", "average_precision", "best_f1_threshold")
 INTENSITY = ("icc_3_1", "mae", "pcc")
 
 
@@ -151,7 +151,7 @@ INTENSITY = ("icc_3_1", "mae", "pcc")
 def test_unknown_labels_change_nothing(name):
     present, score, intensity, predicted, valid = random_case()
     truth, guess = (present, score) if name in OCCURRENCE else (intensity, predicted)
-    if name in ("f1", "precision", "recall", "accuracy"):
+    if name in ("f1", "f1_norm", "precision", "recall", "accuracy"):
         guess = guess >= 0.5
     before = getattr(metrics, name)(truth, guess, valid)
     rng = np.random.default_rng(1)
@@ -165,7 +165,7 @@ def test_unknown_labels_change_nothing(name):
 def test_order_of_aus_and_frames_changes_no_score(name):
     present, score, intensity, predicted, valid = random_case()
     truth, guess = (present, score) if name in OCCURRENCE else (intensity, predicted)
-    if name in ("f1", "precision", "recall", "accuracy"):
+    if name in ("f1", "f1_norm", "precision", "recall", "accuracy"):
         guess = guess >= 0.5
     before = getattr(metrics, name)(truth, guess, valid)
     aus, frames = [3, 0, 4, 1, 2], np.random.default_rng(2).permutation(len(truth))
@@ -200,6 +200,22 @@ def test_counts_worked_by_hand():
     assert metrics.confusion(truth, guess, valid).tolist() == [[2, 1, 1, 1]]
     assert metrics.f1(truth, guess, valid)[0] == pytest.approx(2 / 3)
     assert metrics.accuracy(truth, guess, valid)[0] == pytest.approx(3 / 5)
+
+
+def test_f1_norm_worked_by_hand():
+    # 10 positives, 90 negatives: q = 1/9. TP 8, FN 2, FP 9, so 2 * 8 / (2 * 8 + 9 / 9 + 2).
+    assert metrics.f1_norm_from(np.array([[8, 9, 2, 81]]))[0] == pytest.approx(16 / 19)
+    assert metrics.f1_from(np.array([[8, 9, 2, 81]]))[0] == pytest.approx(16 / 27)
+    # One class only: there is no rate of hits, or none of false alarms.
+    assert np.isnan(metrics.f1_norm_from(np.array([[8, 0, 2, 0], [0, 9, 0, 81], [0, 0, 0, 0]]))).all()
+
+
+@pytest.mark.parametrize("negatives", [10, 100, 5000])
+def test_f1_norm_does_not_see_the_base_rate(negatives):
+    counts = np.array([[60, round(0.1 * negatives), 40, negatives - round(0.1 * negatives)]])
+    assert metrics.f1_norm_from(counts)[0] == pytest.approx(2 * 0.6 / 1.7)
+    balanced = np.array([[60, 10, 40, 90]])
+    assert metrics.f1_norm_from(counts)[0] == pytest.approx(metrics.f1_from(balanced)[0])
 
 
 def test_nothing_present_and_nothing_detected_is_f1_zero():

@@ -7,6 +7,7 @@ is `mean_over_aus`. What has no value is NaN, never a made-up number:
 - A prediction for a known label that is not finite is a ValueError: the caller decides what it means.
 - F1, precision, recall: 0 / 0 counts as 0, as in scikit-learn with `zero_division=0`; NaN without any known
   label.
+- F1-norm: NaN when only one class is present, as the AUC.
 - Accuracy: NaN without any known label.
 - AUC: probability that a positive frame scores above a negative one, ties count half (Mann-Whitney U); NaN
   when only one class is present.
@@ -74,6 +75,26 @@ def f1_from(counts: np.ndarray) -> np.ndarray:
     return _ratio(2 * counts[:, 0], 2 * counts[:, 0] + counts[:, 1] + counts[:, 2], counts.sum(-1))
 
 
+def f1_norm_from(counts: np.ndarray) -> np.ndarray:
+    """Skew-normalised F1 of counts (A, 4): F1 as it would be with as many negative as positive frames.
+
+    With the ratio q = positives / negatives = (TP + FN) / (FP + TN), the two cells of the negative frames
+    are multiplied by q:
+
+        F1-norm = 2 TP / (2 TP + q FP + FN) = 2 r / (1 + r + f)
+
+    where r = TP / (TP + FN) and f = FP / (FP + TN) are the rates of true and of false alarms: the base rate
+    drops out. Jeni, Cohn & De la Torre, "Facing imbalanced data", ACII 2013; hybrid paper, Sec. IV-B. The
+    latter's words "false negatives and true negatives" are read as the negative frames that are classified
+    falsely (FP) and truly (TN): scaling FN in place of FP would leave the score dependent on the base rate.
+    """
+    positives, negatives = counts[:, 0] + counts[:, 2], counts[:, 1] + counts[:, 3]
+    both = (positives > 0) & (negatives > 0)
+    hit_rate = counts[:, 0] / np.where(both, positives, 1)
+    alarm_rate = counts[:, 1] / np.where(both, negatives, 1)
+    return np.where(both, 2 * hit_rate / (1 + hit_rate + alarm_rate), np.nan)
+
+
 def accuracy_from(counts: np.ndarray) -> np.ndarray:
     """Share of known frames that are right, of counts (A, 4)."""
     return _ratio(counts[:, 0] + counts[:, 3], counts.sum(-1), counts.sum(-1))
@@ -92,6 +113,11 @@ def recall(au_present: np.ndarray, au_detected: np.ndarray, valid: np.ndarray) -
 def f1(au_present: np.ndarray, au_detected: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Harmonic mean of precision and recall over frames (F1-frame)."""
     return f1_from(confusion(au_present, au_detected, valid))
+
+
+def f1_norm(au_present: np.ndarray, au_detected: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """F1 over frames, normalised for the base rate: see `f1_norm_from`."""
+    return f1_norm_from(confusion(au_present, au_detected, valid))
 
 
 def accuracy(au_present: np.ndarray, au_detected: np.ndarray, valid: np.ndarray) -> np.ndarray:
