@@ -45,20 +45,27 @@ class EvaluationResult:
         return {name: metrics.mean_over_aus(self.table[name].to_numpy()) for name in METRICS}
 
 
+def threshold_of_aus(aus: Sequence[int], thresholds: Mapping[str, float]) -> np.ndarray:
+    """Threshold of each AU, (A,), from a checkpoint's thresholds by label."""
+    return np.array([thresholds.get(au_label(au), DEFAULT_THRESHOLD) for au in aus])
+
+
 def score(
     data: CropData,
     predictions: CropPredictions,
-    thresholds: Mapping[str, float],
+    thresholds: Mapping[str, float] | np.ndarray,
     replicates: int = bootstrap.REPLICATES,
     seed: int = 0,
 ) -> EvaluationResult:
     """Score outputs against the labels of the same rows and AUs.
 
-    thresholds: probability from which an AU counts as detected, by label ("AU01"). replicates: bootstrap
-    draws of subjects behind the intervals; seed: of these draws.
+    thresholds: probability from which an AU counts as detected, by label ("AU01"), or (N, A) for rows of several
+    models; the table then has none. replicates: bootstrap draws of subjects behind the intervals; seed: of these
+    draws.
     """
     labels = [au_label(au) for au in data.aus]
-    threshold = np.array([thresholds.get(label, DEFAULT_THRESHOLD) for label in labels])
+    per_row = isinstance(thresholds, np.ndarray)
+    threshold = thresholds if isinstance(thresholds, np.ndarray) else threshold_of_aus(data.aus, thresholds)
     prob = predictions.au_prob
     present, known = data.au_present, np.asarray(data.au_present_valid, bool)
     detected = prob >= threshold
@@ -75,27 +82,29 @@ def score(
         "auc": metrics.auc(present, prob, known),
     }
     rated = np.asarray(data.au_intensity_valid, bool)
-    draws = bootstrap.draw_subjects(len(data.subjects), replicates, seed)
+    # Of a subset, only the people who are in it are drawn.
+    owners, owner = np.unique(data.subject, return_inverse=True)
+    draws = bootstrap.draw_subjects(len(owners), replicates, seed)
     spread = {
-        "f1": bootstrap.f1(draws, data.subject, present, detected, known),
-        "auc": bootstrap.auc(draws, data.subject, present, prob, known),
+        "f1": bootstrap.f1(draws, owner, present, detected, known),
+        "auc": bootstrap.auc(draws, owner, present, prob, known),
     }
     if predictions.au_intensity is not None:
         predicted = predictions.au_intensity
         table["icc"] = metrics.icc_3_1(data.au_intensity, predicted, rated)
         table["mae"] = metrics.mae(data.au_intensity, predicted, rated)
         table["pcc"] = metrics.pcc(data.au_intensity, predicted, rated)
-        spread["icc"] = bootstrap.icc_3_1(draws, data.subject, data.au_intensity, predicted, rated)
+        spread["icc"] = bootstrap.icc_3_1(draws, owner, data.au_intensity, predicted, rated)
     else:
         table |= dict.fromkeys(("icc", "mae", "pcc"), np.nan)
     table["n_intensity"] = rated.sum(0)
-    table["threshold"] = threshold
+    table["threshold"] = np.nan if per_row else threshold
     return EvaluationResult(
         table=pd.DataFrame(table),
         intervals={name: bootstrap.interval_of_mean(values) for name, values in spread.items()},
         data=" + ".join(data.names),
         frames=len(data),
-        subjects=len(np.unique(data.subject)),
+        subjects=len(owners),
         occurrence_level=data.occurrence_level,
     )
 
@@ -164,11 +173,11 @@ def evaluate_checkpoint(
     ).of_aus(loaded.aus)
     # Channels last: convolutions on the CPU take two thirds of the time.
     model = loaded.model.to(target, memory_format=torch.channels_last)
-    predictions = _predict(model, data, batch_size, target, progress)
+    predictions = predict(model, data, batch_size, target, progress)
     return score(data, predictions, loaded.header.get("thresholds", {}), replicates), loaded.header
 
 
-def _predict(model: Any, data: CropData, batch_size: int, device: torch.device, progress: bool) -> CropPredictions:
+def predict(model: Any, data: CropData, batch_size: int, device: torch.device, progress: bool) -> CropPredictions:
     """`predict_crops` with a progress bar on standard error."""
     from rich.console import Console
     from rich.progress import track
@@ -219,15 +228,24 @@ def write_results(path: Path | str, result: EvaluationResult, run: str, header: 
     rows["commit"] = header.get("commit", "")
     rows["seed"] = header.get("seed", "")
     rows["config"] = json.dumps({"model": header["model"], **header["config"]}, sort_keys=True)
+    merge_rows(path, rows, ("run", "data", "fold"))
+
+
+def merge_rows(path: Path | str, rows: pd.DataFrame, same: Sequence[str]) -> None:
+    """Write or extend a results table; old rows that agree with a new one in the columns `same` are dropped.
+
+    Raises UserError where the file is another kind of table.
+    """
     path = Path(path)
     if path.exists() and path.stat().st_size:
         try:
             old = pd.read_csv(path, dtype=str, keep_default_na=False)
-            same = (old["run"] == run) & (old["data"] == result.data) & (old["fold"] == str(fixed["fold"]))
+            new_keys = set(rows[list(same)].astype(str).itertuples(index=False, name=None))
+            replaced = [key in new_keys for key in old[list(same)].itertuples(index=False, name=None)]
         except (ValueError, KeyError):
             raise UserError(f"{path} is not a results table of this program; name another file") from None
         if list(old.columns) != list(rows.columns):
             raise UserError(f"{path} has other columns than this version writes; name another file")
-        rows = pd.concat([old[~same], rows.astype(object)], ignore_index=True)
+        rows = pd.concat([old[~np.array(replaced, bool)], rows.astype(object)], ignore_index=True)
     with write_atomically(path) as temporary:
         rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,0 +1,191 @@
+"""Who is trained on, tuned on and tested on: the folds of every protocol, as parts of loaded data.
+
+No person is in two parts of a fold. Subjects of prepared data are named "<data set>/<own name>"; published lists use
+the own name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from actionunits.datasets.crops import CropData, concatenate
+from actionunits.datasets.folds import PUBLISHED_FOLDS, fold_split, hold_out, subject_folds
+from actionunits.errors import UserError
+
+OWN_SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training run of a protocol and what it is tested on."""
+
+    name: str  # unique in its protocol, usable in the name of a folder
+    training: CropData
+    validation: CropData
+    test: CropData | None  # None: only a start for the other folds
+    seed: int | None = None  # of the division into folds; None for a published or the data set's own one
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The folds that make up one reported score."""
+
+    name: str  # "folds" | "own-split" | "leave-one-data-set-out" | "cross" | "finetune"
+    division: str  # in words, for instance "published 3 folds" or "3 folds with seeds 0, 1"
+    folds: tuple[Fold, ...]
+    source: Fold | None = None  # trained first; every fold then starts from its weights
+
+
+def own_name(subject: str) -> str:
+    """Name of a person within the data set.
+
+    >>> own_name("bp4d/F001"), own_name("synthau-7/S0001")
+    ('F001', 'S0001')
+    """
+    return subject.rsplit("/", 1)[-1]
+
+
+def present_subjects(data: CropData) -> tuple[str, ...]:
+    """Subjects that have a row, in the order of `data.subjects`."""
+    return tuple(data.subjects[i] for i in np.unique(data.subject))
+
+
+def has_published_folds(data: CropData) -> bool:
+    """Whether all rows are of one data set whose folds were published."""
+    return len(data.names) == 1 and data.names[0] in PUBLISHED_FOLDS
+
+
+def published_parts(data: CropData) -> tuple[tuple[str, ...], ...]:
+    """Test subjects of each published fold that are in the data. Raises UserError where a fold would be empty."""
+    if not has_published_folds(data):
+        raise UserError(
+            f"no folds are published for {' + '.join(data.names)}, only for {', '.join(PUBLISHED_FOLDS)}; "
+            "name a number of folds, such as --folds 3"
+        )
+    name = data.names[0]
+    present = {own_name(subject): subject for subject in present_subjects(data)}
+    parts = tuple(tuple(present[own] for own in part if own in present) for part in PUBLISHED_FOLDS[name])
+    for number, part in enumerate(parts, 1):
+        if not part:
+            raise UserError(
+                f"the data holds {len(present)} subjects, and none of the published fold {number} of {name}; "
+                "name a number of folds, such as --folds 3"
+            )
+    return parts
+
+
+def unlisted_subjects(data: CropData, protocol: Protocol) -> tuple[str, ...]:
+    """Subjects of the data that no fold tests: the published lists do not name them."""
+    tested = {name for fold in protocol.folds if fold.test is not None for name in present_subjects(fold.test)}
+    return tuple(name for name in present_subjects(data) if name not in tested)
+
+
+def published_folds(data: CropData, every: int = 1) -> Protocol:
+    """The published division, each part once the test set."""
+    parts = published_parts(data)
+    folds = _folds_of(data, parts, None, "", every)
+    return Protocol("folds", f"published {len(parts)} folds", folds)
+
+
+def seeded_folds(data: CropData, folds: int, seeds: Sequence[int] = (0,), every: int = 1) -> Protocol:
+    """Subjects dealt at random into folds, once per seed."""
+    found: list[Fold] = []
+    for seed in seeds:
+        prefix = f"seed{seed}-" if len(seeds) > 1 else ""
+        found += _folds_of(data, subject_folds(present_subjects(data), folds, seed), seed, prefix, every)
+    plural = "seeds" if len(seeds) > 1 else "seed"
+    return Protocol("folds", f"{folds} folds with {plural} {', '.join(map(str, seeds))}", tuple(found))
+
+
+def own_split(data: CropData, split_of: Mapping[str, str], every: int = 1) -> Protocol:
+    """The data set's own split; without a validation part, 20% of the training subjects are held out.
+
+    split_of: "train", "valid" or "test" by subject, as named in `data.subjects`.
+    """
+    present = present_subjects(data)
+    parts = {word: [name for name in present if split_of.get(name) == word] for word in OWN_SPLITS}
+    for word in ("train", "test"):
+        if not parts[word]:
+            raise UserError(f"{' + '.join(data.names)} has no {word} part of its own; use another protocol")
+    train, validation = parts["train"], parts["valid"]
+    if not validation:
+        train, validation = map(list, hold_out(train, 0.2, 0))
+    fold = Fold(
+        "own", _thinned(data.of_subjects(train), every), data.of_subjects(validation), data.of_subjects(parts["test"])
+    )
+    return Protocol("own-split", "the data set's own split", (fold,))
+
+
+def leave_one_data_set_out(data: Sequence[CropData], every: int = 1) -> Protocol:
+    """Each data set once the test set, the others together the training set."""
+    if len(data) < 2:
+        raise UserError("leaving one data set out needs two data sets or more; name them with commas between")
+    folds = []
+    for k, test in enumerate(data):
+        rest = concatenate([piece for j, piece in enumerate(data) if j != k])
+        folds.append(_across(rest, test, _folder_word(f"{k + 1}-{'-'.join(test.names)}"), every))
+    return Protocol("leave-one-data-set-out", f"{len(data)} data sets, each left out once", tuple(folds))
+
+
+def cross_data_set(source: CropData, target: CropData, every: int = 1) -> Protocol:
+    """Trained on one data set, tested on all of another."""
+    fold = _across(source, target, "cross", every)
+    return Protocol("cross", f"trained on {' + '.join(source.names)}", (fold,))
+
+
+def fine_tuning(source: CropData, target: Protocol, every: int = 1) -> Protocol:
+    """Trained on all of one data set, then trained on in every fold of another."""
+    train, validation = hold_out(present_subjects(source), 0.2, 0)
+    start = Fold("source", _thinned(source.of_subjects(train), every), source.of_subjects(validation), None)
+    division = f"started from {' + '.join(source.names)}; {target.division}"
+    return Protocol("finetune", division, target.folds, start)
+
+
+def _folds_of(
+    data: CropData, parts: Sequence[Sequence[str]], seed: int | None, prefix: str, every: int
+) -> tuple[Fold, ...]:
+    folds = []
+    for k in range(len(parts)):
+        split = fold_split(parts, k, seed or 0)
+        folds.append(
+            Fold(
+                f"{prefix}{k + 1}",
+                _thinned(data.of_subjects(split.train), every),
+                data.of_subjects(split.validation),
+                data.of_subjects(split.test),
+                seed,
+            )
+        )
+    return tuple(folds)
+
+
+def _across(source: CropData, target: CropData, name: str, every: int) -> Fold:
+    shared = sorted(set(present_subjects(source)) & set(present_subjects(target)))
+    if shared:
+        raise UserError(
+            f"subject {shared[0]} ({len(shared)} in all) is in the training and in the test data; "
+            "scores would be of known faces"
+        )
+    train, validation = hold_out(present_subjects(source), 0.2, 0)
+    return Fold(name, _thinned(source.of_subjects(train), every), source.of_subjects(validation), target)
+
+
+def _thinned(data: CropData, every: int) -> CropData:
+    """Each `every`-th row of every clip."""
+    if every == 1:
+        return data
+    order = np.lexsort((data.frame, data.clip))
+    clip = data.clip[order]
+    starts = np.flatnonzero(np.diff(clip, prepend=-1))
+    rank = np.arange(len(clip)) - np.repeat(starts, np.diff(np.append(starts, len(clip))))
+    kept = np.zeros(len(clip), bool)
+    kept[order[rank % every == 0]] = True
+    return data.subset(kept)
+
+
+def _folder_word(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9+_.-]+", "-", text)
