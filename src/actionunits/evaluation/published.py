@@ -64,6 +64,9 @@ SYSTEMS = (
     "tcae:fabnet",
 )
 MAX_AU_LEVEL = 5
+# What a row takes from its table unless it says otherwise.
+INHERITED = ("data", "train_data", "protocol", "metric", "unit", "occurrence_level")
+DECIMALS = {"percent": 1, "fraction": 2, "level": 2}  # that the papers print
 
 
 @dataclass(frozen=True)
@@ -166,9 +169,6 @@ def read(path: Path) -> tuple[dict[str, Paper], dict[str, PublishedTable]]:
     return known, tables
 
 
-INHERITED = ("data", "train_data", "protocol", "metric", "unit", "occurrence_level")
-
-
 def _table(key: str, entry: Mapping[str, Any], known_papers: Mapping[str, Paper]) -> PublishedTable:
     where = f"table {key}"
     entry = {"page": None, **entry, "key": key, "table": str(entry.get("table"))}
@@ -202,7 +202,7 @@ def _row(entry: dict[str, Any], width: int, where: str) -> PublishedRow:
         raise UserError(f"{where}: {len(built.values)} values for {width} columns")
     if built.model is not None:
         _check_word(built.model, SYSTEMS, "model", where)
-    if built.garbled and None not in (*built.values, built.average):
+    if built.garbled and None not in built.values:
         raise UserError(f"{where}: 'garbled' but every cell has a number; drop the word")
     _check_scores(built, where)
     return built
@@ -228,7 +228,7 @@ def _number(cell: Any, where: str) -> float | None:
         return None
     try:
         return float(Fraction(cell)) if isinstance(cell, str) else float(cell)
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         raise UserError(f"{where}: '{cell}' is not a number") from None
 
 
@@ -244,26 +244,57 @@ def _build(kind: type[Any], entry: Mapping[str, Any], where: str) -> Any:
 
 def markdown() -> Iterator[str]:
     """The lines of a Markdown page with every table."""
-    for key, item in published_tables().items():
-        paper = papers()[item.paper]
-        yield f"## {paper.title}: {item.table}"
+    yield "# What the five papers report"
+    yield ""
+    yield "Made by `python -m actionunits.evaluation.published`. A cell is empty where the paper's is."
+    for paper in papers().values():
         yield ""
-        yield f"{item.caption} Key `{key}`; {item.data}, {item.protocol}, {item.metric} ({item.unit})."
+        yield f"## {paper.title}"
         yield ""
-        header = ("method", *item.column_names, "average")
-        yield f"| {' | '.join(header)} |"
-        yield "|" + " --- |" * len(header)
-        for row in item.rows:
-            differs = [str(getattr(row, name)) for name in INHERITED if getattr(row, name) != getattr(item, name)]
-            name = ", ".join(filter(None, (row.method, row.setting, *differs)))
-            cells = ("" if value is None else f"{value:g}" for value in (*row.values, row.average))
-            yield f"| {' | '.join((name, *cells))} |"
+        yield f"{paper.authors}, {paper.venue} {paper.year}."
+        for item in published_tables().values():
+            if item.paper == paper.key:
+                yield from _table_markdown(item)
+
+
+def _table_markdown(item: PublishedTable) -> Iterator[str]:
+    number = item.table if item.table.startswith(("Fig.", "Sec.")) else f"Table {item.table}"
+    yield ""
+    yield f"### {number}: `{item.key}`"
+    yield ""
+    yield f"{item.caption} Data {item.data}, protocol {item.protocol}, {item.metric} in {item.unit}."
+    yield ""
+    header = ("method", *item.column_names, "average")
+    yield f"| {' | '.join(header)} |"
+    yield "|" + " --- |" * len(header)
+    notes = [item.note] if item.note else []
+    for row in item.rows:
+        name = _row_name(row, item)
+        yield f"| {' | '.join((name, *(_cell(value, row.unit) for value in (*row.values, row.average))))} |"
+        notes += [f"{name}: {text}." for text in (row.note, row.average_note) if text]
+    if notes:
         yield ""
-        notes = (item.note, *(f"{row.method}: {text}" for row in item.rows for text in (row.note, row.average_note)))
-        for note in notes:
-            if note and not note.endswith(": None"):
-                yield f"- {note}"
-        yield ""
+    yield from (f"- {note}" for note in notes)
+
+
+def _row_name(row: PublishedRow, item: PublishedTable) -> str:
+    """Method and all that sets the row apart from its table, in words."""
+    names = ("data", "protocol", "metric", "unit")
+    words = [getattr(row, name) for name in names if getattr(row, name) != getattr(item, name)]
+    if row.train_data and row.train_data != item.train_data:
+        words.append(f"trained on {row.train_data}")
+    if row.occurrence_level and row.occurrence_level != item.occurrence_level:
+        words.append(f"present from intensity {row.occurrence_level}")
+    if row.garbled:
+        words.append("cells lost in the text")
+    return ", ".join(filter(None, (row.method, row.setting, *words)))
+
+
+def _cell(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.{DECIMALS.get(unit, 0)}f}"
+    return text if float(text) == value else f"{value:.4g}"
 
 
 if __name__ == "__main__":
