@@ -16,11 +16,12 @@ from actionunits.aus import au_label
 from actionunits.datasets.crops import CropData
 from actionunits.device import choose_device
 from actionunits.errors import UserError
-from actionunits.evaluation import bootstrap, metrics
+from actionunits.evaluation import bootstrap, events, metrics
+from actionunits.evaluation.predictions import FramePredictions, write_predictions
 from actionunits.files import write_atomically
 from actionunits.training.validation import CropPredictions, predict_crops
 
-METRICS = ("f1", "precision", "recall", "accuracy", "auc", "icc", "mae", "pcc")
+METRICS = ("f1", "f1_norm", "f1_event", "precision", "recall", "accuracy", "auc", "icc", "mae", "pcc")
 DEFAULT_THRESHOLD = 0.5  # of the probability, for an AU whose threshold the checkpoint does not name
 
 
@@ -63,49 +64,52 @@ def score(
     models; the table then has none. replicates: bootstrap draws of subjects behind the intervals; seed: of these
     draws.
     """
-    labels = [au_label(au) for au in data.aus]
-    per_row = isinstance(thresholds, np.ndarray)
-    threshold = thresholds if isinstance(thresholds, np.ndarray) else threshold_of_aus(data.aus, thresholds)
-    prob = predictions.au_prob
-    present, known = data.au_present, np.asarray(data.au_present_valid, bool)
-    detected = prob >= threshold
+    if not isinstance(thresholds, np.ndarray):
+        thresholds = threshold_of_aus(data.aus, thresholds)
+    return score_frames(FramePredictions.of(data, predictions, thresholds), replicates, seed)
+
+
+def score_frames(frames: FramePredictions, replicates: int = bootstrap.REPLICATES, seed: int = 0) -> EvaluationResult:
+    """Score outputs that are stored beside the labels; parameters as of `score`."""
+    present, known, detected = frames.au_present, frames.au_present_valid, frames.au_detected
     cells = metrics.confusion(present, detected, known)
     n = known.sum(0)
     table: dict[str, Any] = {
-        "au": labels,
+        "au": [au_label(au) for au in frames.aus],
         "n": n,
         "base_rate": np.divide(cells[:, 0] + cells[:, 2], n, out=np.full(len(n), np.nan), where=n > 0),
         "f1": metrics.f1_from(cells),
+        "f1_norm": metrics.f1_norm_from(cells),
+        "f1_event": events.f1_event(present, detected, known, frames.timeline()),
         "precision": metrics.precision_from(cells),
         "recall": metrics.recall_from(cells),
         "accuracy": metrics.accuracy_from(cells),
-        "auc": metrics.auc(present, prob, known),
+        "auc": metrics.auc(present, frames.au_prob, known),
     }
-    rated = np.asarray(data.au_intensity_valid, bool)
+    intensity, predicted, rated = frames.au_intensity, frames.au_intensity_predicted, frames.au_intensity_valid
     # Of a subset, only the people who are in it are drawn.
-    owners, owner = np.unique(data.subject, return_inverse=True)
+    owners, owner = np.unique(frames.subject.number, return_inverse=True)
     draws = bootstrap.draw_subjects(len(owners), replicates, seed)
     spread = {
         "f1": bootstrap.f1(draws, owner, present, detected, known),
-        "auc": bootstrap.auc(draws, owner, present, prob, known),
+        "auc": bootstrap.auc(draws, owner, present, frames.au_prob, known),
     }
-    if predictions.au_intensity is not None:
-        predicted = predictions.au_intensity
-        table["icc"] = metrics.icc_3_1(data.au_intensity, predicted, rated)
-        table["mae"] = metrics.mae(data.au_intensity, predicted, rated)
-        table["pcc"] = metrics.pcc(data.au_intensity, predicted, rated)
-        spread["icc"] = bootstrap.icc_3_1(draws, owner, data.au_intensity, predicted, rated)
+    if predicted is not None:
+        table["icc"] = metrics.icc_3_1(intensity, predicted, rated)
+        table["mae"] = metrics.mae(intensity, predicted, rated)
+        table["pcc"] = metrics.pcc(intensity, predicted, rated)
+        spread["icc"] = bootstrap.icc_3_1(draws, owner, intensity, predicted, rated)
     else:
         table |= dict.fromkeys(("icc", "mae", "pcc"), np.nan)
     table["n_intensity"] = rated.sum(0)
-    table["threshold"] = np.nan if per_row else threshold
+    table["threshold"] = frames.thresholds
     return EvaluationResult(
         table=pd.DataFrame(table),
         intervals={name: bootstrap.interval_of_mean(values) for name, values in spread.items()},
-        data=" + ".join(data.names),
-        frames=len(data),
+        data=" + ".join(frames.data.present().names),
+        frames=len(frames),
         subjects=len(owners),
-        occurrence_level=data.occurrence_level,
+        occurrence_level=frames.occurrence_level,
     )
 
 
@@ -140,12 +144,13 @@ def evaluate_checkpoint(
     cache: Path | str | None = None,
     replicates: int = bootstrap.REPLICATES,
     progress: bool = False,
+    predictions_file: Path | str | None = None,
 ) -> tuple[EvaluationResult, dict[str, Any]]:
     """Scores of a checkpoint (file, or the name of released weights) on data sets of renders, and its header.
 
     subjects: only these of the data; every: only each n-th frame; cache: where registered crops are kept.
-    Thresholds are the checkpoint's own. Raises UserError for unusable input, and when a test subject was
-    seen in training.
+    predictions_file: where labels and outputs of every frame are written, see `predictions`. Thresholds are the
+    checkpoint's own. Raises UserError for unusable input, and when a test subject was seen in training.
     """
     from actionunits.datasets.crops import stored_size
     from actionunits.datasets.synthau import coded_aus, load_crops, subject_names
@@ -174,7 +179,18 @@ def evaluate_checkpoint(
     # Channels last: convolutions on the CPU take two thirds of the time.
     model = loaded.model.to(target, memory_format=torch.channels_last)
     predictions = predict(model, data, batch_size, target, progress)
-    return score(data, predictions, loaded.header.get("thresholds", {}), replicates), loaded.header
+    header = loaded.header
+    frames = FramePredictions.of(
+        data,
+        predictions,
+        threshold_of_aus(data.aus, header.get("thresholds", {})),
+        fold=fold_of(header),
+        about={"run": run_name(checkpoint), "model": header["model"], "commit": header.get("commit", "")},
+    )
+    result = score_frames(frames, replicates)
+    if predictions_file is not None:
+        write_predictions(predictions_file, frames)
+    return result, header
 
 
 def predict(model: Any, data: CropData, batch_size: int, device: torch.device, progress: bool) -> CropPredictions:
@@ -210,14 +226,25 @@ def run_name(checkpoint: Path | str) -> str:
     return path.resolve().parent.name if path.name == "model.safetensors" else path.stem
 
 
-def write_results(path: Path | str, result: EvaluationResult, run: str, header: Mapping[str, Any]) -> None:
-    """Write or extend a results table: one CSV row per AU. Rows of the same run, data and fold are replaced."""
+def fold_of(header: Mapping[str, Any]) -> str:
+    """Fold that a checkpoint was trained in, empty where there is none."""
     used = header.get("data", {})
     fold = used.get("fold") if isinstance(used, Mapping) else None
+    return "" if fold is None else str(fold)
+
+
+def write_results(
+    path: Path | str, result: EvaluationResult, run: str, header: Mapping[str, Any], fold: str | None = None
+) -> None:
+    """Write or extend a results table: one CSV row per AU. Rows of the same run, data and fold are replaced.
+
+    fold: in place of the checkpoint's own, for instance "mean" or "pooled". A table of an earlier version gets
+    the columns it lacks, empty.
+    """
     fixed = {
         "run": run,
         "data": result.data,
-        "fold": "" if fold is None else fold,
+        "fold": fold_of(header) if fold is None else fold,
         "occurrence_level": result.occurrence_level,
         "frames": result.frames,
         "subjects": result.subjects,
@@ -244,6 +271,9 @@ def merge_rows(path: Path | str, rows: pd.DataFrame, same: Sequence[str]) -> Non
             replaced = [key in new_keys for key in old[list(same)].itertuples(index=False, name=None)]
         except (ValueError, KeyError):
             raise UserError(f"{path} is not a results table of this program; name another file") from None
+        if set(old.columns) < set(rows.columns):
+            # Of an earlier version, which did not have all scores yet.
+            old = old.reindex(columns=rows.columns, fill_value="")
         if list(old.columns) != list(rows.columns):
             raise UserError(f"{path} has other columns than this version writes; name another file")
         rows = pd.concat([old[~np.array(replaced, bool)], rows.astype(object)], ignore_index=True)

@@ -11,7 +11,7 @@ from rich.text import Text
 from actionunits.aus import AUS
 from actionunits.evaluation.protocols import METRICS, EvaluationResult
 
-HEADINGS = ("F1", "prec.", "recall", "acc.", "AUC", "ICC", "MAE", "PCC")  # one for each of METRICS
+HEADINGS = ("F1", "norm", "event", "prec.", "rec.", "acc.", "AUC", "ICC", "MAE", "PCC")  # one for each of METRICS
 WIDE = 112  # terminal columns from which the names of the AUs and the numbers of frames fit
 
 
@@ -39,7 +39,7 @@ def evaluation_table(result: EvaluationResult, run: str, width: int = 80) -> Ren
         pad_edge=False,
     )
     first = ["AU", "name", "frames"] if wide else ["AU"]
-    for k, heading in enumerate([*first, "rate", *HEADINGS, "thresh."]):
+    for k, heading in enumerate([*first, "rate", *HEADINGS, "thr."]):
         table.add_column(heading, justify="left" if k < min(len(first), 2) else "right", no_wrap=True)
     for row in result.table.to_dict("records"):
         about = [AUS[int(row["au"][2:])].name, str(row["n"])] if wide else []
@@ -60,6 +60,7 @@ def _notes(result: EvaluationResult) -> str:
     notes = [
         f"{result.frames} frames of {result.subjects} subjects. An AU counts as present from intensity "
         f"{result.occurrence_level:g} on; thresholds are of the probability, from the checkpoint.",
+        "norm: F1 with the base rate taken out; event: F1 of whole events. "
         "low and high: 95% interval of the mean, over subjects.",
     ]
     never = int((result.table["base_rate"] == 0).sum())
