@@ -61,6 +61,15 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def write_errors_told(path: str | Path) -> Iterator[None]:
+    """For files that are written piece by piece: a system error in the block becomes a UserError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise _explained(error, Path(path)) from error
+
+
 def _is_about_writing(error: OSError, temporary: Path) -> bool:
     if error.errno in _ALWAYS_WRITING or "No space left on device" in str(error):
         return True

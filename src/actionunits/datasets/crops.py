@@ -43,7 +43,7 @@ class Rows:
         """All rows of an array; Rows are returned as they are."""
         if isinstance(values, Rows):
             return values
-        return cls((values,), np.zeros(len(values), np.int16), np.arange(len(values)))
+        return cls((values,), np.zeros(len(values), np.int32), np.arange(len(values)))
 
     @classmethod
     def concatenate(cls, pieces: Sequence[np.ndarray | Rows]) -> Rows:
@@ -55,7 +55,7 @@ class Rows:
         offsets = np.cumsum([0] + [len(r.parts) for r in rows[:-1]])
         parts = [array for r in rows for array in r.parts]
         part = np.concatenate([r.part + offset for r, offset in zip(rows, offsets, strict=True)])
-        return cls(parts, part.astype(np.int16), np.concatenate([r.row for r in rows]))
+        return cls(parts, part.astype(np.int32), np.concatenate([r.row for r in rows]))
 
     def select(self, indices: np.ndarray) -> Rows:
         """Rows at the indices or where the mask is true, still unread."""
@@ -237,6 +237,6 @@ def _concatenate_meshes(pieces: Sequence[CropData]) -> tuple[Rows | None, np.nda
         else:
             blank = np.zeros((1, 478, 3), np.float16)
             nowhere = np.zeros(len(piece), np.int64)
-            meshes.append(Rows((blank,), nowhere.astype(np.int16), nowhere))
+            meshes.append(Rows((blank,), nowhere.astype(np.int32), nowhere))
             valid.append(np.zeros(len(piece), bool))
     return Rows.concatenate(meshes), np.concatenate(valid)

@@ -141,6 +141,14 @@ def subject_names(folder: Path | str) -> list[str]:
     return [subject_name(info, name) for name in sorted(read_frames(folder, [])["subject"].unique())]
 
 
+def load_labels(folder: Path | str) -> CropData:
+    """All labels of a folder, without images. Raises UserError like `read_frames`."""
+    aus = coded_aus(folder)
+    labels = [au_label(au) for au in aus]
+    frames = read_frames(folder, [*labels, *(f"{name}_r" for name in labels)])
+    return _with_labels(Path(folder), frames, aus, STORED_MARGIN)
+
+
 @dataclass(frozen=True)
 class _Clip:
     """One clip's share of the work: which frames to keep and where they go."""

@@ -21,6 +21,7 @@ IMAGE_SUFFIXES = frozenset(
 _ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # others hold pages or thumbnails; their first picture counts
 _GROUND = (128, 128, 128)  # behind transparent pixels: neither a dark nor a bright edge around the face
 _DEFAULT_DURATION_MS = 100.0  # what browsers show for an animation that gives none
+_EXIF_ORIENTATION = 0x0112
 # What Pillow's decoders raise on broken files.
 _READ_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error,
                 Image.DecompressionBombError)  # fmt: skip
@@ -35,6 +36,26 @@ def read_image(path: str | Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return to_rgb(image)
+    except _READ_ERRORS as error:
+        raise UserError(f"cannot read {path}: {image_fault(path, error)}") from error
+
+
+def read_image_reduced(path: str | Path, factor: int) -> tuple[np.ndarray, int]:
+    """`read_image` at 1 / factor of the size, and the factor that was used: the one asked or 1.
+
+    factor: 1, 2, 4 or 8. An upright JPEG is decoded at that size, which skips most of the work; anything else comes
+    whole. Point (x, y) of the whole picture lies at (x + 0.5) / factor - 0.5, and likewise for y. Sides are rounded
+    up. Raises UserError if the file is not a picture that Pillow can read.
+    """
+    try:
+        with Image.open(path) as image:
+            used = 1
+            if factor > 1 and image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION, 1) == 1:
+                width, height = image.size
+                if min(width, height) >= 8 * factor:
+                    image.draft(None, (width // factor, height // factor))
+                    used = round(width / image.size[0])
+            return to_rgb(image), used
     except _READ_ERRORS as error:
         raise UserError(f"cannot read {path}: {image_fault(path, error)}") from error
 

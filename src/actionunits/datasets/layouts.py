@@ -1,0 +1,59 @@
+"""The data set layouts that `actionunits prepare` reads, by the name that a user types."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from actionunits.datasets.recording import Inventory
+from actionunits.errors import UserError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One data set's folder layout and who reads it.
+
+    The reader's module is imported when it is asked to read, so that listing the layouts costs nothing.
+    """
+
+    module: str  # below actionunits.datasets
+    description: str
+    function: str = "read"
+    folds: str | None = None  # key of folds.PUBLISHED_FOLDS
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # given unless the user differs
+
+    def read(self, root: Path | str, **options: Any) -> Inventory:
+        """Everything under the folder, with the layout's own options unless others are given.
+
+        Raises UserError for a folder of another layout, and for an option that this layout does not have.
+        """
+        read = getattr(import_module(f"actionunits.datasets.{self.module}"), self.function)
+        known = {p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        foreign = sorted(set(options) - known)
+        if foreign:
+            has = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(known)) or "no option of its own"
+            raise UserError(f"this layout has no --{foreign[0].replace('_', '-')}; it has {has}")
+        return read(Path(root), **{**self.options, **options})
+
+
+LAYOUTS: dict[str, Layout] = {
+    "bp4d": Layout("bp4d", "BP4D: 41 people, 8 tasks, pictures, 12 AUs and 5 intensities", folds="bp4d"),
+    "bp4d+": Layout("bp4d_plus", "BP4D+ (MMSE): 140 people, 4 coded tasks, pictures, 34 AUs"),
+    "disfa": Layout("disfa", "DISFA: 27 people, two cameras, videos, 12 AUs with intensities", folds="disfa"),
+    "gft": Layout("gft", "GFT: 96 people in groups of three, videos, 10 AUs; guessed layout"),
+    "voxceleb": Layout("videos", "VoxCeleb's tree of faces cut out frame by frame; no labels", "read_voxceleb"),
+    "videos": Layout("videos", "any folder of videos, one folder per person or none; no labels"),
+}
+
+
+def find_layout(name: str) -> Layout:
+    """The layout of that name. Raises UserError with the known names."""
+    layout = LAYOUTS.get(name.lower())
+    if layout is None:
+        raise UserError(f"unknown layout '{name}'; known are {', '.join(LAYOUTS)}")
+    return layout
