@@ -146,14 +146,14 @@ def evaluate_checkpoint(
     progress: bool = False,
     predictions_file: Path | str | None = None,
 ) -> tuple[EvaluationResult, dict[str, Any]]:
-    """Scores of a checkpoint (file, or the name of released weights) on data sets of renders, and its header.
+    """Scores of a checkpoint (file, or the name of released weights) on folders of data, and its header.
 
     subjects: only these of the data; every: only each n-th frame; cache: where registered crops are kept.
     predictions_file: where labels and outputs of every frame are written, see `predictions`. Thresholds are the
     checkpoint's own. Raises UserError for unusable input, and when a test subject was seen in training.
     """
     from actionunits.datasets.crops import stored_size
-    from actionunits.datasets.synthau import coded_aus, load_crops, subject_names
+    from actionunits.datasets.load import coded_aus, load_data, subject_names
     from actionunits.training.checkpoint import load_checkpoint
     from actionunits.weights.locate import find_weights
 
@@ -162,20 +162,19 @@ def evaluate_checkpoint(
     target = choose_device(device)
     seen_names = {name for folder in data_folders for name in subject_names(folder)}
     refuse_seen_subjects(loaded.header, subjects if subjects is not None else sorted(seen_names), str(checkpoint))
-    aus = [au for au in loaded.aus if all(au in coded_aus(folder) for folder in data_folders)]
-    if not aus:
+    if not any(au in coded_aus(folder) for folder in data_folders for au in loaded.aus):
         raise UserError(f"{path} and {', '.join(map(str, data_folders))} have no action unit in common")
     config = loaded.model.config
-    data = load_crops(
+    data = load_data(
         data_folders,
         stored_size(config.image_size),
-        aus=aus,
+        aus=loaded.aus,
         every=every,
         subjects=subjects,
         meshes=bool(getattr(config, "landmark_branch", False)),
         cache=cache,
         progress=progress,
-    ).of_aus(loaded.aus)
+    )
     # Channels last: convolutions on the CPU take two thirds of the time.
     model = loaded.model.to(target, memory_format=torch.channels_last)
     predictions = predict(model, data, batch_size, target, progress)

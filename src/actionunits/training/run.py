@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from rich.console import Console
 from torch import nn
 
-from actionunits.datasets import synthau
+from actionunits.datasets import load
 from actionunits.datasets.crops import CropData, stored_size
 from actionunits.datasets.sampling import even_rows, rarity_weight
 from actionunits.errors import UserError
@@ -85,7 +85,7 @@ def make_fabric(hardware: Hardware) -> Fabric:
 def load_data(
     data: Sequence[Path], valid: Sequence[Path], settings: Settings, progress: bool
 ) -> tuple[CropData, CropData]:
-    """Training and validation crops. Raises UserError where subjects are in both or labels do not match."""
+    """Training and validation crops. Raises UserError where subjects are in both or no AU is."""
     size = stored_size(settings.model.image_size)
     meshes = any("mesh" in stage.inputs for stage in _stages_of(settings))
     common: dict[str, Any] = {
@@ -93,8 +93,12 @@ def load_data(
         "mesh_every": settings.data.mesh_every,
         "progress": progress,
     }
-    training = synthau.load_crops(list(data), size, every=settings.data.every, **common)
-    validation = synthau.load_crops(list(valid), size, every=settings.data.every, **common)
+    training = load.load_data(list(data), size, every=settings.data.every, **common)
+    coded = {au for folder in valid for au in load.coded_aus(folder)}
+    if training.aus and not coded.intersection(training.aus):
+        raise UserError("the training and the validation data have no action unit in common")
+    # What the validation data does not code is unknown there, and does not count.
+    validation = load.load_data(list(valid), size, aus=training.aus, every=settings.data.every, **common)
     check_data(training, validation)
     return training, validation
 
