@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,9 +114,7 @@ def own_split(data: CropData, split_of: Mapping[str, str], every: int = 1) -> Pr
     train, validation = parts["train"], parts["valid"]
     if not validation:
         train, validation = map(list, hold_out(train, 0.2, 0))
-    fold = Fold(
-        "own", _thinned(data.of_subjects(train), every), data.of_subjects(validation), data.of_subjects(parts["test"])
-    )
+    fold = Fold("own", _thinned(_only(data, train), every), _only(data, validation), _only(data, parts["test"]))
     return Protocol("own-split", "the data set's own split", (fold,))
 
 
@@ -140,7 +138,7 @@ def cross_data_set(source: CropData, target: CropData, every: int = 1) -> Protoc
 def fine_tuning(source: CropData, target: Protocol, every: int = 1) -> Protocol:
     """Trained on all of one data set, then trained on in every fold of another."""
     train, validation = hold_out(present_subjects(source), 0.2, 0)
-    start = Fold("source", _thinned(source.of_subjects(train), every), source.of_subjects(validation), None)
+    start = Fold("source", _thinned(_only(source, train), every), _only(source, validation), None)
     division = f"started from {' + '.join(source.names)}; {target.division}"
     return Protocol("finetune", division, target.folds, start)
 
@@ -149,14 +147,19 @@ def _folds_of(
     data: CropData, parts: Sequence[Sequence[str]], seed: int | None, prefix: str, every: int
 ) -> tuple[Fold, ...]:
     folds = []
+    count = sum(map(len, parts))
+    if count - max(map(len, parts)) < 2:
+        raise UserError(
+            f"{count} subjects in {len(parts)} folds leave one to train on and none to tune on; use more folds"
+        )
     for k in range(len(parts)):
         split = fold_split(parts, k, seed or 0)
         folds.append(
             Fold(
                 f"{prefix}{k + 1}",
-                _thinned(data.of_subjects(split.train), every),
-                data.of_subjects(split.validation),
-                data.of_subjects(split.test),
+                _thinned(_only(data, split.train), every),
+                _only(data, split.validation),
+                _only(data, split.test),
                 seed,
             )
         )
@@ -171,7 +174,14 @@ def _across(source: CropData, target: CropData, name: str, every: int) -> Fold:
             "scores would be of known faces"
         )
     train, validation = hold_out(present_subjects(source), 0.2, 0)
-    return Fold(name, _thinned(source.of_subjects(train), every), source.of_subjects(validation), target)
+    return Fold(name, _thinned(_only(source, train), every), _only(source, validation), target)
+
+
+def _only(data: CropData, names: Sequence[str]) -> CropData:
+    """The rows of these people, who are then the only `subjects`."""
+    rows = data.of_subjects(names)
+    present, number = np.unique(rows.subject, return_inverse=True)
+    return replace(rows, subject=number.astype(np.int32), subjects=tuple(rows.subjects[i] for i in present))
 
 
 def _thinned(data: CropData, every: int) -> CropData:

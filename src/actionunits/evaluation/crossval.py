@@ -1,0 +1,258 @@
+"""Train and test every fold of a protocol, so that an interrupted one goes on where it stopped.
+
+OUT/protocol.json says what the folder holds. OUT/fold-NAME/ is the folder of one training run with, besides,
+`plan.json` (settings and data of the fold) and `predictions.parquet` (labels and outputs of every test frame), which
+is written last: a fold that has it is finished. Scores are made from the stored outputs every time, so another choice
+of thresholds costs no training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+from rich.console import Console
+
+from actionunits.datasets.crops import CropData
+from actionunits.errors import UserError
+from actionunits.evaluation.divisions import Fold, Protocol, present_subjects
+from actionunits.evaluation.predictions import FramePredictions, read_predictions, write_predictions
+from actionunits.evaluation.protocols import predict, refuse_seen_subjects, threshold_of_aus
+from actionunits.files import write_atomically
+from actionunits.training import run as training_run
+from actionunits.training.checkpoint import load_checkpoint, read_header
+from actionunits.training.settings import Settings
+
+PROTOCOL_FILE = "protocol.json"
+PLAN_FILE = "plan.json"
+PREDICTIONS_FILE = "predictions.parquet"
+THRESHOLD_RULES = ("validation", "0.5")
+BATCH_SIZE = 128  # crops that pass a model at once when it is tested
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; what it did so far is saved."""
+
+
+@dataclass(frozen=True)
+class FoldOutputs:
+    """A trained fold: what its checkpoint says of itself, and its outputs for every test frame."""
+
+    name: str
+    seed: int | None  # of the division into folds
+    header: dict[str, Any]
+    frames: FramePredictions  # with the checkpoint's own thresholds
+
+    def with_rule(self, rule: str) -> FramePredictions:
+        """The outputs with thresholds by a rule of THRESHOLD_RULES."""
+        if rule == "validation":
+            return self.frames
+        level = np.full(len(self.frames.aus), float(rule))
+        return dataclasses.replace(self.frames, thresholds=level, au_detected=self.frames.au_prob >= level)
+
+
+@dataclass(frozen=True)
+class System:
+    """What is trained: a key of MODELS with all settings of a run."""
+
+    model: str
+    settings: Settings
+
+
+def cross_validate(system: System, protocol: Protocol, out: Path, fabric: Fabric) -> list[FoldOutputs]:
+    """Train and test all folds, one after the other; finished ones are read from `out`.
+
+    Raises Interrupted when asked to stop, and UserError where `out` holds another protocol or other settings, or
+    data cannot be trained on.
+    """
+    fabric.launch()
+    if fabric.is_global_zero:
+        claim_protocol(out, system, protocol)
+    fabric.barrier()
+    told = _Told(protocol, fabric.is_global_zero)
+    try:
+        init = None
+        if protocol.source is not None:
+            folder = out / "source"
+            told.fold(protocol.source, folder)
+            _train(system, protocol.source, folder, fabric, None)
+            init = folder / training_run.CHECKPOINT_FILE
+        found = []
+        for fold in protocol.folds:
+            folder = out / f"fold-{fold.name}"
+            told.fold(fold, folder)
+            found.append(_fold(system, fold, folder, fabric, init))
+        return found
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; the same command continues in {out}") from None
+
+
+def claim_protocol(out: Path, system: System, protocol: Protocol) -> None:
+    """Write `protocol.json`, or see that the folder holds this very protocol. Raises UserError if not."""
+    identity = {
+        "model": system.model,
+        "protocol": protocol.name,
+        "division": protocol.division,
+        "folds": [fold.name for fold in protocol.folds],
+    }
+    path = out / PROTOCOL_FILE
+    if not path.exists():
+        training_run.refuse_used_folder(out)
+    _claim(path, identity, f"{out} holds another run")
+
+
+def read_threshold_rule(text: str) -> str:
+    """A rule of THRESHOLD_RULES. Raises UserError for another word."""
+    if text not in THRESHOLD_RULES:
+        raise UserError(f"unknown threshold '{text}'; known are {', '.join(THRESHOLD_RULES)}")
+    return text
+
+
+def _fold(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path | None) -> FoldOutputs:
+    """Train and test one fold as far as that is not done yet."""
+    _train(system, fold, folder, fabric, init)
+    assert fold.test is not None
+    test = fold.test.of_aus(fold.training.aus)
+    checkpoint = folder / training_run.CHECKPOINT_FILE
+    header = read_header(checkpoint)
+    refuse_seen_subjects(header, present_subjects(test), str(checkpoint))
+    path = folder / PREDICTIONS_FILE
+    if not path.is_file() and fabric.is_global_zero:
+        model = load_checkpoint(checkpoint).model.to(fabric.device)
+        predictions = predict(model, test, BATCH_SIZE, fabric.device, progress=Console(stderr=True).is_terminal)
+        about = {"model": system.model, "commit": header["commit"], "checkpoint": header["sha256"]}
+        thresholds = threshold_of_aus(test.aus, header["thresholds"])
+        write_predictions(path, FramePredictions.of(test, predictions, thresholds, fold.name, about))
+    fabric.barrier()
+    frames = read_predictions(path)
+    if frames.about.get("checkpoint") != header["sha256"] or frames.aus != test.aus or len(frames) != len(test):
+        raise UserError(f"{path} is of another checkpoint or other data; remove it, and the fold is tested again")
+    return FoldOutputs(fold.name, fold.seed, header, frames)
+
+
+def _train(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path | None) -> None:
+    """Train one fold, go on with it, or see that it was trained with the same settings on the same data."""
+    if fabric.is_global_zero:
+        if not (folder / PLAN_FILE).exists():
+            training_run.refuse_used_folder(folder)
+        _claim(folder / PLAN_FILE, _plan(system, fold, init), f"{folder} holds a fold of another run")
+    fabric.barrier()
+    if (folder / training_run.CHECKPOINT_FILE).exists():
+        return
+    result = training_run.run(
+        system.model,
+        system.settings,
+        fold.training,
+        fold.validation,
+        folder,
+        fabric,
+        resume=(folder / training_run.RUN_FILE).exists(),
+        init=init,
+        fold=fold.name,
+    )
+    if not result.finished:
+        raise KeyboardInterrupt
+
+
+def _plan(system: System, fold: Fold, init: Path | None) -> dict[str, Any]:
+    """All that decides about the outcome of a fold, as JSON values."""
+    parts = {"training": fold.training, "validation": fold.validation, "test": fold.test}
+    plan = {
+        "model": system.model,
+        **{part.name: dataclasses.asdict(getattr(system.settings, part.name)) for part in _settings_fields()},
+        "fold": fold.name,
+        "init": None if init is None else read_header(init)["sha256"],
+        "aus": fold.training.aus,
+        "occurrence_level": fold.training.occurrence_level,
+        **{name: None if data is None else _description(data) for name, data in parts.items()},
+    }
+    return json.loads(json.dumps(plan))
+
+
+def _settings_fields() -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(Settings)
+
+
+def _description(data: CropData) -> dict[str, Any]:
+    """Data in a few words, and a digest of its labels."""
+    digest = hashlib.blake2b(digest_size=10)
+    labels = (data.au_present, data.au_present_valid, data.au_intensity, data.au_intensity_valid)
+    for values in (*labels, data.subject, data.clip, data.frame):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return {
+        "names": data.names,
+        "subjects": present_subjects(data),
+        "frames": len(data),
+        "crop_size": data.size,
+        "labels": digest.hexdigest(),
+    }
+
+
+def _claim(path: Path, identity: dict[str, Any], otherwise: str) -> None:
+    """Write what a folder is for, or compare it with what the folder was for."""
+    if not path.exists():
+        with write_atomically(path) as temporary:
+            temporary.write_text(json.dumps(identity, indent=1) + "\n")
+        return
+    before = _read_json(path)
+    for name, value in identity.items():
+        if before.get(name) != value:
+            raise UserError(f"{otherwise} ({_difference(name, before.get(name), value)}); name another folder")
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        inner = next((key for key in now if before.get(key) != now[key]), name)
+        return _difference(f"{name} {inner}", before.get(inner), now.get(inner))
+    if isinstance(before, list) or isinstance(now, list):
+        return f"{name} differ"
+    return f"{name} was {before}, is {now}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged; remove its folder")
+    return content
+
+
+class _Told:
+    """Lines on standard error: which fold of how many, and how long the rest will take."""
+
+    def __init__(self, protocol: Protocol, shown: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = len(protocol.folds) + (protocol.source is not None)
+        self.done = self.trained = 0
+        self.clock, self.busy_s, self.began_s = clock, 0.0, clock()
+        self.training = False
+        self.console = Console(stderr=True, quiet=not shown)
+
+    def fold(self, fold: Fold, folder: Path) -> None:
+        """Announce the next fold."""
+        now_s = self.clock()
+        if self.training:
+            self.busy_s += now_s - self.began_s
+            self.trained += 1
+        self.began_s, self.done = now_s, self.done + 1
+        self.training = not (folder / training_run.CHECKPOINT_FILE).exists()
+        test = f", {len(present_subjects(fold.test))} to test" if fold.test is not None else ""
+        state = "" if self.training else "; trained before"
+        people = f"{len(present_subjects(fold.training))} people to train, {len(present_subjects(fold.validation))}"
+        text = f"fold {fold.name} ({self.done} of {self.total}): {people} to tune{test}{state}{self._left()}"
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def _left(self) -> str:
+        if not self.trained:
+            return ""
+        minutes = (self.total - self.done + 1) * self.busy_s / self.trained / 60
+        return f"; about {minutes:.0f} min left" if minutes >= 1 else "; less than a minute left"
