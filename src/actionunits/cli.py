@@ -145,6 +145,9 @@ def evaluate(
     cache: Annotated[
         Path | None, typer.Option(help="Folder for registered crops, when the data's own is read-only.")
     ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Also write labels and outputs of every frame (Parquet), for `compare`.")
+    ] = None,
 ) -> None:
     """Score a checkpoint per action unit on data of known action units.
 
@@ -164,12 +167,38 @@ def evaluate(
         device=device,
         cache=cache,
         progress=True,
+        predictions_file=predictions,
     )
     run = run_name(checkpoint)
     if out is not None:
         write_results(out, result, run, header)
     console = Console()
     console.print(evaluation_table(result, run, console.width))
+    for path in (out, predictions):
+        if path is not None:
+            typer.echo(f"written to {path}")
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="Outputs of one model, from evaluate ... --predictions.")],
+    second: Annotated[Path, typer.Argument(help="Outputs of another model on the same frames.")],
+    metric: Annotated[str, typer.Option(help="f1, auc, icc, or several with commas; by default all there are.")] = "",
+    unit: Annotated[str, typer.Option(help="What the signs are flipped of: subject or fold.")] = "subject",
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap draws of subjects.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Table to write (CSV).")] = None,
+) -> None:
+    """Tell whether two models differ on the same frames: differences with intervals, and two paired tests."""
+    from rich.console import Console
+
+    from actionunits.evaluation.compare import compare_files, write_comparison
+    from actionunits.reports.scores import comparison_tables
+
+    result = compare_files(first, second, metric, unit, replicates, seed)
+    if out is not None:
+        write_comparison(out, result)
+    Console().print(comparison_tables(result))
     if out is not None:
         typer.echo(f"written to {out}")
 

@@ -11,11 +11,13 @@ from actionunits.cli import app
 from actionunits.datasets.synthau import load_crops
 from actionunits.errors import UserError
 from actionunits.evaluation import metrics
+from actionunits.evaluation.predictions import read_predictions
 from actionunits.evaluation.protocols import (
     METRICS,
     evaluate_checkpoint,
     refuse_seen_subjects,
     score,
+    score_frames,
     write_results,
 )
 from actionunits.models import MODELS
@@ -57,7 +59,7 @@ def perfect(data):
 def test_perfect_predictions_score_1(folder):
     data = load_crops(folder)
     result = score(data, perfect(data), {})
-    for name in ("f1", "precision", "recall", "accuracy", "auc", "icc", "pcc"):
+    for name in ("f1", "f1_norm", "f1_event", "precision", "recall", "accuracy", "auc", "icc", "pcc"):
         np.testing.assert_allclose(result.table[name], 1)
         assert result.means[name] == pytest.approx(1)
     np.testing.assert_allclose(result.table["mae"], 0)
@@ -142,7 +144,8 @@ def test_results_table_replaces_its_own_rows_and_keeps_others(folder, checkpoint
     write_results(path, result, "first", header)
     rows = pd.read_csv(path)
     assert len(rows) == 36 and list(rows["run"].unique()) == ["second", "first"]
-    wanted = "run data fold au n base_rate f1 precision recall accuracy auc icc mae pcc threshold commit seed config"
+    wanted = "run data fold au n base_rate f1 f1_norm f1_event precision recall accuracy auc icc mae pcc threshold"
+    wanted += " commit seed config"
     assert set(wanted.split()) <= set(rows.columns)
     assert (rows["occurrence_level"] == 1).all() and (rows["commit"] == "abc1234").all() and (rows["fold"] == 1).all()
     np.testing.assert_allclose(rows["auc"][:18], result.table["auc"], rtol=1e-5)
@@ -152,10 +155,38 @@ def test_results_table_replaces_its_own_rows_and_keeps_others(folder, checkpoint
     assert path.read_text() == "a,b\n1,2\n"
 
 
+def test_a_table_of_an_earlier_version_gets_the_new_columns(folder, checkpoint, tmp_path):
+    result, header = evaluate_checkpoint(checkpoint, [folder], device="cpu", replicates=5)
+    path = tmp_path / "x.csv"
+    write_results(path, result, "old", header)
+    pd.read_csv(path, dtype=str).drop(columns=["f1_norm", "f1_event"]).to_csv(path, index=False)
+    write_results(path, result, "new", header, fold="pooled")
+    rows = pd.read_csv(path)
+    assert rows.loc[rows["run"] == "old", ["f1_norm", "f1_event"]].isna().all(axis=None)
+    new = rows[rows["run"] == "new"]
+    assert new["f1_event"].notna().all() and (new["fold"] == "pooled").all() and len(rows) == 36
+
+
+def test_photographs_have_no_events(folder):
+    data = load_crops(folder)
+    data = data.subset(np.unique(data.clip, return_index=True)[1])
+    result = score(data, perfect(data), {}, replicates=5)
+    assert result.table["f1_event"].isna().all() and np.isnan(result.means["f1_event"])
+
+
+def test_an_evaluation_stores_what_it_scored(folder, checkpoint, tmp_path):
+    path = tmp_path / "frames.parquet"
+    result, _ = evaluate_checkpoint(checkpoint, [folder], device="cpu", replicates=5, predictions_file=path)
+    frames = read_predictions(path)
+    pd.testing.assert_frame_equal(score_frames(frames, 5).table, result.table)
+    assert frames.fold[0] == "1" and frames.about == {"run": "run0", "model": "resnet18", "commit": "abc1234"}
+
+
 @pytest.mark.parametrize("columns", ["80", "160"])
 def test_command_prints_a_row_per_au_and_writes_the_table(folder, checkpoint, tmp_path, columns):
     out = tmp_path / "scores.csv"
     command = ["evaluate", str(checkpoint), "--data", str(folder), "--out", str(out), "--device", "cpu"]
+    command += ["--predictions", str(tmp_path / "frames.parquet")]
     outcome = CliRunner().invoke(app, command, env={"COLUMNS": columns})
     assert outcome.exit_code == 0, outcome.output
     for au in SYNTH_AUS:
@@ -165,6 +196,7 @@ def test_command_prints_a_row_per_au_and_writes_the_table(folder, checkpoint, tm
     table = pd.read_csv(out)
     assert len(table) == 18
     assert f"{table['auc'].mean():.3f}" in outcome.stdout
+    assert len(read_predictions(tmp_path / "frames.parquet")) == 64
     assert "from intensity 1 on" in " ".join(outcome.stdout.split())
 
 

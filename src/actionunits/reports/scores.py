@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actionunits.aus import AUS
+from actionunits.evaluation.compare import MEAN, Comparison
 from actionunits.evaluation.protocols import METRICS, EvaluationResult
 
 HEADINGS = ("F1", "norm", "event", "prec.", "rec.", "acc.", "AUC", "ICC", "MAE", "PCC")  # one for each of METRICS
@@ -70,3 +71,41 @@ def _notes(result: EvaluationResult) -> str:
     if unknown:
         notes.append(f"AUs that this data does not code ({unknown}) are left out of the means.")
     return " ".join(notes)
+
+
+def comparison_tables(result: Comparison) -> RenderableType:
+    """One table per metric: both scores, their difference with its interval, and both p."""
+    first, second = result.names
+    tables: list[RenderableType] = []
+    for metric, rows in result.table.groupby("metric", sort=False):
+        title = f"{str(metric).upper()} on {result.data}: {first} (A) and {second} (B)"
+        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        for k, heading in enumerate(("AU", "A", "B", "A - B", "low", "high", "p boot.", "p flip", f"{result.unit}s")):
+            table.add_column(heading, justify="right" if k else "left", no_wrap=True)
+        for row in rows.to_dict("records"):
+            if row["au"] == MEAN:
+                table.add_section()
+            scores = [score_text(row[name]) for name in ("a", "b", "difference", "low", "high")]
+            tests = [p_text(row[name]) for name in ("p_bootstrap", "p_flip")]
+            style = "bold" if row["au"] == MEAN else None
+            table.add_row(row["au"], *scores, *tests, str(row["units"]), style=style)
+        tables.append(table)
+    notes = [
+        f"{result.frames} frames of {result.subjects} subjects; an AU counts as present from intensity "
+        f"{result.occurrence_level:g} on. low and high: 95% bootstrap interval of the difference, over subjects. "
+        f"p: two-sided, from the bootstrap and from sign flips over {result.unit}s. "
+        "The p of single AUs are not corrected for their number."
+    ]
+    if result.left_out:
+        labels = ", ".join(f"AU{au:02d}" for au in result.left_out)
+        notes.append(f"Left out, because only one of the two models has them: {labels}.")
+    return Group(*tables, Text(" ".join(notes)))
+
+
+def p_text(value: float) -> str:
+    """A p as text; what is smaller than shown is said to be.
+
+    >>> p_text(0.04321), p_text(0.00001), p_text(float("nan"))
+    ('0.043', '<0.001', '–')
+    """
+    return "<0.001" if value < 0.001 else score_text(value)
