@@ -74,6 +74,8 @@ class Batch:
     au_intensity_valid: Tensor | None = None  # (B, A) bool
     mesh: Tensor | None = None  # (B, 478, 3) float, crop coordinates: 0-1 spans the crop, z in the same unit
     mesh_valid: Tensor | None = None  # (B,) bool
+    anchor: Tensor | None = None  # (B, 3, H, W) like image: a neutral face of the same person and sequence
+    landmarks: Tensor | None = None  # (B, 68, 2) float, Multi-PIE order, 0-1 spans the crop; NaN where unknown
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""

@@ -7,8 +7,11 @@ from actionunits.datasets.crops import CropData, Rows, concatenate, stored_size
 from actionunits.errors import UserError
 
 
-def random_data(rows=20, seed=0, name="a", size=16, aus=(1, 12, 25), mesh=True):
+def random_data(rows=20, seed=0, name="a", size=16, aus=(1, 12, 25), mesh=True, points=True):
     rng = np.random.default_rng(seed)
+    anchors = rng.integers(0, 256, (4, size, size, 3)).astype(np.uint8)
+    landmarks = rng.random((rows, 68, 2)).astype(np.float32)
+    landmarks[:, :17] = np.nan  # as a 49-point markup
     return CropData(
         aus=aus,
         images=rng.integers(0, 256, (rows, size, size, 3)).astype(np.uint8),
@@ -24,6 +27,8 @@ def random_data(rows=20, seed=0, name="a", size=16, aus=(1, 12, 25), mesh=True):
         names=(name,),
         mesh=rng.random((rows, 478, 3)).astype(np.float16) if mesh else None,
         mesh_valid=rng.random(rows) < 0.5 if mesh else None,
+        anchor=Rows((anchors,), np.zeros(rows, np.int16), rng.integers(0, 4, rows)) if points else None,
+        landmarks=landmarks if points else None,
     )
 
 
@@ -40,12 +45,53 @@ def test_batch_is_rgb_between_0_and_1_with_the_rows_labels():
     np.testing.assert_array_equal(batch.mesh_valid, data.mesh_valid[rows])
 
 
+class Unreadable:
+    """Stands in for stored pictures that nobody asked for."""
+
+    shape, dtype = (20, 16, 16, 3), np.dtype(np.uint8)
+
+    def __getitem__(self, key):
+        raise AssertionError("a picture was read")
+
+    def __array__(self, *args, **kwargs):
+        raise AssertionError("a picture was read")
+
+
+def test_a_batch_reads_what_is_asked_for():
+    data = random_data()
+    rows = np.array([7, 0, 19])
+    whole = data.batch(rows, inputs=("image", "anchor", "landmarks", "mesh"))
+    np.testing.assert_allclose(whole.anchor.permute(0, 2, 3, 1), data.anchor[rows] / 255.0, rtol=1e-6)
+    np.testing.assert_array_equal(whole.landmarks, data.landmarks[rows])
+    np.testing.assert_array_equal(whole.image, data.batch(rows).image)
+    unread = replace(data, anchor=Rows((Unreadable(),), np.zeros(20, np.int16), np.arange(20)))
+    batch = unread.batch(rows, inputs=("image",))
+    assert batch.anchor is None and batch.landmarks is None and batch.mesh is None and batch.mesh_valid is None
+    assert unread.batch(rows).anchor is None and unread.batch(rows).landmarks is not None
+    with pytest.raises(AssertionError, match="read"):
+        unread.batch(rows, inputs=("anchor",))
+    blind = replace(data, images=Unreadable(), anchor=unread.anchor)
+    batch = blind.batch(rows, inputs=("landmarks",))
+    assert batch.image.shape == (3, 3, 0, 0) and batch.landmarks.shape == (3, 68, 2)
+    moved = whole.to("cpu")
+    assert moved.anchor is not None and moved.landmarks is not None
+
+
+def test_choosing_rows_reads_no_picture():
+    unread = Rows((Unreadable(),), np.zeros(20, np.int16), np.arange(20))
+    data = replace(random_data(), images=unread, anchor=unread)
+    part = concatenate([data.of_subjects(["a/S1"]), data.subset([3, 4])]).of_aus((12, 4))
+    assert len(part) == len(part.anchor) == len(part.landmarks) == (data.subject == 1).sum() + 2
+
+
 def test_subset_by_mask_and_by_indices_agree_and_read_no_image():
     data = random_data()
     mask = data.subject == 1
     by_mask, by_index = data.subset(mask), data.subset(np.flatnonzero(mask))
     for part in (by_mask, by_index):
         np.testing.assert_array_equal(part.images[:], data.images[mask])
+        np.testing.assert_array_equal(part.anchor[:], data.anchor[:][mask])
+        np.testing.assert_array_equal(part.landmarks, data.landmarks[mask])
         np.testing.assert_array_equal(part.au_intensity, data.au_intensity[mask])
         assert isinstance(part.images, Rows) and np.shares_memory(part.images.parts[0], data.images)
     twice = by_mask.subset([1, 0])
@@ -62,6 +108,16 @@ def test_concatenation_keeps_rows_people_and_clips():
     assert [joined.clips[i] for i in joined.clip[20:23]] == [b.clips[i] for i in b.clip]
     assert len(joined.subjects) == 6  # the people of `a` are the same both times
     np.testing.assert_array_equal(joined.mesh[20:23], b.mesh[:])
+    np.testing.assert_array_equal(joined.anchor[20:23], b.anchor[:])
+    np.testing.assert_array_equal(joined.landmarks[20:23], b.landmarks)
+
+
+def test_joined_to_a_set_without_them_landmarks_are_unknown_and_anchors_gone():
+    a, b = random_data(), random_data(seed=2, name="b", points=False)
+    joined = concatenate([b, a])
+    assert np.isnan(joined.landmarks[:20]).all() and joined.anchor is None
+    np.testing.assert_array_equal(joined.landmarks[20:], a.landmarks)
+    assert concatenate([b, b]).landmarks is None
 
 
 def test_rows_of_a_set_without_meshes_have_none():

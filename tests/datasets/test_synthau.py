@@ -12,7 +12,7 @@ from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops import STORED_MARGIN, Rows
 from actionunits.datasets.synthau import coded_aus, load_crops, read_frames, subject_names
 from actionunits.errors import UserError
-from actionunits.faces.align import register
+from actionunits.faces.align import register, similarity_transform, transform_points
 from actionunits.faces.mean_face import template_landmarks
 from actionunits.media import VideoWriter, open_media
 
@@ -94,6 +94,43 @@ def test_every_nth_frame(drawn):
     np.testing.assert_array_equal(thin.images[:], whole.images[rows])
 
 
+def labelled_points(table, row):
+    return table.loc[row, [f"{a}_{i}" for i in range(68) for a in "xy"]].to_numpy(float).reshape(68, 2)
+
+
+def test_landmarks_lie_in_the_stored_crop_where_the_table_has_them_in_the_frame(drawn):
+    folder, table = drawn
+    data = load_crops(folder)
+    assert data.landmarks.shape == (36, 68, 2) and data.landmarks.dtype == np.float32
+    for row in (0, 7, 23, 35):
+        points = labelled_points(table, row)
+        moved = transform_points(points, similarity_transform(points, 128, STORED_MARGIN))
+        np.testing.assert_allclose(data.landmarks[row] * 128 - 0.5, moved, atol=1e-4)
+    mouth = (data.landmarks[:, 48:60].mean(1) * 128 - 0.5).round().astype(int)  # drawn in red
+    pixels = data.images[:][np.arange(36), mouth[:, 1], mouth[:, 0]].astype(int)
+    assert (pixels[:, 0] > pixels[:, 1] + 30).all()
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_each_row_has_the_crop_of_its_own_clips_anchor(drawn, every):
+    folder, table = drawn
+    rewrite(folder, table.assign(anchor=np.repeat([3, 7, 11], 12)))
+    data = load_crops(folder, every=every)
+    kept = np.array([3, 7, 11]) // every * every  # the nearest kept frame at or before the anchor
+    rows = [np.flatnonzero((data.clip == c) & (data.frame == kept[c]))[0] for c in data.clip]
+    np.testing.assert_array_equal(data.anchor[:], data.images[rows])
+    assert data.anchor.parts[0] is data.images  # no second copy, and nothing read
+    part = data.subset(data.subject == 2)
+    np.testing.assert_array_equal(part.anchor[:], data.images[rows][data.subject == 2])
+
+
+def test_without_an_anchor_column_the_first_frame_is_the_anchor(drawn):
+    folder, table = drawn
+    rewrite(folder, table.drop(columns="anchor"))
+    data = load_crops(folder)
+    np.testing.assert_array_equal(data.anchor[:], data.images[data.clip * 12])
+
+
 def test_second_load_maps_the_cache_and_a_change_of_the_data_renews_it(drawn):
     folder, table = drawn
     first = load_crops(folder)
@@ -150,6 +187,8 @@ def test_a_broken_folder_is_told_in_one_line(drawn, damage, message):
         (lambda t: t.assign(AU12_r=6.0), "AU12_r holds 6"),
         (lambda t: t.assign(x_5=np.nan), "no landmarks"),
         (lambda t: t.drop(index=4), "not numbered"),
+        (lambda t: t.assign(anchor=12), "frame 12 is the anchor of clips/S0001_T1.mp4, which has no such frame"),
+        (lambda t: t.assign(anchor=-1), "frame -1 is the anchor"),
         (lambda t: t.iloc[:0], "no frame"),
         (lambda t: t[t["frame"] < 11], "has 12 frames, frames.parquet has labels for 11"),
     ],

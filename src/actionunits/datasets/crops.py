@@ -105,6 +105,8 @@ class CropData:
     margin: float = STORED_MARGIN
     mesh: np.ndarray | Rows | None = None  # (N, 478, 3) float16, 0-1 spans the stored crop
     mesh_valid: np.ndarray | None = None  # (N,) bool
+    anchor: Rows | None = None  # (N, S, S, 3) uint8 RGB, the neutral crop of each row's sequence
+    landmarks: np.ndarray | None = None  # (N, 68, 2) float32, 0-1 spans the stored crop; NaN where unknown
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -114,19 +116,36 @@ class CropData:
         """Width and height of the stored crops, pixels."""
         return self.images.shape[1]
 
-    def batch(self, indices: np.ndarray | Sequence[int] | slice, device: torch.device | str = "cpu") -> Batch:
+    def batch(
+        self,
+        indices: np.ndarray | Sequence[int] | slice,
+        device: torch.device | str = "cpu",
+        inputs: Sequence[str] = ("image", "landmarks", "mesh"),
+    ) -> Batch:
         """The rows as a Batch of whole stored crops; images travel to the device as bytes.
 
-        The caller crops them to the network's size: `augment.augment` or `augment.center_crop`.
+        inputs: what to read of "image", "anchor", "landmarks" and "mesh"; what is not named, or what the data lacks,
+        is None, and an image that is not named has no pixels. Anchors double the reading: only who needs them asks.
+        The caller crops the rows to the network's size: `augment.augment` or `augment.center_crop`.
         """
 
         def tensor(values: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(values)).to(device).to(dtype)
 
         key = indices if isinstance(indices, slice) else np.asarray(indices)
-        image = tensor(self.images[key], torch.float32).permute(0, 3, 1, 2).mul_(1 / 255)
-        mesh = mesh_valid = None
-        if self.mesh is not None and self.mesh_valid is not None:
+
+        def pictures(values: np.ndarray) -> torch.Tensor:
+            return tensor(values, torch.float32).permute(0, 3, 1, 2).mul_(1 / 255)
+
+        image = (
+            pictures(self.images[key]) if "image" in inputs else torch.zeros(len(self.frame[key]), 3, 0, 0).to(device)
+        )
+        anchor = landmarks = mesh = mesh_valid = None
+        if "anchor" in inputs and self.anchor is not None:
+            anchor = pictures(self.anchor[key])
+        if "landmarks" in inputs and self.landmarks is not None:
+            landmarks = tensor(self.landmarks[key], torch.float32)
+        if "mesh" in inputs and self.mesh is not None and self.mesh_valid is not None:
             mesh = tensor(self.mesh[key], torch.float32)
             mesh_valid = tensor(self.mesh_valid[key], torch.bool)
         return Batch(
@@ -137,10 +156,12 @@ class CropData:
             au_intensity_valid=tensor(self.au_intensity_valid[key], torch.bool),
             mesh=mesh,
             mesh_valid=mesh_valid,
+            anchor=anchor,
+            landmarks=landmarks,
         )
 
     def subset(self, selection: np.ndarray | Sequence[int]) -> CropData:
-        """The rows at the indices or where the boolean mask is true; images and meshes are not copied."""
+        """The rows at the indices or where the boolean mask is true; images, anchors and meshes are not copied."""
         key = np.asarray(selection)
         changed: dict[str, object] = {
             f.name: getattr(self, f.name)[key]
@@ -150,6 +171,8 @@ class CropData:
         changed["images"] = Rows.of(self.images).select(key)
         if self.mesh is not None:
             changed["mesh"] = Rows.of(self.mesh).select(key)
+        if self.anchor is not None:
+            changed["anchor"] = self.anchor.select(key)
         return replace(self, **changed)  # type: ignore[arg-type]
 
     def of_subjects(self, names: Sequence[str]) -> CropData:
@@ -183,13 +206,16 @@ ROW_FIELDS = (
     "clip",
     "frame",
     "mesh_valid",
+    "landmarks",
 )
 
 
 def concatenate(pieces: Sequence[CropData]) -> CropData:
-    """Rows of several data sets, one after the other; images and meshes are not copied.
+    """Rows of several data sets, one after the other; images, anchors and meshes are not copied.
 
-    Subjects of equal name are the same person. A piece without meshes makes its rows `mesh_valid = False`.
+    Subjects of equal name are the same person. A piece without meshes makes its rows `mesh_valid = False`, one
+    without landmarks makes them NaN. A picture has no such mark: the joined data has anchors only
+    where every piece has them.
     Raises UserError when AUs, crop size, margin or occurrence level differ.
     """
     if not pieces:
@@ -223,6 +249,24 @@ def concatenate(pieces: Sequence[CropData]) -> CropData:
         names=tuple(dict.fromkeys(name for piece in pieces for name in piece.names)),
         mesh=mesh,
         mesh_valid=mesh_valid,
+        anchor=_concatenate_anchors(pieces),
+        landmarks=_concatenate_landmarks(pieces),
+    )
+
+
+def _concatenate_anchors(pieces: Sequence[CropData]) -> Rows | None:
+    anchors = [piece.anchor for piece in pieces if piece.anchor is not None]
+    return Rows.concatenate(anchors) if len(anchors) == len(pieces) else None
+
+
+def _concatenate_landmarks(pieces: Sequence[CropData]) -> np.ndarray | None:
+    if all(piece.landmarks is None for piece in pieces):
+        return None
+    return np.concatenate(
+        [
+            np.full((len(piece), 68, 2), np.nan, np.float32) if piece.landmarks is None else piece.landmarks
+            for piece in pieces
+        ]
     )
 
 

@@ -67,17 +67,15 @@ def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.
     range, a landmark is missing, a clip's frames are not numbered 0, 1, 2 ..., or a clip is not there.
     """
     import pyarrow.lib
-    import pyarrow.parquet as parquet
 
     folder = Path(folder)
-    read_info(folder)
     path = folder / "frames.parquet"
+    present = _column_names(folder)
+    wanted = list(dict.fromkeys([*_INDEX_COLUMNS, *columns])) if columns is not None else present
+    missing = [c for c in [*_INDEX_COLUMNS, *_LANDMARK_COLUMNS, *wanted] if c not in present]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing[:6])}; make the data set again")
     try:
-        present = parquet.read_schema(path).names
-        wanted = list(dict.fromkeys([*_INDEX_COLUMNS, *columns])) if columns is not None else present
-        missing = [c for c in [*_INDEX_COLUMNS, *_LANDMARK_COLUMNS, *wanted] if c not in present]
-        if missing:
-            raise UserError(f"{path} lacks the columns {', '.join(missing[:6])}; make the data set again")
         frames = pd.read_parquet(path, columns=wanted)
     except (OSError, pyarrow.lib.ArrowException) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
@@ -91,16 +89,20 @@ def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.
 
 def coded_aus(folder: Path | str) -> tuple[int, ...]:
     """AUs with occurrence and intensity columns in the label table. Raises UserError like `read_info`."""
+    names = set(_column_names(folder))
+    return tuple(au for au in AUS if {au_label(au), f"{au_label(au)}_r"} <= names)
+
+
+def _column_names(folder: Path | str) -> list[str]:
     import pyarrow.lib
     import pyarrow.parquet as parquet
 
     read_info(folder)
     path = Path(folder) / "frames.parquet"
     try:
-        names = set(parquet.read_schema(path).names)
+        return list(parquet.read_schema(path).names)
     except (OSError, pyarrow.lib.ArrowException) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
-    return tuple(au for au in AUS if {au_label(au), f"{au_label(au)}_r"} <= names)
 
 
 def _check_frames(frames: pd.DataFrame, folder: Path) -> None:
@@ -122,6 +124,12 @@ def _check_frames(frames: pd.DataFrame, folder: Path) -> None:
             if not good.all():
                 allowed = "0 to 5 or empty" if intensity else "0, 1 or -1"
                 raise UserError(f"{path}: {name} holds {values[~good][0]:g}; allowed is {allowed}")
+    if "anchor" in frames:
+        lengths = frames.groupby("clip", observed=True)["frame"].transform("size")
+        outside = ~frames["anchor"].between(0, lengths - 1).to_numpy()
+        if outside.any():
+            row = frames[outside].iloc[0]
+            raise UserError(f"{path}: frame {row['anchor']} is the anchor of {row['clip']}, which has no such frame")
     landmarks = [c for c in _LANDMARK_COLUMNS if c in frames.columns]
     if landmarks and not np.isfinite(frames[landmarks].to_numpy(np.float64)).all():
         raise UserError(f"{path}: some frames have no landmarks; make the data set again")
@@ -179,8 +187,10 @@ def load_crops(
     crop_size: stored width in pixels, `margin` included. subjects: only these (names as in `CropData.subjects`).
     every: keep frames 0, every, 2 every ... of each clip. meshes: also find MediaPipe's 478 points in every
     `mesh_every`-th kept frame, registered with the landmarks that MediaPipe itself finds, as in detection;
-    a frame where it finds no face, or another one, has `mesh_valid` False. cache: folder for the arrays, by
-    default `.crops` inside each data set. The first load decodes with all cores, later ones map the arrays.
+    a frame where it finds no face, or another one, has `mesh_valid` False. Anchors are rows of the same stored
+    array; where `every` leaves an anchor frame out, the nearest kept frame before it stands in. cache: folder for
+    the arrays, by default `.crops` inside each data set. The first load decodes with all cores, later ones map
+    the arrays.
 
     Raises UserError for a folder, label table or clip that cannot be used, or a cache that cannot be written.
     """
@@ -189,7 +199,10 @@ def load_crops(
     pieces = []
     for folder in map(Path, folders):
         labels = [au_label(au) for au in aus]
-        frames = read_frames(folder, [*labels, *(f"{name}_r" for name in labels), *_LANDMARK_COLUMNS])
+        columns = [*labels, *(f"{name}_r" for name in labels), *_LANDMARK_COLUMNS]
+        if "anchor" in _column_names(folder):
+            columns.append("anchor")
+        frames = read_frames(folder, columns)
         target = Path(cache) if cache is not None else folder / CACHE_FOLDER
         key = _cache_key(folder, frames, crop_size, margin, every)
         clips = _clips(folder, frames, every)
@@ -197,7 +210,9 @@ def load_crops(
         image_path = target / f"images-{key}.npy"
         if not image_path.is_file():
             _store_images(image_path, clips, len(piece), crop_size, margin, workers, progress)
-        fields: dict[str, Any] = {"images": np.load(image_path, mmap_mode="r")}
+        images = np.load(image_path, mmap_mode="r")
+        fields: dict[str, Any] = {"images": images, "anchor": _anchors(images, frames, clips)}
+        fields["landmarks"] = _crop_landmarks(clips, crop_size, margin)
         if meshes:
             path = target / f"mesh-{key}-{mesh_every}.npz"
             if not path.is_file():
@@ -217,6 +232,31 @@ def _clips(folder: Path, frames: pd.DataFrame, every: int) -> list[_Clip]:
         clips.append(_Clip(folder / str(name), int(length), every, first_row, kept))
         start, first_row = start + length, first_row + len(kept)
     return clips
+
+
+def _anchors(images: np.ndarray, frames: pd.DataFrame, clips: list[_Clip]) -> Rows:
+    """For each kept frame the crop of its clip's anchor frame, which the `anchor` column names; frame 0 without one.
+
+    Where `every` leaves the anchor frame out, the nearest kept frame before it stands in.
+    """
+    rows, start = [], 0
+    for clip in clips:
+        stop = start + clip.frames
+        kept = slice(start, stop, clip.every)
+        anchor = (
+            frames["anchor"].to_numpy()[kept] if "anchor" in frames else np.zeros(len(clip.landmarks_px), np.int64)
+        )
+        rows.append(clip.first_row + anchor // clip.every)
+        start = stop
+    return Rows((images,), np.zeros(len(images), np.int16), np.concatenate(rows).astype(np.int64))
+
+
+def _crop_landmarks(clips: list[_Clip], crop_size: int, margin: float) -> np.ndarray:
+    """The labelled points of the kept frames, (N, 68, 2) float32, 0-1 spans the stored crop."""
+    points = np.concatenate([clip.landmarks_px for clip in clips])
+    matrix = similarity_transform(points, crop_size, margin)
+    moved = points @ np.swapaxes(matrix[:, :, :2], 1, 2) + matrix[:, None, :, 2]
+    return ((moved + 0.5) / crop_size).astype(np.float32)
 
 
 def _with_labels(folder: Path, frames: pd.DataFrame, aus: tuple[int, ...], margin: float) -> CropData:

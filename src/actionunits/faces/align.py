@@ -11,23 +11,24 @@ CROP_SIZE = 112
 
 
 def similarity_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE, margin: float = 0.0) -> np.ndarray:
-    """Least-squares similarity from image pixels to pixels of a `size` x `size` crop, (2, 3) float64.
+    """Least-squares similarity from image pixels to pixels of a `size` x `size` crop, (..., 2, 3) float64.
 
-    landmarks_px: (68, 2). Eye corners and nose base decide (REGISTRATION_POINTS). The crop shows `margin`
-    more on every side, as a fraction of the plain crop's width: 128 pixels with a margin of 8 / 112 are the
-    plain 112-pixel crop and 8 pixels around it.
+    landmarks_px: (68, 2), or (..., 68, 2) for a matrix each. Eye corners and nose base decide
+    (REGISTRATION_POINTS). The crop shows `margin` more on every side, as a fraction of the plain crop's width:
+    128 pixels with a margin of 8 / 112 are the plain 112-pixel crop and 8 pixels around it.
     Source: Umeyama, "Least-squares estimation of transformation parameters", PAMI 1991.
     """
-    source = np.asarray(landmarks_px, np.float64)[list(REGISTRATION_POINTS)]
+    source = np.asarray(landmarks_px, np.float64)[..., list(REGISTRATION_POINTS), :]
     target = template_landmarks()[list(REGISTRATION_POINTS)].astype(np.float64)
     target = ((target - 0.5) / (1 + 2 * margin) + 0.5) * size - 0.5
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    s, t = source - source_mean, target - target_mean
+    source_mean, target_mean = source.mean(-2), target.mean(-2)
+    s, t = source - source_mean[..., None, :], target - target_mean
     # In complex numbers a similarity without reflection is one multiplication.
-    sc, tc = s[:, 0] + 1j * s[:, 1], t[:, 0] + 1j * t[:, 1]
-    factor = (np.conj(sc) @ tc) / (np.conj(sc) @ sc)
-    rotation = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
-    return np.hstack([rotation, (target_mean - rotation @ source_mean)[:, None]])
+    sc, tc = s[..., 0] + 1j * s[..., 1], t[..., 0] + 1j * t[..., 1]
+    factor = (np.conj(sc) @ tc) / (np.abs(sc) ** 2).sum(-1)
+    rotation = np.stack([np.stack([factor.real, -factor.imag], -1), np.stack([factor.imag, factor.real], -1)], -2)
+    offset = target_mean[:, None] - rotation @ source_mean[..., None]
+    return np.concatenate([rotation, offset], -1)
 
 
 def register(
