@@ -6,33 +6,23 @@ the number of workers, and a killed run goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import math
-import multiprocessing
-import multiprocessing.connection
-import os
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from actionunits import __version__
 from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.synth.facekit import read_facekit
-from actionunits.synth.head import build_head
+from actionunits.synth.folder import claim_folder, make_folder, remove_unfinished
 from actionunits.synth.motion import Look, Rates, sample_motion
-from actionunits.synth.person import Casting
+from actionunits.synth.people import casting_of, render_people
 from actionunits.synth.render import ClipLabels, ClipRenderer
 from actionunits.synth.scene import sample_scene
 
@@ -40,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT_VERSION = 1
+CARD_FILE = "dataset.json"
 PRESENT_FROM = 1.0  # intensity of level A: a frame at or above it counts as present
 LOOK_CODE = {"studio": 0, "wild": 1}
 CRF = 20  # H.264 quality: about 6 kB a frame at 160 pixels is spent where detail is
@@ -100,50 +91,25 @@ def write_dataset(
     """
     out = Path(out)
     read_facekit(facekit)  # a wrong path is told before anything is written
-    _claim(out, plan)
+    claim_folder(out, CARD_FILE, _card(plan))
     total = plan.subjects * plan.clips * plan.frames
     todo = [s for s in range(plan.subjects) if any(not _is_done(out, plan, s, c) for c in range(plan.clips))]
     done = total - len(todo) * plan.clips * plan.frames
     on_progress(done, total)
     if (out / "frames.parquet").is_file() and not todo:
         return out
-    for _ in _render_subjects(str(facekit), out, plan, todo, workers or os.cpu_count() or 1):
+    if todo:
+        for folder in ("clips", ".parts", *(["flow"] if plan.flow else [])):
+            make_folder(out / folder)
+    for _ in render_people(partial(_render_subject, str(facekit), out, plan), todo, workers):
         done += plan.clips * plan.frames
         on_progress(done, total)
     _merge_labels(out, plan)
     return out
 
 
-def _claim(out: Path, plan: Plan) -> None:
-    """Make the folder this plan's, or make sure that it is."""
-    card = {"name": f"synthau-{plan.look}", "format": FORMAT_VERSION, **asdict(plan)}
-    path = out / "dataset.json"
-    if path.is_file():
-        try:
-            held = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} is damaged ({error}); delete the folder or choose another --out") from error
-        if not isinstance(held, dict):
-            raise UserError(f"{path} is damaged (no JSON object); delete the folder or choose another --out")
-        changed = [k for k, v in card.items() if held.get(k) != v]
-        if changed:
-            was = ", ".join(f"{k}={held.get(k)}" for k in changed)
-            raise UserError(f"{out} holds another data set ({was}); choose another --out or repeat its options")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists and is not a data set of renders; choose another --out")
-    card["facekit"] = "ICT Face Model Light (USC Institute for Creative Technologies, MIT licence)"
-    card["version"] = __version__
-    _make_folder(out)
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(card, indent=2) + "\n")
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot create {path}: {error.strerror}") from error
+def _card(plan: Plan) -> dict[str, Any]:
+    return {"name": f"synthau-{plan.look}", "format": FORMAT_VERSION, **asdict(plan)}
 
 
 def _label_part(out: Path, plan: Plan, subject: int, clip: int) -> Path:
@@ -158,61 +124,9 @@ def _is_done(out: Path, plan: Plan, subject: int, clip: int) -> bool:
     return video.is_file() and (_label_part(out, plan, subject, clip).is_file() or (out / "frames.parquet").is_file())
 
 
-def _render_subjects(facekit: str, out: Path, plan: Plan, todo: list[int], workers: int) -> Iterator[int]:
-    """Render people in parallel, yielding the number of each that is finished."""
-    if not todo:
-        return
-    for folder in ("clips", ".parts", *(["flow"] if plan.flow else [])):
-        _make_folder(out / folder)
-    workers = min(workers, len(todo))
-    if workers == 1:
-        _start_worker(facekit)
-        for subject in todo:
-            yield _render_subject(out, plan, subject)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (facekit,)) as pool:
-        queue = iter(todo)
-        running = {pool.submit(_render_subject, out, plan, s) for s in islice(queue, 2 * workers)}
-        try:
-            while running:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-                    running |= {pool.submit(_render_subject, out, plan, s) for s in islice(queue, 1)}
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a rendering process was ended from outside (out of memory?); run the same command again to go on, "
-                "with fewer --workers if it happens again"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-_worker: dict[str, Any] = {}  # one head per process, since preparing it takes a second
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of the process that started this one, and end too; a killed run must not go on writing."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _start_worker(facekit: str) -> None:
-    if multiprocessing.parent_process() is not None:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    if _worker.get("facekit") != facekit:
-        # Processes, not threads, share the cores; and sums must not depend on the number of threads.
-        cv2.setNumThreads(1)
-        threadpool_limits(1)
-        _worker.update(facekit=facekit, casting=Casting(build_head(read_facekit(facekit))))
-
-
-def _render_subject(out: Path, plan: Plan, subject: int) -> int:
+def _render_subject(facekit: str, out: Path, plan: Plan, subject: int) -> None:
     code = LOOK_CODE[plan.look]
-    person = _worker["casting"].sample(np.random.default_rng((plan.seed, code, subject)))
+    person = casting_of(facekit).sample(np.random.default_rng((plan.seed, code, subject)))
     for clip in range(plan.clips):
         if _is_done(out, plan, subject, clip):
             continue
@@ -220,7 +134,6 @@ def _render_subject(out: Path, plan: Plan, subject: int) -> int:
         motion = sample_motion(rng, plan.look, plan.frames, plan.fps, plan.rates)
         scene = sample_scene(rng, plan.look, plan.size, plan.frames / plan.fps)
         _write_clip(ClipRenderer(person, scene, motion, plan.size, rng), out, plan, subject, clip)
-    return subject
 
 
 def _write_clip(renderer: ClipRenderer, out: Path, plan: Plan, subject: int, clip: int) -> None:
@@ -304,5 +217,5 @@ def _merge_labels(out: Path, plan: Plan) -> None:
 def _tidy(out: Path) -> None:
     """Remove the parts, and what a killed run left half-written."""
     shutil.rmtree(out / ".parts", ignore_errors=True)
-    for unfinished in (path for folder in ("clips", "flow") for path in (out / folder).glob(".*-????????.*")):
-        unfinished.unlink()
+    for folder in ("clips", "flow"):
+        remove_unfinished(out / folder)

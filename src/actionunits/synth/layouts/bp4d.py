@@ -87,7 +87,7 @@ def write_occurrence(path: Path, clip: LabelledClip, frames: np.ndarray, columns
 def write_tracked_points(path: Path, landmarks_px: np.ndarray, frames: np.ndarray) -> None:
     """Write the 49 points of each frame as MATLAB 7.3 writes a struct array `fit` with a field `pred`.
 
-    The element of frame f has index f - 1 from 0; the elements before the first frame are empty. The field is a column
+    The element of frame f has index f - 1 from 0; elements before the first frame are empty. The field is a column
     of references to the points, each (2, 49), since HDF5 turns MATLAB's order of axes around.
     """
     import h5py
