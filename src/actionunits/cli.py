@@ -208,10 +208,18 @@ def synth(
     facekit: Annotated[Path, typer.Option(help="Folder or .npz of ICT Face Model Light.")],
     out: Annotated[Path, typer.Option(help="Folder to write; a started one is continued.")],
     subjects: Annotated[int, typer.Option(help="People.")] = 27,
-    clips: Annotated[int, typer.Option(help="Clips of each person.")] = 2,
+    clips: Annotated[
+        int | None, typer.Option(help="Clips of each person; 2 by default, or as many as the layout has.")
+    ] = None,
     frames: Annotated[int, typer.Option(help="Frames of each clip.")] = 64,
     size: Annotated[int, typer.Option(help="Width and height in pixels.")] = 160,
-    look: Annotated[str, typer.Option(help="studio (frontal, calm) or wild (poses, clutter).")] = "studio",
+    look: Annotated[
+        str | None, typer.Option(help="studio (frontal, calm; the default) or wild (poses, clutter).")
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="Write the folder layout of bp4d, bp4d+, disfa, gft or voxceleb, in that data set's look."),
+    ] = None,
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
     rates: Annotated[
@@ -225,10 +233,17 @@ def synth(
     """Render labelled clips of people who do not exist: videos, and a table of exact labels."""
     from actionunits.console import frames_progress
     from actionunits.synth.dataset import Plan, write_dataset
+    from actionunits.synth.layouts import DEFAULT_CLIPS, find_layout
+    from actionunits.synth.layouts.render import write_layout
 
+    look = look or (find_layout(layout).look if layout else "studio")
+    clips = (find_layout(layout).clips if layout else DEFAULT_CLIPS) if clips is None else clips
     plan = Plan(look, subjects, clips, frames, size, fps, seed, rates, flow)  # type: ignore[arg-type]
     with frames_progress("rendering") as on_progress:
-        write_dataset(facekit, out, plan, workers=workers, on_progress=on_progress)
+        if layout:
+            write_layout(facekit, out, layout, plan, workers=workers, on_progress=on_progress)
+        else:
+            write_dataset(facekit, out, plan, workers=workers, on_progress=on_progress)
     typer.echo(f"{subjects * clips} clips of {frames} frames in {out}")
 
 
