@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,14 +10,18 @@ from actionunits.datasets.augment import (
     AugmentConfig,
     Geometry,
     apply_geometry,
+    apply_geometry_to_landmarks,
     apply_geometry_to_mesh,
     augment,
     center_crop,
+    change_appearance,
     draw_geometry,
     still_geometry,
 )
 from actionunits.datasets.crops import STORED_MARGIN
-from actionunits.faces.mirror import MESH_MIRROR
+from actionunits.faces.landmarks import MESH_TO_68
+from actionunits.faces.mean_face import template_landmarks
+from actionunits.faces.mirror import LANDMARK_MIRROR, MESH_MIRROR
 from actionunits.types import Batch
 
 
@@ -31,7 +36,7 @@ def smooth_images(rows, size=128, seed=0):
     return torch.nn.functional.interpolate(torch.from_numpy(coarse), (size, size), mode="bicubic").clamp(0, 1)
 
 
-def labelled_batch(rows=6, mesh=False, seed=0):
+def labelled_batch(rows=6, mesh=False, seed=0, points=False):
     rng = np.random.default_rng(seed)
     return Batch(
         image=smooth_images(rows, seed=seed),
@@ -41,6 +46,8 @@ def labelled_batch(rows=6, mesh=False, seed=0):
         au_intensity_valid=torch.from_numpy(rng.random((rows, 4)) < 0.5),
         mesh=torch.from_numpy(rng.uniform(0.2, 0.8, (rows, 478, 3)).astype(np.float32)) if mesh else None,
         mesh_valid=torch.ones(rows, dtype=torch.bool) if mesh else None,
+        anchor=smooth_images(rows, seed=seed + 1) if points else None,
+        landmarks=torch.from_numpy(rng.uniform(0.2, 0.8, (rows, 68, 2)).astype(np.float32)) if points else None,
     )
 
 
@@ -115,14 +122,53 @@ def test_a_flip_swaps_left_and_right_points():
     torch.testing.assert_close(again, mesh)
 
 
+def test_mirrored_landmarks_are_the_mean_face_and_the_meshs_pairs():
+    assert (LANDMARK_MIRROR[LANDMARK_MIRROR] == np.arange(68)).all()
+    face = template_landmarks()
+    mirrored = np.stack([1 - face[:, 0], face[:, 1]], -1)[LANDMARK_MIRROR]
+    # No other pairing comes closer: the mean face is nearly symmetric.
+    assert (np.linalg.norm(mirrored[:, None] - face[None], axis=-1).argmin(1) == np.arange(68)).all()
+    mesh = np.array(MESH_TO_68)
+    same = mesh[LANDMARK_MIRROR] == MESH_MIRROR[mesh]
+    assert same[17:].sum() >= 49  # the two tables were made apart
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_landmarks_move_like_the_mesh_and_the_unknown_ones_stay_unknown(seed):
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = draw_geometry(5, AugmentConfig(), generator)
+    points = torch.from_numpy(rng.uniform(0, 1, (5, 68, 2)).astype(np.float32))
+    moved = apply_geometry_to_landmarks(points, drawn)
+    mesh = torch.zeros(5, 478, 3)
+    mesh[:, :68, :2] = points
+    as_mesh = apply_geometry_to_mesh(mesh, Geometry(**{**vars(drawn), "flip": drawn.flip & False}))[:, :68, :2]
+    kept = ~drawn.flip
+    torch.testing.assert_close(moved[kept], as_mesh[kept])
+    unknown = torch.from_numpy(rng.random((5, 68)) < 0.3)
+    partly = apply_geometry_to_landmarks(points.masked_fill(unknown[..., None], torch.nan), drawn)
+    expected = torch.where(drawn.flip[:, None], unknown[:, torch.from_numpy(LANDMARK_MIRROR)], unknown)
+    assert torch.equal(partly.isnan().any(-1), expected)
+    torch.testing.assert_close(partly[~expected], moved[~expected])
+
+
+def test_a_flip_swaps_left_and_right_landmarks():
+    points = torch.rand(1, 68, 2)
+    flipped = apply_geometry_to_landmarks(points, geometry(flip=True), margin=0.0)
+    mirrored = torch.stack([1 - points[..., 0], points[..., 1]], -1)
+    torch.testing.assert_close(flipped[:, LANDMARK_MIRROR], mirrored)
+    torch.testing.assert_close(apply_geometry_to_landmarks(flipped, geometry(flip=True), margin=0.0), points)
+
+
 def test_mirror_pairs_are_the_corners_of_eyes_and_mouth_and_the_irises():
     assert (MESH_MIRROR[MESH_MIRROR] == np.arange(478)).all()
     for right, left in ((33, 263), (133, 362), (61, 291), (159, 386), (468, 473), (105, 334), (1, 1), (152, 152)):
         assert MESH_MIRROR[right] == left and MESH_MIRROR[left] == right
 
 
-def test_labels_never_change(generator):
-    batch = labelled_batch(mesh=True)
+@pytest.mark.parametrize("points", [False, True])
+def test_labels_never_change(points, generator):
+    batch = labelled_batch(mesh=True, points=points)
     config = AugmentConfig(flip=1, blur=1, noise=1, erase=1, grey=1, low_resolution=1)
     changed = augment(batch, 112, generator, config)
     for name in ("au_present", "au_present_valid", "au_intensity", "au_intensity_valid", "mesh_valid"):
@@ -141,12 +187,55 @@ def test_the_generator_decides_everything():
     assert torch.equal(batch.image, before)  # the stored crops are left alone
 
 
-def test_an_anchor_gets_the_same_geometry(generator):
-    drawn = draw_geometry(4, AugmentConfig(), generator)
-    image = smooth_images(4)
-    torch.testing.assert_close(
-        apply_geometry(image * 0.5, drawn, 112), apply_geometry(image, drawn, 112) * 0.5, atol=1e-6, rtol=0
+def test_an_anchor_gets_the_same_geometry_and_the_same_appearance(generator):
+    batch = labelled_batch(12, points=True)
+    same = replace(batch, anchor=batch.image.clone())
+    changed = augment(same, 112, generator, AugmentConfig(noise=0))
+    torch.testing.assert_close(changed.anchor, changed.image)
+    assert not torch.equal(changed.image, center_crop(batch, 112).image)
+    # Noise is the sensor's: as strong in both, and not the same.
+    noisy = augment(same, 112, torch.Generator().manual_seed(3), AugmentConfig(noise=1, erase=0, blur=0))
+    difference = (noisy.anchor - noisy.image).abs().amax((1, 2, 3))
+    assert (difference > 1e-3).sum() >= 10
+
+
+def test_an_anchor_does_not_change_what_the_image_becomes():
+    batch = labelled_batch(12, mesh=True, points=True)
+    config = AugmentConfig(noise=0)
+    alone, both = (
+        augment(b, 112, torch.Generator().manual_seed(8), config)
+        for b in (replace(batch, anchor=None, landmarks=None), batch)
     )
+    torch.testing.assert_close(both.image, alone.image, atol=1e-5, rtol=0)
+    assert torch.equal(both.mesh, alone.mesh) and alone.anchor is None and alone.landmarks is None
+    assert both.anchor.shape == both.image.shape and not torch.equal(both.anchor, both.image)
+
+
+def test_pixels_that_are_equal_in_frame_and_anchor_stay_equal(generator):
+    image, anchor = smooth_images(16), smooth_images(16, seed=1)
+    anchor[..., :40, :] = image[..., :40, :]  # an unmoved forehead above another mouth
+    pair = torch.cat([image, anchor], 1)
+    changed = change_appearance(pair, AugmentConfig(noise=0, blur=0, low_resolution=0), generator)
+    torch.testing.assert_close(changed[:, :3, :40], changed[:, 3:, :40])
+
+
+def test_points_move_alike_with_and_without_pixels():
+    batch = labelled_batch(mesh=True, points=True)
+    blind = replace(batch, image=torch.zeros(6, 3, 0, 0), anchor=None)
+    seen, unseen = (augment(b, 112, torch.Generator().manual_seed(4)) for b in (batch, blind))
+    assert torch.equal(seen.landmarks, unseen.landmarks) and torch.equal(seen.mesh, unseen.mesh)
+    assert unseen.image.shape == (6, 3, 0, 0)
+
+
+def test_centre_crop_takes_anchor_and_landmarks_along():
+    batch = labelled_batch(points=True)
+    plain = center_crop(batch, 112)
+    assert torch.equal(plain.image, batch.image[:, :, 8:120, 8:120])
+    assert torch.equal(plain.anchor, batch.anchor[:, :, 8:120, 8:120])
+    torch.testing.assert_close(plain.landmarks * 112, batch.landmarks * 128 - 8, atol=1e-4, rtol=0)
+    small = center_crop(batch, 56)
+    torch.testing.assert_close(small.anchor, center_crop(Batch(batch.anchor), 56).image)
+    torch.testing.assert_close(small.landmarks, plain.landmarks)
 
 
 OFF = AugmentConfig(

@@ -1,18 +1,21 @@
 """Random changes of registered crops, for a whole batch at once on its own device.
 
-One resampling does crop, shift, rotation, zoom and flip together. Geometry is drawn apart from its use,
-so that several pictures (a frame and its anchor) can get the same change. A change never touches a label.
+One resampling does crop, shift, rotation, zoom and flip together. A frame, its anchor, its landmarks and its mesh
+get the same geometry; frame and anchor get the same appearance too, because a flow between them is told by equal
+brightness (OF-Net's eq. 1), and only the noise of the sensor is drawn apart. A change never touches a label.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from actionunits.datasets.crops import STORED_MARGIN
+from actionunits.faces.mirror import LANDMARK_MIRROR, MESH_MIRROR
 from actionunits.types import Batch
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -63,6 +66,14 @@ class Geometry:
         offset = -(linear @ (2 * self.shift_xy)[..., None])
         return torch.cat([linear, offset], -1) / (1 + 2 * margin)
 
+    def point_matrix(self, margin: float) -> Tensor:
+        """Affine map from the stored crop to the network's crop, both spanning 0 to 1, (B, 2, 3)."""
+        matrix = self.sampling_matrix(margin)
+        linear = torch.linalg.inv(matrix[:, :, :2])
+        # In the middle of both crops 0 to 1 and -1 to 1 differ by a factor of 2 alone.
+        offset = 0.5 - linear @ (0.5 + matrix[:, :, 2:] / 2)
+        return torch.cat([linear, offset], -1)
+
 
 def draw_geometry(rows: int, config: AugmentConfig, generator: torch.Generator) -> Geometry:
     """Random geometry for a batch; the generator is a CPU generator."""
@@ -86,7 +97,7 @@ def still_geometry(rows: int) -> Geometry:
 
 
 def apply_geometry(image: Tensor, geometry: Geometry, size: int, margin: float = STORED_MARGIN) -> Tensor:
-    """Resample stored crops to the network's crops, (B, 3, S, S) -> (B, 3, size, size).
+    """Resample stored crops to the network's crops, (B, C, S, S) -> (B, C, size, size).
 
     Outside the stored crop the border pixels are repeated, as registration does.
     """
@@ -100,16 +111,44 @@ def apply_geometry_to_mesh(mesh: Tensor, geometry: Geometry, margin: float = STO
 
     A flip also swaps the points of the left and the right half, so that a point keeps its meaning.
     """
-    from actionunits.faces.mirror import MESH_MIRROR
+    matrix = geometry.point_matrix(margin)
+    scale = matrix[:, :, :2].det().abs().sqrt().to(mesh)
+    points = torch.cat([_move(mesh[..., :2], matrix), mesh[..., 2:] * scale[:, None, None]], -1)
+    return _swap_sides(points, geometry, MESH_MIRROR)
 
-    matrix = geometry.sampling_matrix(margin).to(mesh)
-    linear, offset = matrix[:, :, :2], matrix[:, :, 2]
-    stored = mesh[..., :2] * 2 - 1
-    moved = (torch.linalg.solve(linear, (stored - offset[:, None]).mT).mT + 1) / 2
-    scale = linear.det().abs().rsqrt()
-    points = torch.cat([moved, mesh[..., 2:] * scale[:, None, None]], -1)
-    swapped = points[:, torch.as_tensor(MESH_MIRROR, device=mesh.device)]
-    return torch.where(geometry.flip.to(mesh.device)[:, None, None], swapped, points)
+
+def apply_geometry_to_landmarks(landmarks: Tensor, geometry: Geometry, margin: float = STORED_MARGIN) -> Tensor:
+    """Move the 68 points with the picture, (B, 68, 2) -> (B, 68, 2) in the network's crop; NaN stays NaN.
+
+    A flip also swaps left and right points: an unknown left brow is afterwards an unknown right brow.
+    """
+    return _swap_sides(_move(landmarks, geometry.point_matrix(margin)), geometry, LANDMARK_MIRROR)
+
+
+def _move(points: Tensor, matrix: Tensor) -> Tensor:
+    matrix = matrix.to(points)
+    return points @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
+
+
+def _swap_sides(points: Tensor, geometry: Geometry, mirror: np.ndarray) -> Tensor:
+    swapped = points[:, torch.as_tensor(mirror, device=points.device)]
+    return torch.where(geometry.flip.to(points.device)[:, None, None], swapped, points)
+
+
+def _move_batch(batch: Batch, pictures: Tensor, geometry: Geometry, margin: float) -> Batch:
+    """The batch with changed pictures (see `_stack`), and its points moved along."""
+    image, anchor = (pictures, None) if batch.anchor is None else pictures.split(3, 1)
+    landmarks, mesh = batch.landmarks, batch.mesh
+    if landmarks is not None:
+        landmarks = apply_geometry_to_landmarks(landmarks, geometry, margin)
+    if mesh is not None:
+        mesh = apply_geometry_to_mesh(mesh, geometry, margin)
+    return replace(batch, image=image, anchor=anchor, landmarks=landmarks, mesh=mesh)
+
+
+def _stack(batch: Batch) -> Tensor:
+    """Image and anchor as channels of one picture, (B, 3 or 6, S, S): what happens to one happens to both."""
+    return batch.image if batch.anchor is None else torch.cat([batch.image, batch.anchor], 1)
 
 
 def center_crop(batch: Batch, size: int, margin: float = STORED_MARGIN) -> Batch:
@@ -120,13 +159,12 @@ def center_crop(batch: Batch, size: int, margin: float = STORED_MARGIN) -> Batch
     stored = batch.image.shape[-1]
     border = (stored - size) // 2
     geometry = still_geometry(len(batch.image))
+    pictures = _stack(batch)
     if abs(size * (1 + 2 * margin) - stored) < 1e-6 and stored - size == 2 * border:
-        image = batch.image[..., border : border + size, border : border + size]
-    else:
-        image = apply_geometry(batch.image, geometry, size, margin)
-    if batch.mesh is None:
-        return replace(batch, image=image)
-    return replace(batch, image=image, mesh=apply_geometry_to_mesh(batch.mesh, geometry, margin))
+        pictures = pictures[..., border : border + size, border : border + size]
+    elif stored:
+        pictures = apply_geometry(pictures, geometry, size, margin)
+    return _move_batch(batch, pictures, geometry, margin)
 
 
 def augment(
@@ -138,19 +176,23 @@ def augment(
 ) -> Batch:
     """Random crop, rotation, zoom, flip, colour, blur, low resolution, noise and patches; labels stay.
 
-    batch.image: (B, 3, S, S) stored crops -> (B, 3, size, size). The generator (CPU) decides everything.
+    batch.image, batch.anchor: (B, 3, S, S) stored crops -> (B, 3, size, size); an image without pixels stays so, and
+    the points move as they would with one. The generator (CPU) decides everything.
     """
     config = config or AugmentConfig()
     geometry = draw_geometry(len(batch.image), config, generator)
-    image = apply_geometry(batch.image, geometry, size, margin)
-    image = change_appearance(image, config, generator)
-    if batch.mesh is None:
-        return replace(batch, image=image)
-    return replace(batch, image=image, mesh=apply_geometry_to_mesh(batch.mesh, geometry, margin))
+    pictures = _stack(batch)
+    if pictures.shape[-1]:
+        pictures = apply_geometry(pictures, geometry, size, margin)
+        pictures = change_appearance(pictures, config, generator)
+    return _move_batch(batch, pictures, geometry, margin)
 
 
 def change_appearance(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Random colour, blur, low resolution, noise, occluding patches, (B, 3, H, W) 0-1; may work in place."""
+    """Random colour, blur, low resolution, noise, occluding patches, (B, 3, H, W) 0-1; may work in place.
+
+    Several pictures of a row, stacked as 6 or more channels, get the same change.
+    """
     image = _colour(image, config, generator)
     image = _low_resolution(image, config, generator)
     image = _blur(image, config, generator)
@@ -179,9 +221,14 @@ def _colour(image: Tensor, config: AugmentConfig, generator: torch.Generator) ->
     grey = (torch.rand(rows, 1, 1, 1, generator=generator) < config.grey).to(image.device)
     saturation = torch.where(grey, torch.zeros_like(saturation), saturation)
     image = image.clamp_min(1e-4).pow_(exponent.exp().to(image.device))
-    luma = (image * image.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
-    image = torch.lerp(luma.expand_as(image), image, saturation)
-    mean = luma.mean((2, 3), keepdim=True)
+    weights = image.new_tensor(LUMA)[:, None, None]
+    mean = None
+    for picture in image.split(3, 1):
+        luma = (picture * weights).sum(1, keepdim=True)
+        torch.lerp(luma.expand_as(picture), picture, saturation, out=picture)
+        # Contrast turns about the mean of the first picture: equal pixels of the two stay equal.
+        mean = luma.mean((2, 3), keepdim=True) if mean is None else mean
+    assert mean is not None
     return image.mul_(contrast).add_(mean * (1 - contrast) + brightness).clamp_(0, 1)
 
 
@@ -239,7 +286,7 @@ def _erase(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> 
     low, high = config.erase_side
     side = low + torch.rand(len(rows), 2, generator=generator) * (high - low)
     start = torch.rand(len(rows), 2, generator=generator) * (1 - side)
-    colour = torch.rand(len(rows), 3, generator=generator)
+    colour = torch.rand(len(rows), 3, generator=generator).repeat(1, image.shape[1] // 3)
     if not len(rows):
         return image
     here = rows.to(image.device)

@@ -1,7 +1,7 @@
-"""Which points of MediaPipe's 478-point face mesh are each other's mirror image.
+"""Which points of a face are each other's mirror image, in MediaPipe's 478-point mesh and among the 68 points.
 
-Derived once: the mesh of a photograph and that of its mirror image, laid on top of each other, give the
-pairs (one-to-one, least total distance; median distance 1.1 pixels of 512). The pairing is its own inverse
+The mesh's pairs were derived once: the mesh of a photograph and that of its mirror image, laid on top of each other,
+give the pairs (one-to-one, least total distance; median distance 1.1 pixels of 512). The pairing is its own inverse
 and keeps 1316 of the 1322 edges of the mesh's tessellation; the other six are diagonals that the
 tessellation itself lays differently in the two halves.
 """
@@ -38,4 +38,17 @@ def _permutation() -> np.ndarray:
     return mirror
 
 
+def _landmark_permutation() -> np.ndarray:
+    """The 68 points run from the left of the image to its right in each part, so a part reverses."""
+    mirror = np.arange(68)
+    parts = (range(17), range(17, 27), range(31, 36), range(48, 55), range(60, 65))  # jaw, brows, nose, upper lips
+    pairs = [(part[k], part[-1 - k]) for part in parts for k in range(len(part))]
+    eyes = [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
+    lower_lips = [(55, 59), (56, 58), (65, 67)]
+    for left, right in (*pairs, *eyes, *lower_lips):
+        mirror[left], mirror[right] = right, left
+    return mirror
+
+
 MESH_MIRROR = _permutation()  # (478,): point i of a mirrored face is point MESH_MIRROR[i] of the face
+LANDMARK_MIRROR = _landmark_permutation()  # (68,): the same for the Multi-PIE points

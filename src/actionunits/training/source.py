@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from actionunits.datasets.augment import AugmentConfig, apply_geometry_to_mesh, augment, draw_geometry
+from actionunits.datasets.augment import AugmentConfig, augment
 from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import Sampler, rank_slice
 from actionunits.errors import UserError
@@ -18,6 +18,32 @@ from actionunits.types import Batch, Stage
 def step_seed(seed: int, stage: int, step: int, rank: int = 0) -> int:
     """Seed of the random numbers of one step, so that a resumed run draws the same ones."""
     return int(np.random.SeedSequence((seed, stage, step, rank)).generate_state(1, np.uint64)[0]) >> 1
+
+
+def usable_rows(data: CropData, stage: Stage) -> np.ndarray:
+    """Numbers of the rows that have what the stage reads. Raises UserError where there is none."""
+    usable = np.ones(len(data), bool)
+    if "anchor" in stage.inputs and data.anchor is None:
+        raise UserError(
+            f"stage '{stage.name}' reads anchor frames, and not every part of the training data has them; "
+            "prepare the data again or leave the part without anchors out"
+        )
+    if "landmarks" in stage.inputs:
+        if data.landmarks is None or not np.isfinite(data.landmarks).any():
+            raise UserError(f"stage '{stage.name}' reads landmarks, and the training data has none; prepare it again")
+        usable &= np.isfinite(data.landmarks).all(2).any(1)
+    if "mesh" in stage.inputs:
+        if data.mesh_valid is None or not data.mesh_valid.any():
+            raise UserError(
+                f"stage '{stage.name}' reads mesh points, and the training data has none; "
+                "prepare the data with meshes or train without the landmark branch"
+            )
+        usable &= data.mesh_valid
+    if not usable.any():
+        raise UserError(
+            f"stage '{stage.name}' reads {', '.join(stage.inputs)}, and no training frame has all of them"
+        )
+    return np.flatnonzero(usable)
 
 
 class CropSource:
@@ -40,14 +66,7 @@ class CropSource:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        rows = np.arange(len(data))
-        if "mesh" in stage.inputs:
-            if data.mesh_valid is None or not data.mesh_valid.any():
-                raise UserError(
-                    f"stage '{stage.name}' reads mesh points, and the training data has none; "
-                    "prepare the data with meshes or train without the landmark branch"
-                )
-            rows = np.flatnonzero(data.mesh_valid)
+        rows = usable_rows(data, stage)
         self.data = data
         self.stage = stage
         self.stage_number = stage_number
@@ -69,17 +88,8 @@ class CropSource:
         """The batch of a step, counted from 0 over all epochs of the stage."""
         indices = rank_slice(self._rows[self._sampler.batch_indices(step)], self.rank, self.world_size)
         generator = torch.Generator().manual_seed(step_seed(self.seed, self.stage_number, step, self.rank))
-        if "image" in self.stage.inputs:
-            batch = augment(
-                self.data.batch(indices, self.device),
-                self.image_size,
-                generator,
-                self.augment_config,
-                self.data.margin,
-            )
-        else:
-            batch = self._mesh_batch(indices, generator)
-        return batch
+        stored = self.data.batch(indices, self.device, self.stage.inputs)
+        return augment(stored, self.image_size, generator, self.augment_config, self.data.margin)
 
     def batches(self, start: int) -> Generator[Batch, None, None]:
         """Endless batches from a step on; on an accelerator the next one is made while this one trains."""
@@ -97,24 +107,3 @@ class CropSource:
                 pending.append(pool.submit(self.batch, step + 2))
                 step += 1
                 yield ready
-
-    def _mesh_batch(self, indices: np.ndarray, generator: torch.Generator) -> Batch:
-        data = self.data
-        assert data.mesh is not None
-
-        def tensor(values: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(values[indices]).to(self.device)
-
-        geometry = draw_geometry(len(indices), self.augment_config, generator)
-        mesh = apply_geometry_to_mesh(
-            torch.from_numpy(np.asarray(data.mesh[indices], np.float32)).to(self.device), geometry, data.margin
-        )
-        return Batch(
-            image=torch.zeros(len(indices), 3, 0, 0, device=self.device),
-            au_present=tensor(data.au_present).float(),
-            au_present_valid=tensor(data.au_present_valid),
-            au_intensity=tensor(data.au_intensity).float(),
-            au_intensity_valid=tensor(data.au_intensity_valid),
-            mesh=mesh,
-            mesh_valid=torch.ones(len(indices), dtype=torch.bool, device=self.device),
-        )
