@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from actionunits import cli_protocols
 from actionunits.errors import UserError
 
 app = typer.Typer(
@@ -245,6 +246,85 @@ def synth(
         else:
             write_dataset(facekit, out, plan, workers=workers, on_progress=on_progress)
     typer.echo(f"{subjects * clips} clips of {frames} frames in {out}")
+
+
+@app.command()
+def prepare(
+    layout: Annotated[str, typer.Argument(help="bp4d, bp4d+, disfa, gft, voxceleb or videos.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the data set as it was delivered.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; a started one is continued.")],
+    size: Annotated[
+        int, typer.Option(help="Width of the network's crop in pixels; what is stored adds a margin.")
+    ] = 112,
+    landmarks: Annotated[str, typer.Option(help="auto (read where there are most), read or find.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Of videos without labels: frames per second to keep.")] = None,
+    level: Annotated[
+        float | None, typer.Option(help="DISFA: intensity from which an action unit counts as present.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="DISFA: left, right or both.")] = None,
+    keep_bad_frames: Annotated[
+        bool, typer.Option("--keep-bad-frames", help="DISFA: keep frames whose landmarks are known to be bad.")
+    ] = False,
+    frame_offset: Annotated[
+        int | None, typer.Option(help="BP4D+: number of a picture less that of its frame in the tables.")
+    ] = None,
+) -> None:
+    """Find or read landmarks, register every face, and write crops with their labels.
+
+    An interrupted run goes on where it stopped when the same command is given again.
+    """
+    from rich.console import Console
+
+    from actionunits.console import frames_progress
+    from actionunits.datasets.layouts import find_layout
+    from actionunits.datasets.prepare import prepare as prepare_folder
+    from actionunits.reports.prepared import print_inventory, print_prepared
+
+    given = {"fps": fps, "occurrence_level": level, "camera": camera, "frame_offset": frame_offset}
+    given |= {"keep_bad_landmarks": True if keep_bad_frames else None}
+    options = {name: value for name, value in given.items() if value is not None}
+    inventory = find_layout(layout).read(root, landmarks, **options)
+    console = Console()
+    print_inventory(inventory, console)
+    with frames_progress("preparing") as on_progress:
+        prepared = prepare_folder(
+            inventory,
+            out,
+            image_size=size,
+            landmarks=landmarks,
+            options=options,
+            workers=workers,
+            on_progress=on_progress,
+        )
+    print_prepared(prepared, console)
+
+
+data_app = typer.Typer(help="Look at folders of data.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("describe")
+def describe_command(
+    folder: Annotated[Path, typer.Argument(help="Prepared folder, or folder of renders.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the pictures.")] = None,
+) -> None:
+    """How often action units occur and which go together, who is in it, how long the sequences are."""
+    from rich.console import Console
+
+    from actionunits.reports.describe import describe, draw_description, print_description
+
+    description = describe(folder)
+    print_description(description, Console())
+    if out is None:
+        typer.echo("with --out FOLDER this is drawn as well")
+        return
+    for path in draw_description(description, out):
+        typer.echo(f"written to {path}")
+
+
+app.command()(cli_protocols.crossval)
+app.command()(cli_protocols.reproduce)
 
 
 def main() -> None:

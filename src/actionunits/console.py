@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -116,14 +117,22 @@ def _damage_line(analysis: Analysis) -> str:
 
 @contextmanager
 def frames_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with the time left, shown from the first call of the function that it gives: that takes frames
-    done and frames in all."""
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("frames,"), TimeRemainingColumn())
-    bar = Progress(*columns, TextColumn("left"), console=Console(stderr=True))
-    task = bar.add_task(title, total=None)
+    """A progress bar with frames per second and the time left, shown from the first call of the function that it
+    gives: that takes frames done and frames in all."""
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("frames,{task.fields[rate]}"))
+    bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=Console(stderr=True))
+    task = bar.add_task(title, total=None, rate="")
+    begin: tuple[float, int] | None = None
 
     def on_progress(done: int, total: int) -> None:
-        bar.update(task, completed=done, total=total)
+        nonlocal begin
+        now_s = time.monotonic()
+        if begin is None:
+            begin = (now_s, done)  # what an earlier run did says nothing about the speed of this one
+            bar.reset(task, completed=done, total=total)
+        passed_s = now_s - begin[0]
+        rate = f" {(done - begin[1]) / passed_s:.0f} per second," if passed_s > 1 and done > begin[1] else ""
+        bar.update(task, completed=done, total=total, rate=rate)
         bar.start()
 
     try:

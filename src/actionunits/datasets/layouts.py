@@ -27,19 +27,39 @@ class Layout:
     folds: str | None = None  # key of folds.PUBLISHED_FOLDS
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # given unless the user differs
 
-    def read(self, root: Path | str, **options: Any) -> Inventory:
+    def read(self, root: Path | str, landmarks: str = "auto", **options: Any) -> Inventory:
         """Everything under the folder, with the layout's own options unless others are given.
 
-        Raises UserError for a folder of another layout, and for an option that this layout does not have.
+        landmarks: "read" those of the data set and count only frames that have some, "find" (they are not read), or
+        "auto": read where there are any. options: see OPTION_FLAGS. Raises UserError for a folder of another layout,
+        and for an option that this layout does not have.
         """
         read = getattr(import_module(f"actionunits.datasets.{self.module}"), self.function)
         known = {p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY}
         foreign = sorted(set(options) - known)
         if foreign:
-            has = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(known)) or "no option of its own"
-            raise UserError(f"this layout has no --{foreign[0].replace('_', '-')}; it has {has}")
-        return read(Path(root), **{**self.options, **options})
+            has = ", ".join(flag for name, flag in OPTION_FLAGS.items() if name in known) or "none of its own"
+            raise UserError(f"this layout has no {OPTION_FLAGS.get(foreign[0], foreign[0])}; its options are: {has}")
+        chosen = {**self.options, **options}
+        if "landmarks" in known:
+            chosen["landmarks"] = landmarks != "find"
+        if "landmarks_required" in known and landmarks != "find":
+            try:
+                return read(Path(root), **chosen, landmarks_required=True)
+            except UserError:
+                if landmarks == "read":
+                    raise
+        return read(Path(root), **chosen)
 
+
+# How a user writes the options of readers.
+OPTION_FLAGS = {
+    "fps": "--fps",
+    "occurrence_level": "--level",
+    "camera": "--camera",
+    "keep_bad_landmarks": "--keep-bad-frames",
+    "frame_offset": "--frame-offset",
+}
 
 LAYOUTS: dict[str, Layout] = {
     "bp4d": Layout("bp4d", "BP4D: 41 people, 8 tasks, pictures, 12 AUs and 5 intensities", folds="bp4d"),

@@ -65,7 +65,7 @@ def prepare(
     """Register every face of the data set and write the folder `out`; a started folder is continued.
 
     image_size: width of the network's crop; what is stored shows STORED_MARGIN more on every side. landmarks: "read"
-    those of the data set, "find" them, or "auto": read where the data set has any. With "read", frames without
+    those of the data set, "find" them, or "auto": read where most recordings have some. With "read", frames without
     landmarks are lost. options: of the reader, to be written down. workers: processes; all cores by default.
     on_progress(done, total) counts frames.
 
@@ -107,10 +107,11 @@ def _checked(inventory: Inventory) -> tuple[Recording, ...]:
 def _finds(inventory: Inventory, landmarks: str) -> bool:
     if landmarks not in LANDMARKS:
         raise UserError(f"--landmarks must be {', '.join(LANDMARKS)}, not {landmarks}")
-    has_any = any(recording.landmarks_px is not None for recording in inventory.recordings)
-    if landmarks == "read" and not has_any:
+    having = sum(recording.landmarks_px is not None for recording in inventory.recordings)
+    if landmarks == "read" and not having:
         raise UserError(f"{inventory.dataset}: there are no landmarks to read; use --landmarks find")
-    return landmarks == "find" or not has_any
+    # One way for all: crops that are registered to different markups do not belong in one data set.
+    return landmarks == "find" or (landmarks == "auto" and 2 * having <= len(inventory.recordings))
 
 
 def _plan(inventory: Inventory, image_size: int, find: bool, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,12 +177,17 @@ def _same_plan(path: Path, plan: dict[str, Any], out: Path) -> None:
     if held.get("kind") != "crops":
         raise UserError(f"{out} exists and holds no crops of this program; choose another --out")
     plan = json.loads(json.dumps(plan))
-    changed = [name for name in plan if name != "source" and held.get(name) != plan[name]]
+    told_apart = ("source", "options")  # options of the reader show in what it reads
+    changed = [name for name in plan if name not in told_apart and held.get(name) != plan[name]]
     if changed:
         was = ", ".join(f"{name} {held.get(name)}, not {plan[name]}" for name in changed)
         raise UserError(f"{out} was prepared otherwise ({was}); repeat its options or choose another --out")
     if held.get("source") != plan["source"]:
-        raise UserError(f"{out} was prepared from other labels, landmarks or files; choose another --out")
+        given = ", ".join(f"{name} {value}" for name, value in (held.get("options") or {}).items()) or "none"
+        raise UserError(
+            f"{out} was prepared from other files or labels, or with other options (then: {given}); "
+            "choose another --out"
+        )
 
 
 def _check_space(out: Path, frames: int, task: CropTask) -> None:

@@ -138,7 +138,11 @@ def load_crops(
         files = _smaller(files, target, crop_size, workers or os.cpu_count() or 1, progress)
     row = table["row"].to_numpy(np.int64)
     data = _with_labels(folder, info, table, chosen)
-    fields: dict[str, Any] = {"images": Rows(cast(Any, files), part, row)}
+    fields: dict[str, Any] = {
+        "images": Rows(cast(Any, files), part, row),
+        "anchor": Rows(cast(Any, files), part, _anchor_rows(folder, table, part)),
+        "landmarks": _landmarks(table, stored),
+    }
     if meshes and info["landmarks"] == "found":
         points = [
             StoredRows(folder / name.replace("crops/", "meshes/", 1), (rows[name], *MESH_SHAPE), np.float16)
@@ -159,6 +163,22 @@ def _files(table: pd.DataFrame) -> tuple[list[str], np.ndarray, dict[str, int]]:
     part, names = pd.factorize(table["crops"])
     rows = table.groupby(part)["row"].max().to_numpy() + 1
     return list(names), part.astype(np.int32), dict(zip(names, map(int, rows), strict=True))
+
+
+def _anchor_rows(folder: Path, table: pd.DataFrame, part: np.ndarray) -> np.ndarray:
+    """Row of each frame's anchor in the same file, (N,) int64."""
+    index = pd.MultiIndex.from_arrays([part, table["frame"]])
+    found = index.get_indexer(pd.MultiIndex.from_arrays([part, table["anchor"]]))
+    if (found < 0).any():
+        name = table["crops"].iloc[int(np.argmax(found < 0))]
+        raise UserError(f"{folder / 'frames.parquet'}: the anchor of {name} is none of its frames; prepare again")
+    return table["row"].to_numpy(np.int64)[found]
+
+
+def _landmarks(table: pd.DataFrame, stored: int) -> np.ndarray:
+    """(N, 68, 2) float32, 0-1 spans the stored crop, NaN where unknown."""
+    points = table[list(LANDMARK_COLUMNS)].to_numpy(np.float32).reshape(-1, 2, 68).transpose(0, 2, 1)
+    return np.ascontiguousarray((points + 0.5) / stored)
 
 
 def _with_labels(folder: Path, info: dict[str, Any], table: pd.DataFrame, aus: tuple[int, ...]) -> CropData:
