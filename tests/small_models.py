@@ -10,6 +10,7 @@ AUS = (1, 4, 12, 25)
 
 # Settings that make a model small enough for a test on one core.
 SMALL: dict[str, dict[str, Any]] = {
+    "hog": {"image_size": 64},
     "resnet18": {
         "image_size": 64,
         "width": 8,

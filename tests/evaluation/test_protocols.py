@@ -160,11 +160,11 @@ def test_a_table_of_an_earlier_version_gets_the_new_columns(folder, checkpoint, 
     path = tmp_path / "x.csv"
     write_results(path, result, "old", header)
     pd.read_csv(path, dtype=str).drop(columns=["f1_norm", "f1_event"]).to_csv(path, index=False)
-    write_results(path, result, "new", header, fold="pooled")
+    write_results(path, result, "new", header)
     rows = pd.read_csv(path)
     assert rows.loc[rows["run"] == "old", ["f1_norm", "f1_event"]].isna().all(axis=None)
     new = rows[rows["run"] == "new"]
-    assert new["f1_event"].notna().all() and (new["fold"] == "pooled").all() and len(rows) == 36
+    assert new["f1_event"].notna().all() and len(rows) == 36
 
 
 def test_photographs_have_no_events(folder):

@@ -232,18 +232,15 @@ def fold_of(header: Mapping[str, Any]) -> str:
     return "" if fold is None else str(fold)
 
 
-def write_results(
-    path: Path | str, result: EvaluationResult, run: str, header: Mapping[str, Any], fold: str | None = None
-) -> None:
+def write_results(path: Path | str, result: EvaluationResult, run: str, header: Mapping[str, Any]) -> None:
     """Write or extend a results table: one CSV row per AU. Rows of the same run, data and fold are replaced.
 
-    fold: in place of the checkpoint's own, for instance "mean" or "pooled". A table of an earlier version gets
-    the columns it lacks, empty.
+    A table of an earlier version gets the columns it lacks, empty.
     """
     fixed = {
         "run": run,
         "data": result.data,
-        "fold": fold_of(header) if fold is None else fold,
+        "fold": fold_of(header),
         "occurrence_level": result.occurrence_level,
         "frames": result.frames,
         "subjects": result.subjects,

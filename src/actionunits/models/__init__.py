@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from actionunits.models.hog import HogConfig, HogSvm
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
 
 
@@ -17,6 +18,7 @@ class ModelEntry:
 
 
 MODELS: dict[str, ModelEntry] = {
+    "hog": ModelEntry(config=HogConfig, model=HogSvm),
     "resnet18": ModelEntry(config=ResNet18Config, model=ResNet18),
 }
 
