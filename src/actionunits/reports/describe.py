@@ -228,8 +228,7 @@ def relation_figure(d: Description) -> Figure:
     labels, count = d.occurrence["au"].tolist(), len(d.occurrence)
     figure = _figure(2.4 + 0.4 * count, 1.7 + 0.4 * count)
     axes = figure.add_subplot()
-    colours = relation_colormap().copy()
-    colours.set_bad("#d0d0d0")
+    colours = relation_colormap().with_extremes(bad="#d0d0d0")
     image = axes.imshow(np.ma.masked_invalid(d.relation), cmap=colours, vmin=-1, vmax=1)
     for i in range(count):
         for j in range(count):
