@@ -1,0 +1,129 @@
+"""Commands that train and test whole protocols: `crossval` and `reproduce`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def crossval(
+    model: Annotated[str, typer.Argument(help="Model to train, for instance resnet18.")],
+    data: Annotated[
+        str,
+        typer.Option(help="One folder, or several with commas; for cross and finetune the last one is tested on."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this protocol; a started one is continued.")],
+    protocol: Annotated[
+        str, typer.Option(help="folds, own-split, leave-one-data-set-out, cross or finetune.")
+    ] = "folds",
+    folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
+    fold_seeds: Annotated[str, typer.Option(help="Seeds of the division; several with commas repeat it.")] = "0",
+    threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings, for instance from configs/.")] = None,
+    assignments: Annotated[list[str] | None, typer.Option("--set", help="One setting, setting=value.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
+    ] = None,
+    results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+) -> None:
+    """Train and test a model on folds of people, or across data sets; everyone tested on is new to the model.
+
+    An interrupted run goes on where it stopped when the same command is given again.
+    """
+    from rich.console import Console
+
+    from actionunits.evaluation.reproduction import Request, answer, parse_seeds
+    from actionunits.reports.reproduction import provenance, render_sections, scores_sections
+    from actionunits.training.run import split_paths
+
+    request = Request(
+        data=tuple(split_paths(data)),
+        out=out,
+        models=(model,),
+        folds=folds,
+        fold_seeds=parse_seeds(fold_seeds),
+        threshold=threshold,
+        results=results,
+        minutes=minutes,
+        accelerator=accelerator,
+    )
+    with _told_when_interrupted():
+        rows = answer(protocol, request, config, assignments or [], progress=True)
+    console = Console()
+    console.print(render_sections(scores_sections(rows)))
+    console.print(provenance(rows), highlight=False)
+    typer.echo(f"written to {out}")
+
+
+def reproduce(
+    table: Annotated[str, typer.Argument(help="Key of a published table, for instance renet-table1.")],
+    data: Annotated[str, typer.Option(help="Test data: one folder, or several with commas.")],
+    train_data: Annotated[str | None, typer.Option(help="Training data, for tables across data sets.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Another model than the table's own; several with commas.")
+    ] = None,
+    scale: Annotated[str, typer.Option(help="paper (its settings) or small (minutes, to try the chain).")] = "paper",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder; a started one is continued. Else out/TABLE.")
+    ] = None,
+    folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
+    fold_seeds: Annotated[str, typer.Option("--fold-seed", help="Seed of the division; several with commas.")] = "0",
+    threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
+    results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+) -> None:
+    """Train and test a published table's folds, and show the paper's numbers and ours side by side.
+
+    An interrupted run goes on where it stopped when the same command is given again; finished folds are kept.
+    """
+    from rich.console import Console
+
+    from actionunits.evaluation.published import table as published_table
+    from actionunits.evaluation.reproduction import Request, is_of_rates, names_of, occurrence_rates, parse_seeds
+    from actionunits.evaluation.reproduction import reproduce as reproduce_table
+    from actionunits.reports.reproduction import rates_section, render, render_sections, write_markdown
+    from actionunits.training.run import split_paths
+
+    console, published, folders = Console(), published_table(table), tuple(split_paths(data))
+    if is_of_rates(published):
+        rates = occurrence_rates(published, folders)
+        console.print(render_sections([rates_section(published, rates, names_of(folders))]))
+        return
+    request = Request(
+        data=folders,
+        out=out or Path("out") / table,
+        train_data=tuple(split_paths(train_data)) if train_data else (),
+        models=tuple(name.strip() for name in model.split(",")) if model else (),
+        scale=scale,
+        folds=folds,
+        fold_seeds=parse_seeds(fold_seeds),
+        threshold=threshold,
+        results=results,
+        minutes=minutes,
+        accelerator=accelerator,
+    )
+    with _told_when_interrupted():
+        found = reproduce_table(table, request, progress=True)
+    for reproduction in found:
+        console.print(render(reproduction, console.width))
+    typer.echo(f"written to {write_markdown(request.out / f'{table}.md', found)} and {request.out / 'results.csv'}")
+
+
+@contextmanager
+def _told_when_interrupted() -> Iterator[None]:
+    """Exit code 130 and one line for a training that was asked to stop."""
+    from actionunits.evaluation.crossval import Interrupted
+
+    try:
+        yield
+    except Interrupted as stopped:
+        typer.echo(f"actionunits: {stopped}", err=True)
+        raise typer.Exit(130) from None

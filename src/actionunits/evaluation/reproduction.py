@@ -1,0 +1,365 @@
+"""One published table again: the paper's protocol on the user's data, and what differs from the paper.
+
+What comes out is one table of scores per model (`ROW_COLUMNS`), which is also what results/*.csv hold; everything
+that is printed, and every difference, follows from these rows and from `published.yaml`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actionunits.aus import DATASET_AUS, au_label
+from actionunits.datasets.load import coded_aus, load_labels
+from actionunits.errors import UserError
+from actionunits.evaluation import fold_scores, questions
+from actionunits.evaluation.crossval import System, cross_validate, read_threshold_rule
+from actionunits.evaluation.divisions import Protocol
+from actionunits.evaluation.predictions import concatenate, write_predictions
+from actionunits.evaluation.protocols import METRICS, merge_rows
+from actionunits.evaluation.published import PublishedRow, PublishedTable, table
+from actionunits.evaluation.questions import Question
+from actionunits.models import MODELS
+from actionunits.training.run import Hardware, make_fabric
+from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+SCALES = ("paper", "small")
+RESULTS_FILE = "results.csv"
+CONTEXT = {"table": str, "fold": str, "threshold_rule": str, "train_data": str, "counts": str, "commit": str}
+# What comes before the columns of fold_scores in results.
+RUN_COLUMNS = (
+    "run",
+    "table",
+    "model",
+    "scale",
+    "data",
+    "renders",
+    "counts",
+    "train_data",
+    "protocol",
+    "division",
+)
+ROW_COLUMNS = (*RUN_COLUMNS, *fold_scores.COLUMNS)
+# Our protocol for the paper's.
+PROTOCOL_OF = {
+    "folds-3": "folds",
+    "folds-10": "folds",
+    "own-split": "own-split",
+    "cross": "cross",
+    "transfer": "finetune",
+}
+# Where numbers come from that no fold gives.
+ELSEWHERE = {
+    "time_ms": "speed depends on the machine; `make bench` measures it here",
+    "frame_rate": "speed depends on the machine; `make bench` measures it here",
+    "shift": "it defines the model and is measured nowhere",
+    "f1_gain": "it is the difference of two runs; reproduce the table of the scores themselves with both settings",
+    "count": "`actionunits data describe DIR` counts your data",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a table shall be reproduced."""
+
+    data: tuple[Path, ...]
+    out: Path
+    train_data: tuple[Path, ...] = ()
+    models: tuple[str, ...] = ()  # none: those of the table itself
+    scale: str = "paper"
+    folds: str | None = None
+    fold_seeds: tuple[int, ...] = (0,)
+    threshold: str = "validation"
+    results: Path | None = None  # table to extend, besides the one in `out`
+    minutes: float | None = None  # of training per fold
+    accelerator: str = "auto"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Scores of one model, ready to be shown beside a published table."""
+
+    table: PublishedTable
+    rows: pd.DataFrame  # ROW_COLUMNS
+
+
+def reproduce(key: str, request: Request, progress: bool = False) -> list[Reproduction]:
+    """Train and test the folds of a published table with each model, and write the scores.
+
+    Raises UserError where the table, the data or a setting does not allow it, and crossval.Interrupted when stopped.
+    """
+    published = table(key)
+    read_threshold_rule(request.threshold)
+    if request.scale not in SCALES:
+        raise UserError(f"unknown scale '{request.scale}'; known are {', '.join(SCALES)}")
+    refuse_without_folds(published)
+    models = request.models or systems_of(published)
+    for name in models:
+        _refuse_unknown_model(name, published)
+    aus = _aus_for(published, request.data)
+    asked = [
+        (name, question_of(published, name, request, aus), settings_for(name, published, request)) for name in models
+    ]
+    for _, question, _ in asked:
+        questions.check_question(question)
+    fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
+    found = []
+    for name, question, settings in asked:
+        protocol = questions.load_protocol(question, settings, progress)
+        system = System(name.partition(":")[0], settings)
+        scores = run_protocol(system, protocol, request.out / name.replace(":", "-"), fabric, request.threshold)
+        rows = described_rows(scores, key, name, request.scale, question, protocol)
+        _write(rows, request)
+        found.append(Reproduction(published, rows))
+    return found
+
+
+def answer(
+    protocol: str, request: Request, config: Path | None, assignments: Sequence[str], progress: bool = False
+) -> pd.DataFrame:
+    """Scores of one model in a protocol of one's own (ROW_COLUMNS), which are also written.
+
+    For "cross" and "finetune" the last of `request.data` is tested on, the others are trained on. config,
+    assignments: settings that differ from the model's defaults. Raises like `reproduce`.
+    """
+    read_threshold_rule(request.threshold)
+    (name,) = request.models
+    values = (read_config_file(config) if config else {}) | parse_assignments(assignments)
+    if request.minutes is not None:
+        values["max_minutes"] = request.minutes
+    settings = make_settings(name, values)
+    across = protocol in ("cross", "finetune")
+    data, train_data = (request.data[-1:], request.data[:-1]) if across else (request.data, ())
+    question = Question(protocol, data, train_data, request.folds, request.fold_seeds)
+    divided = questions.load_protocol(question, settings, progress)
+    fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
+    scores = run_protocol(System(name, settings), divided, request.out, fabric, request.threshold)
+    rows = described_rows(scores, "", name, "", question, divided)
+    _write(rows, request)
+    return rows
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds of a list with commas.
+
+    >>> parse_seeds("0, 1,2")
+    (0, 1, 2)
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdigit() for word in words):
+        raise UserError(f"'{text}' is no list of seeds; give whole numbers with commas between")
+    return tuple(map(int, words))
+
+
+def _write(rows: pd.DataFrame, request: Request) -> None:
+    for path in (request.out / RESULTS_FILE, request.results):
+        if path is not None:
+            merge_rows(path, rows, ("run",))
+
+
+def read_results(path: Path) -> pd.DataFrame | None:
+    """Rows that `reproduce` and `crossval` wrote; None where the file is another kind of table."""
+    try:
+        rows = pd.read_csv(path, dtype=CONTEXT)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+    return rows if tuple(rows.columns) == ROW_COLUMNS else None
+
+
+def run_protocol(system: System, protocol: Protocol, out: Path, fabric: Any, rule: str) -> pd.DataFrame:
+    """Scores of all folds; outputs for all test frames go to `out/predictions.parquet` where each was tested once."""
+    outputs = cross_validate(system, protocol, out, fabric)
+    if len({fold.seed for fold in outputs}) == 1:
+        write_predictions(out / "predictions.parquet", concatenate([fold.with_rule(rule) for fold in outputs]))
+    return fold_scores.score_folds(outputs, rule)
+
+
+def described_rows(
+    scores: pd.DataFrame, key: str, model: str, scale: str, question: Question, protocol: Protocol
+) -> pd.DataFrame:
+    """Scores of folds with RUN_COLUMNS before them."""
+    cards = [questions.dataset_card(folder) for folder in question.data]
+    names = names_of(question.data)
+    rule = scores["threshold_rule"].iloc[0]
+    words = (key or protocol.name, model, scale, names, protocol.division, f"threshold {rule}")
+    fixed = {
+        "run": ", ".join(word for word in words if word),
+        "table": key,
+        "model": model,
+        "scale": scale,
+        "data": names,
+        "renders": all(is_of_renders(card) for card in cards),
+        "counts": json.dumps(published_counts(cards)),
+        "train_data": names_of(question.train_data),
+        "protocol": protocol.name,
+        "division": protocol.division,
+    }
+    return scores.assign(**fixed)[list(ROW_COLUMNS)]
+
+
+def names_of(folders: Sequence[Path]) -> str:
+    """Names of the data sets in the folders."""
+    return " + ".join(dict.fromkeys(str(questions.dataset_card(folder)["name"]) for folder in folders))
+
+
+def is_of_renders(card: Mapping[str, Any]) -> bool:
+    """Whether `dataset.json` tells that the pictures are of people who do not exist."""
+    return "facekit" in card or bool(card.get("renders"))
+
+
+def published_counts(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """What was counted in the data set's folder and what its publication says: [found, published] by what it is."""
+    counts = [count for card in cards for count in card.get("root_counts", ()) if count.get("published")]
+    return {count["what"]: [count["found"], count["published"]] for count in counts}
+
+
+def refuse_without_folds(published: PublishedTable) -> None:
+    """Raises UserError for a table whose numbers are no scores of folds."""
+    if scored_rows(published):
+        return
+    reason = ELSEWHERE.get(published.metric, "no command of this version gives these numbers")
+    raise UserError(f"{published.key} holds {published.metric} ({published.caption.rstrip('.')}): {reason}")
+
+
+def is_of_rates(published: PublishedTable) -> bool:
+    """Whether a table holds occurrence rates, which the data alone answers."""
+    return published.metric == "rate" and bool(published.aus)
+
+
+def scored_rows(published: PublishedTable) -> list[PublishedRow]:
+    """Rows of a table that hold scores of a protocol with folds."""
+    return [row for row in published.rows if row.metric in METRICS and row.protocol in PROTOCOL_OF]
+
+
+def systems_of(published: PublishedTable) -> tuple[str, ...]:
+    """Systems of this toolkit that a table scores, those of its own paper alone if there are any."""
+    rows = [row for row in scored_rows(published) if row.model]
+    own = [row for row in rows if str(row.model).partition(":")[0] == published.paper]
+    found = tuple(dict.fromkeys(str(row.model) for row in (own or rows)))
+    if not found:
+        raise UserError(f"{published.key} scores no system of this toolkit; name one, such as --model resnet18")
+    return found
+
+
+def _refuse_unknown_model(name: str, published: PublishedTable) -> None:
+    key, _, variant = name.partition(":")
+    if key in MODELS:
+        if variant and "variant" not in {f.name for f in dataclasses.fields(MODELS[key].config)}:
+            raise UserError(f"model {key} has no variants; name it without ':{variant}'")
+        return
+    here = [row for row in scored_rows(published) if row.model and row.model.partition(":")[0] in MODELS]
+    rows = ", ".join(dict.fromkeys(f"--model {row.model} ({row.method})" for row in here))
+    known = f"of this table, {rows} can be run" if rows else f"these can: --model {', '.join(MODELS)}"
+    raise UserError(f"the model '{name}' cannot be trained by this version; {known}")
+
+
+def question_of(published: PublishedTable, model: str, request: Request, aus: tuple[int, ...]) -> Question:
+    """The protocol of the table for a model: that of its own rows, else the table's."""
+    own = [row.protocol for row in scored_rows(published) if row.model == model]
+    word = published.protocol if not own or published.protocol in own else own[0]
+    protocol = PROTOCOL_OF[word]
+    folds = request.folds
+    if protocol in ("folds", "finetune") and folds is None and word == "folds-10":
+        folds = "10"
+    if protocol in ("cross", "finetune") and not request.train_data:
+        raise UserError(f"{published.key} trains on {published.train_data}; name a folder of it with --train-data")
+    train_data = request.train_data if protocol in ("cross", "finetune") else ()
+    return Question(protocol, request.data, train_data, folds, request.fold_seeds, aus)
+
+
+def _aus_for(published: PublishedTable, folders: Sequence[Path]) -> tuple[int, ...]:
+    wanted = aus_of(published)
+    coded = {au for folder in folders for au in coded_aus(folder)}
+    aus = tuple(au for au in wanted if au in coded)
+    if not aus:
+        names = ", ".join(map(str, folders))
+        raise UserError(
+            f"{names} codes none of the table's action units ({', '.join(map(au_label, wanted))}); "
+            f"it codes {', '.join(map(au_label, sorted(coded))) or 'none at all'}"
+        )
+    return aus
+
+
+def aus_of(published: PublishedTable) -> tuple[int, ...]:
+    """AUs of a table; where it prints averages alone, those that papers evaluate on its data set."""
+    return published.aus or DATASET_AUS.get(published.data, DATASET_AUS["bp4d"])
+
+
+def settings_for(model: str, published: PublishedTable, request: Request) -> Settings:
+    """The paper's settings, from the model's defaults and configs/, or those of `--scale small`."""
+    key, _, variant = model.partition(":")
+    values: dict[str, Any] = {}
+    path = CONFIGS / f"{key}_{'small' if request.scale == 'small' else published.data}.yaml"
+    if path.is_file():
+        values |= read_config_file(path)
+    elif request.scale == "small":
+        raise UserError(f"there is no {path}; use --scale paper")
+    if variant:
+        values["variant"] = variant
+    if request.minutes is not None:
+        values["max_minutes"] = request.minutes
+    return make_settings(key, values)
+
+
+def occurrence_rates(published: PublishedTable, folders: Sequence[Path]) -> pd.Series:
+    """How often each AU of a table of rates is present among the known labels of the data, by label, 0-1."""
+    aus = _aus_for(published, folders)
+    labels = [load_labels(folder).of_aus(aus) for folder in folders]
+    known = np.sum([data.au_present_valid.sum(0) for data in labels], 0)
+    present = np.sum([((data.au_present > 0) & data.au_present_valid).sum(0) for data in labels], 0)
+    rates = np.divide(present, known, out=np.full(len(aus), np.nan), where=known > 0)
+    return pd.Series(rates, index=[au_label(au) for au in aus], name="rate")
+
+
+def differences(published: PublishedTable, rows: pd.DataFrame) -> list[str]:
+    """What sets a reproduction apart from the paper, one line each, found by comparing the rows with the table."""
+    first, mean = rows.iloc[0], rows[rows["fold"] == fold_scores.MEAN]
+    found = []
+    if bool(first["renders"]):
+        found.append("pictures: renders of people who do not exist, in place of recordings")
+    if first["data"] != published.data:
+        found.append(f"data: {first['data']}, the paper's is {published.data}")
+    average = mean[mean["au"] == fold_scores.AVERAGE].iloc[0]
+    counts = json.loads(first["counts"])
+    found += [f"{what}: {have}, published are {wanted}" for what, (have, wanted) in counts.items() if have != wanted]
+    if not counts:
+        found.append(f"size: {average['subjects']} people and {average['frames']} frames were tested")
+    missing = [label for label in map(au_label, aus_of(published)) if label not in set(mean["au"])]
+    if missing:
+        found.append(f"action units: the data does not code {', '.join(missing)}; the average is over the others")
+    level = float(first["occurrence_level"])
+    if published.occurrence_level is not None and level != published.occurrence_level:
+        found.append(
+            f"occurrence: present from intensity {level:g} on, in the paper from {published.occurrence_level}"
+        )
+    models = {row.model for row in published.rows}
+    if first["model"] not in models:
+        found.append(f"model: {first['model']} is not a system of this table")
+    found += _differences_of_protocol(published, first)
+    if first["scale"] != "paper":
+        found.append(f"scale: {first['scale']}, with the settings of configs/{first['model']}_small.yaml")
+    rule = "chosen on each fold's validation people" if first["threshold_rule"] == "validation" else "0.5 throughout"
+    found.append(f"threshold: {rule}; the paper does not name its own")
+    return found
+
+
+def _differences_of_protocol(published: PublishedTable, first: pd.Series) -> list[str]:
+    found = []
+    if published.protocol.startswith("folds") and first["protocol"] == "folds":
+        found.append(f"folds: {first['division']}; the paper's own list is not printed")
+    elif first["protocol"] != PROTOCOL_OF.get(published.protocol):
+        found.append(f"protocol: {first['protocol']}, {first['division']}")
+    else:
+        found.append(f"division: {first['division']}")
+    train_data = first["train_data"]
+    if isinstance(train_data, str) and train_data and train_data != published.train_data:
+        found.append(f"training data: {train_data}, the paper's is {published.train_data}")
+    return found
