@@ -30,6 +30,14 @@ def test_replicates_equal_the_metric_of_the_drawn_rows(case):
         np.testing.assert_allclose(icc[r], metrics.icc_3_1(intensity[rows], predicted[rows], valid[rows]), atol=1e-9)
 
 
+def test_auc_does_not_depend_on_how_many_subjects_are_counted_together(case, monkeypatch):
+    subject, present, score, _, _, valid = case
+    draws = bootstrap.draw_subjects(8, 12, seed=1)
+    together = bootstrap.auc(draws, subject, present, score, valid)
+    monkeypatch.setattr(bootstrap, "SUBJECTS_AT_ONCE", 3)
+    np.testing.assert_array_equal(bootstrap.auc(draws, subject, present, score, valid), together)
+
+
 def test_draws_are_whole_and_repeatable():
     draws = bootstrap.draw_subjects(27, 100, seed=3)
     assert (draws.sum(1) == 27).all() and draws.min() == 0 and draws.max() > 1

@@ -14,6 +14,7 @@ from actionunits.evaluation import metrics
 
 REPLICATES = 1000
 LEVEL = 0.95
+SUBJECTS_AT_ONCE = 64  # counted together, for the memory it takes
 
 
 def draw_subjects(subjects: int, replicates: int, seed: int) -> np.ndarray:
@@ -78,16 +79,35 @@ def auc(
         positive, score, owner = au_present[known, a] > 0, au_score[known, a], subject[known]
         n_positive = np.bincount(owner[positive], minlength=subjects)
         n_negative = np.bincount(owner[~positive], minlength=subjects)
-        wins = np.zeros((subjects, subjects))
-        for t in np.flatnonzero(n_negative):
-            against = np.sort(score[~positive & (owner == t)])
-            below = np.searchsorted(against, score[positive], "left")
-            tied_or_below = np.searchsorted(against, score[positive], "right")
-            wins[:, t] = np.bincount(owner[positive], (below + tied_or_below) / 2, minlength=subjects)
         pairs = (draws @ n_positive) * (draws @ n_negative)
+        wins = _wins(score[positive], owner[positive], score[~positive], owner[~positive], subjects)
         won = np.einsum("rs,rs->r", draws @ wins, draws)
         np.divide(won, pairs, out=result[:, a], where=pairs > 0)
     return result
+
+
+def _wins(
+    score: np.ndarray, owner: np.ndarray, against: np.ndarray, against_owner: np.ndarray, subjects: int
+) -> np.ndarray:
+    """Pairs in which a score of subject s is above one of subject t, ties count half, (S, S). Arrays: (P,), (Q,)."""
+    wins = np.zeros((subjects, subjects))
+    if not len(score) or not len(against):
+        return wins
+    order = np.argsort(owner, kind="stable")
+    score, owner = score[order], owner[order]
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    order = np.argsort(against, kind="stable")
+    against, against_owner = against[order], against_owner[order]
+    below, up_to = (np.searchsorted(against, score, side) for side in ("left", "right"))
+    for first in range(0, subjects, SUBJECTS_AT_ONCE):
+        width = min(SUBJECTS_AT_ONCE, subjects - first)
+        here = (against_owner >= first) & (against_owner < first + width)
+        seen = np.zeros((len(against) + 1, width), np.int32)  # of each subject among the lowest so many
+        seen[1:][here, against_owner[here] - first] = 1
+        np.cumsum(seen, axis=0, out=seen)
+        counts = np.add.reduceat(seen[below] + seen[up_to], starts, axis=0, dtype=np.int64)
+        wins[owner[starts], first : first + width] = counts / 2
+    return wins
 
 
 def icc_3_1(

@@ -81,16 +81,19 @@ def compare(
     if len(owners) < 2:
         raise UserError("both tests need two subjects or more")
     unit_of, units = (subject, len(owners)) if unit == "subject" else _fold_units(a)
-    draws = bootstrap.draw_subjects(len(owners), replicates, seed)
-    whole, alone = np.ones((1, len(owners)), np.int64), np.eye(units, dtype=np.int64)
+    # In one go, because a score's sums per subject are the work: everybody once, then the draws.
+    draws = np.concatenate(
+        [np.ones((1, len(owners)), np.int64), bootstrap.draw_subjects(len(owners), replicates, seed)]
+    )
+    alone = np.eye(units, dtype=np.int64)
+    occurs = _occurs(left, unit_of, units)
     tables = []
     for name in names:
-        score_a, score_b = (side.score(name, whole, subject)[0] for side in (left, right))
-        drawn = _difference(left, right, name, draws, subject)
-        single = _difference(left, right, name, alone, unit_of)
+        drawn_a, drawn_b = (side.score(name, draws, subject) for side in (left, right))
+        single = left.score(name, alone, unit_of) - right.score(name, alone, unit_of)
         if name == "f1":
-            single = np.where(_occurs(left, unit_of, units), single, np.nan)
-        tables.append(_rows(name, aus, score_a, score_b, drawn, single, flips, seed))
+            single = np.where(occurs, single, np.nan)
+        tables.append(_rows(name, aus, drawn_a[0], drawn_b[0], drawn_a[1:] - drawn_b[1:], single, flips, seed))
     return Comparison(
         table=pd.concat(tables, ignore_index=True),
         aus=aus,
@@ -165,11 +168,6 @@ class _Side:
             return bootstrap.auc(draws, owner, self.present, self.prob, self.known)
         assert self.predicted is not None
         return bootstrap.icc_3_1(draws, owner, self.intensity, self.predicted, self.rated)
-
-
-def _difference(left: _Side, right: _Side, name: str, draws: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Score of the left side less that of the right one, of every replicate, (R, A)."""
-    return left.score(name, draws, owner) - right.score(name, draws, owner)
 
 
 def _same_rows(a: FramePredictions, b: FramePredictions) -> np.ndarray:
