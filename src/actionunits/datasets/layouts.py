@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from actionunits.datasets.recording import Inventory
 from actionunits.errors import UserError
+
+RENDER_CARD = "actionunits-render.json"  # in the root of a tree that `actionunits synth --layout` wrote
+RENDERED = "this tree was rendered by actionunits: no person in it exists"
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,18 @@ class Layout:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # given unless the user differs
 
     def read(self, root: Path | str, landmarks: str = "auto", **options: Any) -> Inventory:
-        """Everything under the folder, with the layout's own options unless others are given.
+        """Everything under the folder, with the layout's own options unless others are given; renders are told.
 
         landmarks: "read" those of the data set and count only frames that have some, "find" (they are not read), or
         "auto": read where there are any. options: see OPTION_FLAGS. Raises UserError for a folder of another layout,
         and for an option that this layout does not have.
         """
+        inventory = self._read(Path(root), landmarks, options)
+        if (Path(root) / RENDER_CARD).is_file():
+            inventory = replace(inventory, problems=(RENDERED, *inventory.problems))
+        return inventory
+
+    def _read(self, root: Path, landmarks: str, options: Mapping[str, Any]) -> Inventory:
         read = getattr(import_module(f"actionunits.datasets.{self.module}"), self.function)
         known = {p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY}
         foreign = sorted(set(options) - known)
@@ -45,11 +54,11 @@ class Layout:
             chosen["landmarks"] = landmarks != "find"
         if "landmarks_required" in known and landmarks != "find":
             try:
-                return read(Path(root), **chosen, landmarks_required=True)
+                return cast(Inventory, read(root, **chosen, landmarks_required=True))
             except UserError:
                 if landmarks == "read":
                     raise
-        return read(Path(root), **chosen)
+        return cast(Inventory, read(root, **chosen))
 
 
 # How a user writes the options of readers.

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from actionunits.aus import DATASET_AUS, au_label
+from actionunits.datasets.layouts import RENDERED
 from actionunits.datasets.load import coded_aus, load_labels
 from actionunits.errors import UserError
 from actionunits.evaluation import fold_scores, questions
@@ -212,7 +213,7 @@ def names_of(folders: Sequence[Path]) -> str:
 
 def is_of_renders(card: Mapping[str, Any]) -> bool:
     """Whether `dataset.json` tells that the pictures are of people who do not exist."""
-    return "facekit" in card or bool(card.get("renders"))
+    return "facekit" in card or RENDERED in card.get("problems", ())
 
 
 def published_counts(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
