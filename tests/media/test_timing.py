@@ -32,7 +32,11 @@ def test_times_without_decoding_are_those_of_the_frames(clip, name):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("index_first.mp4", {"movflags": "+faststart"}), ("clusters.mkv", {"cluster_time_limit": "300"}), ("old.avi", {})],
+    [
+        ("index_first.mp4", {"movflags": "+faststart"}),
+        ("clusters.mkv", {"cluster_time_limit": "300"}),
+        ("old.avi", {}),
+    ],
 )
 def test_truncated_video_has_the_times_of_its_whole_frames(clip, name, options):
     path = clip(name, 60, options={"g": "12", "bf": "0"}, container_options=options)

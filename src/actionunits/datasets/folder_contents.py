@@ -1,0 +1,43 @@
+"""What lies in a data set's folder, in words for messages and by names of any case."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from actionunits.errors import UserError
+
+_SHOWN = 8
+
+
+def contents(folder: Path) -> str:
+    """Names in a folder, the first few, for the end of "expected ..., found ...".
+
+    Raises UserError if there is no such folder, or it cannot be listed.
+    """
+    try:
+        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in os.scandir(folder))
+    except FileNotFoundError:
+        raise UserError(f"no such folder: {folder}") from None
+    except OSError as error:
+        raise UserError(f"cannot list {folder}: {error.strerror}") from error
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (", ".join(names[:_SHOWN]) or "nothing") + more
+
+
+def subfolders(root: Path, pattern: str) -> list[Path]:
+    """Folders right in `root` whose whole name matches a regular expression, case aside, in order of name."""
+    expression = re.compile(pattern, re.IGNORECASE)
+    return sorted(Path(e.path) for e in os.scandir(root) if e.is_dir() and expression.fullmatch(e.name))
+
+
+def some(values: Sequence[object], shown: int = 5) -> str:
+    """The first few values in words.
+
+    >>> some([3, 4, 5], shown=2)
+    '3, 4 and 1 more'
+    """
+    more = f" and {len(values) - shown} more" if len(values) > shown else ""
+    return ", ".join(map(str, values[:shown])) + more
