@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from actionunits.datasets.sampling import Sampler, even_rows, rank_slice, rarity_weight, rows_of_clips
+from actionunits.datasets.sampling import Sampler, even_rows, rank_slice, rows_of_clips
 from actionunits.errors import UserError
 
 
@@ -33,19 +33,6 @@ def test_weights_are_how_often_a_row_appears():
 def test_a_set_smaller_than_a_batch_is_told():
     with pytest.raises(UserError, match="do not fill one batch"):
         Sampler(9, 10, 0)
-
-
-def test_scarce_aus_weigh_more_and_unknown_labels_nothing():
-    present = np.zeros((1000, 3), np.uint8)
-    present[:400, 0] = 1
-    present[:50, 1] = 1
-    present[:10, 2] = 1
-    valid = np.ones_like(present, bool)
-    weight = rarity_weight(present, valid, target_rate=0.15, max_repeat=7)
-    assert weight[999] == weight[300] == 1
-    assert weight[30] == pytest.approx(3) and weight[5] == pytest.approx(7)
-    present[500:700, 2], valid[500:700, 2] = 1, False
-    assert (rarity_weight(present, valid)[500:700] == 1).all()
 
 
 def test_ranks_share_a_batch():

@@ -7,8 +7,12 @@ from random_crops import random_crops
 
 from actionunits.datasets.crops import Rows
 from actionunits.errors import UserError
+from actionunits.training.run import Hardware, make_fabric, run
+from actionunits.training.settings import make_settings
 from actionunits.training.source import CropSource
 from actionunits.types import Stage
+
+FABRIC = make_fabric(Hardware(accelerator="cpu", precision="32"))
 
 
 def stage(*inputs: str) -> Stage:
@@ -79,3 +83,22 @@ def test_rows_without_what_is_read_are_left_out(data):
 def test_data_that_lacks_what_a_stage_reads_is_told(data, change, inputs, message):
     with pytest.raises(UserError, match=message):
         CropSource(replace(data, **change), stage(*inputs), 0, 42, 5)
+
+
+def test_balance_is_a_setting_and_a_wrong_one_leaves_no_folder(data, tmp_path):
+    values = {"balance": "duplicate", "balance_aus": [1, 12], "image_size": 42}
+    settings = make_settings("resnet18", values)
+    assert (settings.data.balance, settings.data.balance_aus) == ("duplicate", (1, 12))
+    validation = random_crops(16, "V", 4)
+    for change in ({"balance": "always"}, {"balance": "repeat", "balance_aus": [2]}):
+        with pytest.raises(UserError, match="balance"):
+            run("resnet18", make_settings("resnet18", values | change), data, validation, tmp_path / "a", FABRIC)
+    assert not (tmp_path / "a").exists()
+
+
+def test_balanced_frames_come_more_often(data):
+    weight = np.where(data.au_present[:, 0] > 0, 3.0, 1.0)
+    source = CropSource(data, stage("image"), 0, 42, 5, weight=weight)
+    assert source.steps_per_epoch == int(weight.sum()) // 8
+    shown = torch.cat([source.batch(step).au_present[:, 0] for step in range(source.steps_per_epoch)])
+    assert shown.mean() > 1.4 * data.au_present[:, 0].mean()

@@ -55,21 +55,6 @@ class Sampler:
         return self.order(epoch)[start : start + self.batch_size]
 
 
-def rarity_weight(
-    au_present: np.ndarray, au_present_valid: np.ndarray, target_rate: float = 0.15, max_repeat: float = 7.0
-) -> np.ndarray:
-    """Weight per row that lifts scarce AUs, (N,): 1 for a row without any, up to `max_repeat`.
-
-    A row gets the largest factor `target_rate / rate` among its present AUs, within 1 and `max_repeat`.
-    au_present: (N, A) 0 or 1; au_present_valid: (N, A) bool.
-    """
-    present = (au_present > 0) & au_present_valid
-    known = np.maximum(au_present_valid.sum(0), 1)
-    rate = np.maximum(present.sum(0), 1) / known
-    factor = np.clip(target_rate / rate, 1.0, max_repeat)  # (A,)
-    return np.where(present, factor, 1.0).max(1)
-
-
 def even_rows(rows: int, count: int) -> np.ndarray:
     """`count` row numbers spread evenly over `rows`, ascending: a quick look at a large set."""
     return np.unique(np.linspace(0, rows - 1, min(count, rows)).round().astype(np.int64))

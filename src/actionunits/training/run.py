@@ -18,8 +18,9 @@ from rich.console import Console
 from torch import nn
 
 from actionunits.datasets import load
+from actionunits.datasets.balance import balance_weight
 from actionunits.datasets.crops import CropData, stored_size
-from actionunits.datasets.sampling import even_rows, rarity_weight
+from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
@@ -139,6 +140,7 @@ def run(
     Raises UserError where the folder belongs to another run or cannot be written.
     """
     check_data(training, validation)
+    weight = _row_weight(settings, training)
     settings = _with_label_rates(settings, training)
     start = None if init is None else read_header(init)
     if start is not None:
@@ -150,14 +152,6 @@ def run(
     model = MODELS[model_name].model(settings.model, training.aus)
     if init is not None:
         start_from(model, init)
-    weight = None
-    if settings.data.rare_au_rate > 0:
-        weight = rarity_weight(
-            training.au_present,
-            training.au_present_valid,
-            settings.data.rare_au_rate,
-            settings.data.rare_au_repeat,
-        )
     bf16 = "bf16" in str(fabric.strategy.precision.precision)
     size = settings.model.image_size
     quick = validation.subset(even_rows(len(validation), settings.data.validation_frames))
@@ -245,6 +239,19 @@ def _stages_of(settings: Settings) -> list[Stage]:
 
 def _without_rates(config: Any) -> Any:
     return dataclasses.replace(config, class_weighting="none") if hasattr(config, "class_weighting") else config
+
+
+def _row_weight(settings: Settings, training: CropData) -> np.ndarray | None:
+    """How often each training row is shown per epoch. Raises UserError for settings that cannot be."""
+    chosen = settings.data
+    return balance_weight(
+        chosen.balance,
+        training.aus,
+        training.au_present,
+        training.au_present_valid,
+        chosen.balance_aus,
+        chosen.balance_times,
+    )
 
 
 def _with_label_rates(settings: Settings, training: CropData) -> Settings:

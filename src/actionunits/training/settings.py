@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from actionunits.datasets.augment import AugmentConfig
+from actionunits.datasets.balance import REPEAT_TIMES
 from actionunits.errors import UserError
 from actionunits.models import MODELS
 from actionunits.training.checkpoint import make_config
@@ -23,8 +24,9 @@ class DataSettings:
 
     every: int = 1  # of the training frames, every so many is used
     mesh_every: int = 4  # mesh points are looked for in every so many used frames
-    rare_au_rate: float = 0.0  # frames with AUs scarcer than this are repeated; 0 repeats none
-    rare_au_repeat: float = 7.0  # at most
+    balance: str = "none"  # "repeat" shows frames with scarce AUs 4-7 times an epoch, "duplicate" twice
+    balance_aus: tuple[int, ...] = ()  # the scarce AUs; empty: by their rates
+    balance_times: tuple[float, float] = REPEAT_TIMES  # of "repeat"
     validation_frames: int = 4000  # for the scores while training; the last ones use all
 
 
