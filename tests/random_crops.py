@@ -2,13 +2,19 @@
 
 import numpy as np
 
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops import CropData, Rows
+from actionunits.faces.mean_face import template_landmarks
 
 AUS = (1, 4, 12)
 
 
-def random_crops(rows: int, subjects: str, seed: int, size: int = 48, meshes: bool = True) -> CropData:
-    """Noise with one bright patch per AU, as bright as the AU is intense, in a `synthau`-like CropData."""
+def random_crops(
+    rows: int, subjects: str, seed: int, size: int = 48, meshes: bool = True, points: bool = False
+) -> CropData:
+    """Noise with one bright patch per AU, as bright as the AU is intense, in a `synthau`-like CropData.
+
+    points: with landmarks too, and with the first frame of every clip as its anchor.
+    """
     generator = np.random.default_rng(seed)
     intensity = np.round(generator.uniform(0, 5, (rows, len(AUS))) * (generator.random((rows, len(AUS))) < 0.4), 1)
     intensity[::7] = 0
@@ -19,6 +25,10 @@ def random_crops(rows: int, subjects: str, seed: int, size: int = 48, meshes: bo
         images[:, row, 8:40] += (intensity[:, a, None, None, None] * 30).astype(np.uint8)
         mesh[:, 300 + 10 * a : 310 + 10 * a, 1] += 0.01 * intensity[:, a, None]
     names = tuple(f"{subjects}{k}" for k in range(4))
+    anchor = landmarks = None
+    if points:
+        anchor = Rows((images,), np.zeros(rows, np.int16), np.arange(rows) % 4)
+        landmarks = (template_landmarks() + generator.normal(0, 0.01, (rows, 68, 2))).astype(np.float32)
     return CropData(
         aus=AUS,
         images=images,
@@ -34,4 +44,6 @@ def random_crops(rows: int, subjects: str, seed: int, size: int = 48, meshes: bo
         names=(f"random-{seed}",),
         mesh=mesh.astype(np.float16) if meshes else None,
         mesh_valid=generator.random(rows) < 0.8 if meshes else None,
+        anchor=anchor,
+        landmarks=landmarks,
     )

@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionunits.datasets.folds import PUBLISHED_FOLDS, fold_split, hold_out, subject_folds
+from actionunits.datasets.folds import (
+    PUBLISHED_FOLDS,
+    data_set_folds,
+    fold_split,
+    hold_out,
+    own_split,
+    published_folds,
+    subject_folds,
+)
 from actionunits.errors import UserError
 
 people = st.sets(st.text("FMS0123456789", min_size=2, max_size=5), min_size=4, max_size=60).map(sorted)
@@ -64,3 +72,82 @@ def test_held_out_people_vary_with_the_seed():
     subjects = [f"S{i:02d}" for i in range(20)]
     held = {hold_out(subjects, 0.2, seed)[1] for seed in np.arange(10)}
     assert len(held) > 5
+
+
+@given(st.sampled_from(["bp4d", "disfa"]), st.randoms(), st.integers(0, 1000))
+def test_published_folds_take_names_with_the_data_set_before(dataset, random, seed):
+    listed = [f"{dataset}/{name}" for part in PUBLISHED_FOLDS[dataset] for name in part]
+    # A few people of each part, as in a small copy of the data set.
+    some = [name for part in PUBLISHED_FOLDS[dataset] for name in random.sample([f"{dataset}/{n}" for n in part], 3)]
+    for subjects in (listed, some + some):
+        folds = published_folds(dataset, random.sample(subjects, len(subjects)))
+        assert sorted(name for fold in folds for name in fold) == sorted(set(subjects))
+        for fold, part in zip(folds, PUBLISHED_FOLDS[dataset], strict=True):
+            assert {name.split("/")[1] for name in fold} <= set(part)
+        split = fold_split(folds, 1, seed)
+        assert sorted((*split.train, *split.validation, *split.test)) == sorted(set(subjects))
+    assert published_folds(dataset, [name.split("/")[1] for name in listed])[0] == PUBLISHED_FOLDS[dataset][0]
+
+
+def test_people_whom_the_lists_do_not_name_are_refused():
+    names = ["bp4d/F001", "bp4d/F003", "bp4d/F004", *(f"bp4d/M{k:03d}" for k in range(100, 106))]
+    with pytest.raises(UserError, match=r"do not name bp4d/M100, bp4d/M101, bp4d/M102 and 3 more; leave these"):
+        published_folds("bp4d", names)
+    with pytest.raises(UserError, match=r"do not name bp4d/M100; leave"):
+        published_folds("bp4d", names[:4])
+    with pytest.raises(UserError, match="no folds are published for gft, only for bp4d, disfa"):
+        published_folds("gft", names)
+    with pytest.raises(UserError, match="no subject of part 3"):
+        published_folds("bp4d", names[:2])
+
+
+@given(st.sets(st.tuples(st.sampled_from(["a", "b-7", "c/d"]), st.integers(0, 30)), min_size=8, max_size=60))
+def test_leaving_a_data_set_out_tests_on_all_of_it(people):
+    subjects = [f"{dataset}/S{k}" for dataset, k in people]
+    if len({dataset for dataset, _ in people}) < 2:
+        with pytest.raises(UserError, match="needs two or more"):
+            data_set_folds(subjects)
+        return
+    folds = data_set_folds(subjects)
+    assert sorted(name for fold in folds.values() for name in fold) == sorted(subjects)
+    for k, (dataset, fold) in enumerate(folds.items()):
+        assert all(name.rsplit("/", 1)[0] == dataset for name in fold)
+        if len(subjects) - len(fold) < 2:
+            continue
+        split = fold_split(tuple(folds.values()), k, seed=0)
+        assert split.test == fold
+        assert not {name.rsplit("/", 1)[0] for name in (*split.train, *split.validation)} & {dataset}
+
+
+@given(
+    st.dictionaries(
+        st.text("abSN0123/", min_size=1, max_size=8),
+        st.sampled_from(["train", "valid", "test"]),
+        min_size=3,
+        max_size=40,
+    )
+)
+def test_a_data_sets_own_split_is_kept(split_of):
+    words = list(split_of.values())
+    if words.count("train") < 2 or "test" not in words:
+        return
+    split = own_split(split_of, seed=3)
+    assert sorted((*split.train, *split.validation, *split.test)) == sorted(split_of)
+    assert {split_of[name] for name in split.test} == {"test"}
+    assert {split_of[name] for name in split.train} == {"train"}
+    assert {split_of[name] for name in split.validation} == {"valid" if "valid" in words else "train"}
+
+
+def test_an_unusable_own_split_is_told():
+    with pytest.raises(UserError, match="no test part"):
+        own_split({"a": "train", "b": "valid"}, 0)
+    with pytest.raises(UserError, match=r"subject b \(1 in all\) is in the part 'dev'"):
+        own_split({"a": "train", "b": "dev"}, 0)
+
+
+def test_ten_folds_of_bp4d_with_a_fifth_for_validation():
+    subjects = [f"bp4d/{name}" for part in PUBLISHED_FOLDS["bp4d"] for name in part]
+    folds = subject_folds(subjects, 10, seed=1)
+    assert sorted(map(len, folds)) == [4] * 9 + [5]
+    split = fold_split(folds, 0, seed=1)
+    assert len(split.validation) == round(0.2 * (41 - len(folds[0])))

@@ -33,12 +33,10 @@ class Unreadable:
 
 @pytest.fixture
 def data():
-    crops = random_crops(40, "S", 3)
-    landmarks = np.random.default_rng(0).random((40, 68, 2)).astype(np.float32)
-    landmarks[:, :17] = np.nan  # as a 49-point markup
-    landmarks[30:] = np.nan
-    anchor = Rows((crops.images,), np.zeros(40, np.int16), np.arange(40) % 4)
-    return replace(crops, anchor=anchor, landmarks=landmarks)
+    crops = random_crops(40, "S", 3, points=True)
+    crops.landmarks[:, :17] = np.nan  # as a 49-point markup
+    crops.landmarks[30:] = np.nan
+    return crops
 
 
 @pytest.mark.parametrize(

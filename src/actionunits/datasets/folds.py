@@ -1,11 +1,12 @@
-"""Folds that share no person: the published lists of BP4D and DISFA, and seeded folds of any subjects.
+"""Folds that share no person: published lists, a data set's own split, whole data sets, and seeded folds.
 
-Lists: as used by JAA-Net, ME-GraphAU and others; parts are numbered from 1 in the literature, from 0 here.
+Lists: as used by JAA-Net, ME-GraphAU and others; parts are numbered from 1 in the literature, from 0 here. Subjects
+are named as in `CropData.subjects`: the data set, "/", and the data set's own name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ PUBLISHED_FOLDS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 VALIDATION_FRACTION = 0.2  # of the training subjects
+SPLIT_WORDS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,65 @@ def subject_folds(subjects: Sequence[str], folds: int, seed: int) -> tuple[tuple
         raise UserError(f"{len(unique)} subjects cannot make {folds} folds; use 2 to {len(unique)}")
     shuffled = np.random.default_rng(seed).permutation(len(unique))
     return tuple(tuple(sorted(unique[i] for i in shuffled[k::folds])) for k in range(folds))
+
+
+def published_folds(dataset: str, subjects: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The subjects in the published parts of a data set, matched by their own name: "bp4d/F001" is F001.
+
+    Raises UserError where no folds are published, a subject is in no part, or a part would be empty.
+    """
+    if dataset not in PUBLISHED_FOLDS:
+        raise UserError(f"no folds are published for {dataset}, only for {', '.join(PUBLISHED_FOLDS)}")
+    unique = sorted(set(subjects))
+    own = {name: name.rsplit("/", 1)[-1] for name in unique}
+    listed = {name for part in PUBLISHED_FOLDS[dataset] for name in part}
+    unknown = [name for name in unique if own[name] not in listed]
+    if unknown:
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise UserError(
+            f"the published folds of {dataset} do not name {', '.join(unknown[:3])}{more}; "
+            "leave these subjects out or use seeded folds"
+        )
+    parts = tuple(tuple(name for name in unique if own[name] in part) for part in PUBLISHED_FOLDS[dataset])
+    empty = [k for k, part in enumerate(parts) if not part]
+    if empty:
+        raise UserError(f"no subject of part {empty[0] + 1} of the published folds of {dataset} is in the data")
+    return parts
+
+
+def data_set_folds(subjects: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The subjects by data set, for leaving one data set out: `fold_split` on the values makes the splits.
+
+    A data set is what precedes the last "/" of a name. Raises UserError where there are fewer than two.
+    """
+    folds: dict[str, list[str]] = {}
+    for name in sorted(set(subjects)):
+        folds.setdefault(name.rpartition("/")[0], []).append(name)
+    if len(folds) < 2:
+        raise UserError(f"leaving one data set out needs two or more; the data has {', '.join(folds) or 'none'}")
+    return {dataset: tuple(names) for dataset, names in folds.items()}
+
+
+def own_split(split_of: Mapping[str, str], seed: int, validation_fraction: float = VALIDATION_FRACTION) -> Split:
+    """The split that a data set brings, as GFT does; without a "valid" part some training subjects are held out.
+
+    split_of: "train", "valid" or "test" of each subject. Raises UserError for another word, and where the training or
+    the test part is empty.
+    """
+    parts = {word: tuple(sorted(name for name in split_of if split_of[name] == word)) for word in SPLIT_WORDS}
+    other = sorted(name for name in split_of if split_of[name] not in SPLIT_WORDS)
+    if other:
+        raise UserError(
+            f"subject {other[0]} ({len(other)} in all) is in the part '{split_of[other[0]]}' of the split; "
+            f"known are {', '.join(SPLIT_WORDS)}"
+        )
+    empty = [word for word in ("train", "test") if not parts[word]]
+    if empty:
+        raise UserError(f"the data set's own split has no {empty[0]} part; use seeded folds")
+    train, validation = parts["train"], parts["valid"]
+    if not validation:
+        train, validation = hold_out(train, validation_fraction, seed)
+    return Split(train, validation, parts["test"])
 
 
 def hold_out(subjects: Sequence[str], fraction: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
