@@ -232,7 +232,7 @@ def test_processes_give_the_same_as_one(tmp_path):
 def test_a_folder_keeps_what_it_was_made_for(tmp_path):
     r = drawn_recording(tmp_path / "in")
     out = prepare(inventory(r), tmp_path / "out", workers=1, options={"camera": "left"}).folder
-    with pytest.raises(UserError, match=r"prepared otherwise \(crop_size 128, not 256\); repeat"):
+    with pytest.raises(UserError, match=r"prepared otherwise \(image_size 112, not 224\); repeat"):
         prepare(inventory(r), out, image_size=224)
     changed = replace(r, au_present_valid=~r.au_present_valid)
     with pytest.raises(UserError, match=r"from other files or labels.*then: camera left"):

@@ -122,6 +122,7 @@ def _plan(inventory: Inventory, image_size: int, find: bool, options: Mapping[st
         "kind": "crops",
         "format": FORMAT_VERSION,
         "name": inventory.dataset,
+        "image_size": image_size,
         "crop_size": stored_size(image_size),
         "margin": STORED_MARGIN,
         "aus": sorted({au for recording in inventory.recordings for au in recording.aus}),
@@ -177,7 +178,8 @@ def _same_plan(path: Path, plan: dict[str, Any], out: Path) -> None:
     if held.get("kind") != "crops":
         raise UserError(f"{out} exists and holds no crops of this program; choose another --out")
     plan = json.loads(json.dumps(plan))
-    told_apart = ("source", "options")  # options of the reader show in what it reads
+    # The size says the crop's size too; options of the reader show in what it reads.
+    told_apart = ("crop_size", "source", "options")
     changed = [name for name in plan if name not in told_apart and held.get(name) != plan[name]]
     if changed:
         was = ", ".join(f"{name} {held.get(name)}, not {plan[name]}" for name in changed)
