@@ -45,9 +45,10 @@ def test_published_folds_test_exactly_their_people():
 def test_published_folds_of_a_part_of_the_people():
     protocol = divisions.published_folds(people(["F001", "F002", "F003", "F004", "F099"]))
     assert [len(fold.test.subjects) for fold in protocol.folds] == [2, 1, 1]
-    everybody = people(["F001", "F002", "F003", "F004", "F099"])
-    assert divisions.unlisted_subjects(everybody, protocol) == ("bp4d/F099",)
-    with pytest.raises(UserError, match="2 subjects, and none of the published fold 2 of bp4d"):
+    assert not any("bp4d/F099" in part for fold in protocol.folds for part in parts_of(fold))
+    with pytest.raises(
+        UserError, match=r"no subject of part 2 of the published folds of bp4d is in the data; name a number"
+    ):
         divisions.published_folds(people(["F001", "F004"]))
     with pytest.raises(UserError, match="no folds are published for gft"):
         divisions.published_folds(people(["1", "2", "3"], data="gft"))
@@ -79,8 +80,10 @@ def test_own_split_holds_people_out_where_there_is_no_validation_part():
     split[data.subjects[0]] = "valid"
     (fold,) = divisions.own_split(data, split).folds
     assert fold.validation.subjects == (data.subjects[0],) and len(fold.training.subjects) == 4
-    with pytest.raises(UserError, match="has no test part of its own"):
+    with pytest.raises(UserError, match="has no test part"):
         divisions.own_split(data, dict.fromkeys(data.subjects, "train"))
+    with pytest.raises(UserError, match="bp4d brings no split of its own"):
+        divisions.own_split(data, dict.fromkeys(data.subjects, ""))
 
 
 def test_leaving_one_data_set_out_and_crossing():

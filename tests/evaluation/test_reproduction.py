@@ -199,7 +199,7 @@ def test_questions_that_cannot_be_answered_are_one_line(crops, small_configs, tm
     assert "9 subjects cannot make 20 folds" in told("renet-table1", *small, "--folds", "20")
     assert "9 subjects cannot make 10 folds" in told("hybrid-table1", *small, "--folds", "10")
     assert "trains on bp4d; name a folder of it" in told("eacnet-table6", *small)
-    assert "has no train part of its own" in told("tcae-table3", *small)
+    assert "brings no split of its own" in told("tcae-table3", *small)
     assert "published folds have no seed" in told("renet-table1", *small, "--folds", "published", "--fold-seed", "1")
     assert "'one' is no list of seeds" in told("renet-table1", *small, "--fold-seed", "one")
     unknown = told("renet-table1", "--data", crops, "--model", "vgg")

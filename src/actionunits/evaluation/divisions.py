@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from actionunits.datasets import folds as folds_module
 from actionunits.datasets.crops import CropData, concatenate
-from actionunits.datasets.folds import PUBLISHED_FOLDS, fold_split, hold_out, subject_folds
+from actionunits.datasets.folds import VALIDATION_FRACTION, fold_split, hold_out, subject_folds
 from actionunits.errors import UserError
-
-OWN_SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -56,32 +55,20 @@ def present_subjects(data: CropData) -> tuple[str, ...]:
 
 def has_published_folds(data: CropData) -> bool:
     """Whether all rows are of one data set whose folds were published."""
-    return len(data.names) == 1 and data.names[0] in PUBLISHED_FOLDS
+    return len(data.names) == 1 and data.names[0] in folds_module.PUBLISHED_FOLDS
 
 
 def published_parts(data: CropData) -> tuple[tuple[str, ...], ...]:
-    """Test subjects of each published fold that are in the data. Raises UserError where a fold would be empty."""
-    if not has_published_folds(data):
-        raise UserError(
-            f"no folds are published for {' + '.join(data.names)}, only for {', '.join(PUBLISHED_FOLDS)}; "
-            "name a number of folds, such as --folds 3"
-        )
-    name = data.names[0]
-    present = {own_name(subject): subject for subject in present_subjects(data)}
-    parts = tuple(tuple(present[own] for own in part if own in present) for part in PUBLISHED_FOLDS[name])
-    for number, part in enumerate(parts, 1):
-        if not part:
-            raise UserError(
-                f"the data holds {len(present)} subjects, and none of the published fold {number} of {name}; "
-                "name a number of folds, such as --folds 3"
-            )
-    return parts
+    """Test subjects of each published fold that are in the data; subjects that no fold names are in none.
 
-
-def unlisted_subjects(data: CropData, protocol: Protocol) -> tuple[str, ...]:
-    """Subjects of the data that no fold tests: the published lists do not name them."""
-    tested = {name for fold in protocol.folds if fold.test is not None for name in present_subjects(fold.test)}
-    return tuple(name for name in present_subjects(data) if name not in tested)
+    Raises UserError where nothing is published, and where a fold would be empty.
+    """
+    name = " + ".join(data.names)
+    listed = {own for part in folds_module.PUBLISHED_FOLDS.get(name, ()) for own in part}
+    try:
+        return folds_module.published_folds(name, [s for s in present_subjects(data) if own_name(s) in listed])
+    except UserError as error:
+        raise UserError(f"{error}; name a number of folds, such as --folds 3") from None
 
 
 def published_folds(data: CropData, every: int = 1) -> Protocol:
@@ -106,15 +93,13 @@ def own_split(data: CropData, split_of: Mapping[str, str], every: int = 1) -> Pr
 
     split_of: "train", "valid" or "test" by subject, as named in `data.subjects`.
     """
-    present = present_subjects(data)
-    parts = {word: [name for name in present if split_of.get(name) == word] for word in OWN_SPLITS}
-    for word in ("train", "test"):
-        if not parts[word]:
-            raise UserError(f"{' + '.join(data.names)} has no {word} part of its own; use another protocol")
-    train, validation = parts["train"], parts["valid"]
-    if not validation:
-        train, validation = map(list, hold_out(train, 0.2, 0))
-    fold = Fold("own", _thinned(_only(data, train), every), _only(data, validation), _only(data, parts["test"]))
+    known = {name: split_of[name] for name in present_subjects(data) if split_of.get(name)}
+    if not known:
+        raise UserError(f"{' + '.join(data.names)} brings no split of its own; use folds")
+    split = folds_module.own_split(known, 0)
+    fold = Fold(
+        "own", _thinned(_only(data, split.train), every), _only(data, split.validation), _only(data, split.test)
+    )
     return Protocol("own-split", "the data set's own split", (fold,))
 
 
@@ -137,7 +122,7 @@ def cross_data_set(source: CropData, target: CropData, every: int = 1) -> Protoc
 
 def fine_tuning(source: CropData, target: Protocol, every: int = 1) -> Protocol:
     """Trained on all of one data set, then trained on in every fold of another."""
-    train, validation = hold_out(present_subjects(source), 0.2, 0)
+    train, validation = hold_out(present_subjects(source), VALIDATION_FRACTION, 0)
     start = Fold("source", _thinned(_only(source, train), every), _only(source, validation), None)
     division = f"started from {' + '.join(source.names)}; {target.division}"
     return Protocol("finetune", division, target.folds, start)
@@ -173,7 +158,7 @@ def _across(source: CropData, target: CropData, name: str, every: int) -> Fold:
             f"subject {shared[0]} ({len(shared)} in all) is in the training and in the test data; "
             "scores would be of known faces"
         )
-    train, validation = hold_out(present_subjects(source), 0.2, 0)
+    train, validation = hold_out(present_subjects(source), VALIDATION_FRACTION, 0)
     return Fold(name, _thinned(_only(source, train), every), _only(source, validation), target)
 
 

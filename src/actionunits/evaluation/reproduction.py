@@ -331,6 +331,9 @@ def differences(published: PublishedTable, rows: pd.DataFrame) -> list[str]:
     average = mean[mean["au"] == fold_scores.AVERAGE].iloc[0]
     counts = json.loads(first["counts"])
     found += [f"{what}: {have}, published are {wanted}" for what, (have, wanted) in counts.items() if have != wanted]
+    have = counts.get("subjects", (average["subjects"],))[0]
+    if have != average["subjects"]:
+        found.append(f"people: {average['subjects']} of the {have} in the data are tested; no fold names the others")
     if not counts:
         found.append(f"size: {average['subjects']} people and {average['frames']} frames were tested")
     missing = [label for label in map(au_label, aus_of(published)) if label not in set(mean["au"])]
