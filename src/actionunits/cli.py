@@ -260,7 +260,7 @@ def prepare(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
     fps: Annotated[float | None, typer.Option(help="Of videos without labels: frames per second to keep.")] = None,
     level: Annotated[
-        float | None, typer.Option(help="DISFA: intensity from which an action unit counts as present.")
+        float | None, typer.Option(help="DISFA, GFT: intensity from which an action unit counts as present.")
     ] = None,
     camera: Annotated[str | None, typer.Option(help="DISFA: left, right or both.")] = None,
     keep_bad_frames: Annotated[
