@@ -1,5 +1,7 @@
 """Fills the tables of the documents from results/, so that a number is written in one place.
 
+docs/results.md is written whole, from results/ and the published tables.
+
     python benchmarks/tables.py          # writes
     python benchmarks/tables.py --check  # only tells what is out of date, exit code 1
 
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
+from results_page import first_table, results_page
 
 from actionunits.aus import AUS, SYNTH_AUS, au_label
 from actionunits.evaluation.blendshapes import BLENDSHAPES
@@ -174,7 +177,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "landmark_branch": landmark_branch,
     "detection_speed": detection_speed,
     "prepare_speed": prepare_speed,
+    "first_table": first_table,
 }
+PAGES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "results.md": results_page}
 
 
 def filled(text: str) -> str:
@@ -182,21 +187,22 @@ def filled(text: str) -> str:
     return MARK.sub(lambda mark: mark[1] + TABLES[mark[2]]() + mark[3], text)
 
 
-def outdated() -> list[Path]:
-    """Documents whose tables differ from the results."""
-    return [path for path in DOCUMENTS if path.is_file() and filled(path.read_text()) != path.read_text()]
+def wanted() -> dict[Path, str]:
+    """What the documents should hold."""
+    texts = {path: filled(path.read_text()) for path in DOCUMENTS if path.is_file()}
+    return texts | {path: page() for path, page in PAGES.items()}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()
-    paths = outdated()
-    for path in paths:
+    outdated = {path: text for path, text in wanted().items() if not path.is_file() or path.read_text() != text}
+    for path, text in outdated.items():
         print(f"{path.relative_to(ROOT)}: {'out of date' if options.check else 'written'}")
         if not options.check:
-            path.write_text(filled(path.read_text()))
-    return int(bool(paths) and options.check)
+            path.write_text(text)
+    return int(bool(outdated) and options.check)
 
 
 if __name__ == "__main__":

@@ -303,3 +303,25 @@ def reproductions_in(folder: Path) -> list[Reproduction]:
             found.append(Reproduction(tables[str(key)], part.reset_index(drop=True)))
     order = list(tables)
     return sorted(found, key=lambda item: order.index(item.table.key))
+
+
+def summary_lines(reproductions: Sequence[Reproduction]) -> str:
+    """A Markdown table with one line per reproduction and score: the paper's average for this model, and ours."""
+    lines = [
+        "| table | model | data | scale | score | paper | ours | 95% interval |",
+        "|---|---|---|---|---|---:|---:|---|",
+    ]
+    for item in reproductions:
+        rows = item.rows
+        average = rows[(rows["fold"] == MEAN) & (rows["au"] == AVERAGE)].iloc[0]
+        data = f"{average['data']}{' (renders)' if average['renders'] else ''}"
+        for metric in dict.fromkeys(row.metric for row in scored_rows(item.table)):
+            own = [row for row in scored_rows(item.table) if row.metric == metric]
+            paper = next((row.average for row in own if row.model == average["model"]), None)
+            unit = own[0].unit
+            low, high = (average.get(f"{metric}_{bound}") for bound in ("low", "high"))
+            interval = NONE if low is None else f"{number(low, unit)}–{number(high, unit)}"
+            cells = [item.table.key, average["model"], data, average["scale"], METRIC_NAMES[metric]]
+            cells += [printed(paper, unit), number(average[metric], unit), interval]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + "\n"
