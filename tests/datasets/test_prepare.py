@@ -248,6 +248,16 @@ def test_a_folder_keeps_what_it_was_made_for(tmp_path):
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
+def test_two_runs_do_not_write_one_folder(tmp_path):
+    r = drawn_recording(tmp_path / "in")
+
+    def start_another(done, total):
+        with pytest.raises(UserError, match="another run is preparing"):
+            prepare(inventory(r), tmp_path / "out", workers=1)
+
+    assert prepare(inventory(r), tmp_path / "out", workers=1, on_progress=start_another).frames == 6
+
+
 def test_what_cannot_be_written_is_told_in_one_line(tmp_path, monkeypatch):
     r = drawn_recording(tmp_path / "in")
     (tmp_path / "file").touch()

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -73,13 +74,27 @@ def prepare(
     that cannot be written, and where no frame at all could be kept.
     """
     out = Path(out)
-    recordings = _checked(inventory)
+    _check(inventory)
     find = _finds(inventory, landmarks)
     plan = _plan(inventory, image_size, find, options or {})
     task = CropTask(out, int(plan["crop_size"]), float(plan["margin"]), find)
     if _claim(out, plan):
+        shutil.rmtree(out / ".parts", ignore_errors=True)
         card = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
         return Prepared(out, card["frames"], card["lost_reasons"], card["landmarks"], was_complete=True)
+    with _alone(out):
+        return _make(inventory, plan, task, workers, on_progress)
+
+
+def _make(
+    inventory: Inventory,
+    plan: dict[str, Any],
+    task: CropTask,
+    workers: int | None,
+    on_progress: Callable[[int, int], None],
+) -> Prepared:
+    """What the folder still lacks."""
+    out, recordings = task.out, inventory.recordings
     total = sum(map(len, recordings))
     todo = [recording for recording in recordings if not _part(out, recording).is_file()]
     _check_space(out, sum(map(len, todo)), task)
@@ -87,10 +102,10 @@ def prepare(
     on_progress(before, total)
     work = _Work(task, tuple(plan["aus"]), LAYOUTS[inventory.dataset].folds if inventory.dataset in LAYOUTS else None)
     run_all(todo, work, workers or _useful_workers(total - before), lambda done: on_progress(before + done, total))
-    return _complete(out, recordings, plan, inventory)
+    return _complete(out, plan, inventory)
 
 
-def _checked(inventory: Inventory) -> tuple[Recording, ...]:
+def _check(inventory: Inventory) -> None:
     recordings = inventory.recordings
     if not sum(map(len, recordings)):
         raise UserError(f"{inventory.dataset}: there is no frame to prepare")
@@ -101,7 +116,6 @@ def _checked(inventory: Inventory) -> tuple[Recording, ...]:
     odd = [name for name in counts if "/" in name or os.sep in name or name.startswith(".") or "\0" in name]
     if odd:
         raise UserError(f"{inventory.dataset}: '{odd[0]}' cannot be the name of a file; rename the recording")
-    return recordings
 
 
 def _finds(inventory: Inventory, landmarks: str) -> bool:
@@ -166,6 +180,21 @@ def _claim(out: Path, plan: dict[str, Any]) -> bool:
     with write_atomically(begun) as temporary:
         temporary.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
     return False
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keeps other runs away from the folder until the block or this process ends, where the system can."""
+    with open(out / ".parts" / "plan.json", encoding="utf-8") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another run is preparing {out}; wait for it, or choose another --out") from None
+        except (ImportError, OSError):
+            pass  # Windows, and network disks without locks
+        yield
 
 
 def _same_plan(path: Path, plan: dict[str, Any], out: Path) -> None:
@@ -302,7 +331,7 @@ def run_all(todo: list[Recording], work: _Work, workers: int, on_rows: Callable[
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _complete(out: Path, recordings: tuple[Recording, ...], plan: dict[str, Any], inventory: Inventory) -> Prepared:
+def _complete(out: Path, plan: dict[str, Any], inventory: Inventory) -> Prepared:
     """Join the parts, write the list of lost frames and, last, dataset.json."""
     reasons: Counter[str] = Counter()
     with write_atomically(out / "lost.csv") as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
@@ -310,7 +339,7 @@ def _complete(out: Path, recordings: tuple[Recording, ...], plan: dict[str, Any]
         writer.writerow(["subject", "task", "frame", "reason"])
 
         def parts() -> Iterator[frame_table.Table]:
-            for recording in recordings:
+            for recording in inventory.recordings:
                 kept, lost = frame_table.split_lost(frame_table.read(_part(out, recording)))
                 reasons.update(reason for *_, reason in lost)
                 writer.writerows(lost)
@@ -327,7 +356,7 @@ def _complete(out: Path, recordings: tuple[Recording, ...], plan: dict[str, Any]
         "lost_reasons": dict(reasons.most_common()),
         "root_counts": [vars(count) for count in inventory.counts],
         "problems": list(inventory.problems),
-        "recordings": len(recordings),
+        "recordings": len(inventory.recordings),
         "version": __version__,
     }
     with write_atomically(out / "dataset.json") as temporary:
