@@ -113,7 +113,7 @@ def check_data(training: CropData, validation: CropData) -> None:
         raise UserError(
             f"training and validation data code different action units: {training.aus} and {validation.aus}"
         )
-    both = sorted(set(training.subjects) & set(validation.subjects))
+    both = sorted(set(_present(training)) & set(_present(validation)))
     if both:
         raise UserError(
             f"subject {both[0]} ({len(both)} in all) is in the training and in the validation data; "
@@ -264,8 +264,13 @@ def _with_label_rates(settings: Settings, training: CropData) -> Settings:
     return dataclasses.replace(settings, model=config)
 
 
+def _present(data: CropData) -> list[str]:
+    """Subjects that have a row."""
+    return [data.subjects[i] for i in np.unique(data.subject)]
+
+
 def _refuse_known_faces(start: dict[str, Any], validation: CropData, init: Path | None) -> None:
-    known = sorted(set(start.get("data", {}).get("training_subjects", ())) & set(validation.subjects))
+    known = sorted(set(start.get("data", {}).get("training_subjects", ())) & set(_present(validation)))
     if known:
         raise UserError(f"{init} was trained on subject {known[0]} of the validation data; validate on others")
 
@@ -315,17 +320,16 @@ def _write_checkpoint(
         device=fabric.device,
     )  # in full precision, as detection runs: the thresholds are for it
     overall = scores(validation, predictions)
-    present = [training.subjects[i] for i in np.unique(training.subject)]
     before = {} if start is None else start["data"]
     header = {
         "data": {
             "names": list(training.names),
             "fold": fold,
-            "training_subjects": sorted({*before.get("training_subjects", ()), *present}),
+            "training_subjects": sorted({*before.get("training_subjects", ()), *_present(training)}),
             "training_frames": len(training),
             "started_from": None if start is None else {"sha256": start["sha256"], "names": before.get("names")},
             "validation_names": list(validation.names),
-            "validation_subjects": [validation.subjects[i] for i in np.unique(validation.subject)],
+            "validation_subjects": _present(validation),
             "occurrence_level": training.occurrence_level,
         },
         "seed": settings.loop.seed,
