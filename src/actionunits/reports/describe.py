@@ -28,7 +28,7 @@ from actionunits.reports.palette import BLUE, VERMILLION
 DOTS_PER_INCH = 150
 BAR_COLOUR = tuple(v / 255 for v in BLUE)
 FAINT_TEXT = "#555555"
-STRONG_RELATIONS = 6  # pairs that the terminal names
+STRONG_RELATIONS, WORTH_NAMING = 6, 0.1  # pairs that the terminal names, and from which correlation
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _strongest(d: Description) -> list[str]:
     value = d.relation[i, j]
     order = np.argsort(-np.abs(np.nan_to_num(value)), kind="stable")[:STRONG_RELATIONS]
     labels = d.occurrence["au"].tolist()
-    pairs = [f"{labels[i[k]]}-{labels[j[k]]} {value[k]:+.2f}" for k in order if np.isfinite(value[k])]
+    pairs = [f"{labels[i[k]]}-{labels[j[k]]} {value[k]:+.2f}" for k in order if abs(value[k]) >= WORTH_NAMING]
     return [f"strongest relations (correlation of occurrence): {', '.join(pairs)}"] if pairs else []
 
 
