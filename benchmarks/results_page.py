@@ -18,8 +18,8 @@ and ours side by side; `TABLE` is a key of [what the papers report](published.md
 settings; `--scale small` takes `configs/<model>_small.yaml` instead, to see the whole chain in minutes. A run that
 was stopped goes on when the same command is given again, and finished folds are read, not repeated.
 
-Nobody here may pass on BP4D, DISFA or GFT, so what follows comes from renders in their folder layout. Such numbers
-show that the chain works. They say nothing about faces, and do not compare with the paper's column beside them.
+BP4D, DISFA and GFT may not be passed on, so what follows comes from renders in their folder layout. Such numbers show
+that the chain works; they say nothing about real faces and do not compare with the paper's numbers beside them.
 
 ```
 actionunits reproduce renet-table1 --data DIR --model resnet18   # another model on the table's folds

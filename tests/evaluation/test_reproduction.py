@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from datasets.official_trees import drawn_clip
+from drawn_faces import write_drawn_dataset
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -26,6 +27,7 @@ from actionunits.reports.reproduction import render, reproductions_in, sections,
 from actionunits.synth.layouts import bp4d
 from actionunits.synth.layouts.render import CARD_FILE
 from actionunits.training import run as training_run
+from actionunits.training.checkpoint import load_checkpoint
 
 TINY = "image_size: 32\nwidth: 2\nbatch_size: 16\nepochs: 2\nlr: 3.0e-3\noptimizer: adamw\nema_decay: 0.9\n"
 
@@ -137,7 +139,7 @@ def test_papers_rows_and_ours_stand_side_by_side(finished):
     assert ours[0] == f"{100 * mean.loc['AU01', 'f1']:.1f}" and ours[11] == "–"
     assert ours[12] == f"{100 * mean.loc['average', 'f1']:.1f}"
     assert lines["  AUC, mean of folds"][12] == f"{100 * mean.loc['average', 'auc']:.1f}"
-    assert [line.name for line in folds.lines] == ["fold 1", "fold 2", "fold 3", "standard deviation"]
+    assert [line.name for line in folds.lines] == ["fold 1", "fold 2", "fold 3", "std. deviation"]
     assert "not comparable" in folds.note
 
 
@@ -256,6 +258,22 @@ def test_rates_stand_beside_the_papers_without_training(crops):
         assert rates[au_label(au)] == pytest.approx(np.mean(labels.au_present[known, column]))
     code, output = command("reproduce", "eacnet-table2", "--data", crops)
     assert code == 0 and "Occurrence rate" in output and f"{rates['AU12']:.2f}" in output
+
+
+def test_a_table_across_data_sets_trains_on_the_other_one_first(crops, small_configs, tmp_path):
+    write_drawn_dataset(tmp_path / "drawn", subjects=6, frames=8)
+    request = Request(
+        (tmp_path / "drawn",), tmp_path / "out", train_data=(crops,), models=("resnet18",), scale="small"
+    )
+    (found,) = reproduce("eacnet-table6", request)
+    first = found.rows.iloc[0]
+    assert (first["protocol"], first["train_data"]) == ("finetune", "bp4d")
+    assert set(found.rows["au"]) == {"AU01", "AU02", "AU04", "AU06", "AU09", "AU12", "AU25", "AU26", "average"}
+    told = "\n".join(differences(found.table, found.rows))
+    assert "data: drawn, the paper's is disfa" in told and "training data" not in told
+    assert "started from bp4d; 3 folds with seed 0" in told
+    header = load_checkpoint(tmp_path / "out" / "resnet18" / "fold-2" / "model.safetensors").header
+    assert header["data"]["started_from"]["names"] == ["bp4d"]
 
 
 def test_ones_own_question_is_answered_by_crossval(crops, tmp_path):

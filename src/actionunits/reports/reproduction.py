@@ -29,6 +29,7 @@ METRIC_NAMES = {
     "mae": "MAE",
     "rate": "occurrence rate",
 }
+SHORT_NAMES = {"accuracy": "acc.", "icc": "ICC"}  # in narrow columns
 NONE = "–"
 WIDE = 130  # terminal columns from which 12 action units and the names of the methods fit side by side
 HEADING_WIDTH = 10  # columns from which headings are broken
@@ -142,8 +143,8 @@ def _folds_section(rows: pd.DataFrame, metrics: Sequence[str]) -> Section:
     if len(names) > 1:
         spread = averages.loc[names, list(metrics)].astype(float).std(ddof=1)
         cells = ["", "", *(f"{spread[metric]:.3f}" for metric in metrics)]
-        lines.append(Line("standard deviation", tuple(cells)))
-    columns = ("people", "frames", *(METRIC_NAMES[metric] for metric in metrics))
+        lines.append(Line("std. deviation", tuple(cells)))
+    columns = ("people", "frames", *(SHORT_NAMES.get(metric, METRIC_NAMES[metric]) for metric in metrics))
     return Section(
         "Each fold by itself, averages over action units",
         columns,
@@ -171,7 +172,7 @@ def scores_sections(rows: pd.DataFrame) -> list[Section]:
     columns: list[str] = []
     for name in metrics:
         columns += [name, f"{name}_low", f"{name}_high"] if name in ("f1", "auc") else [name]
-    headings = [METRIC_NAMES.get(name) or name.rpartition("_")[2] for name in columns]
+    headings = [SHORT_NAMES.get(name) or METRIC_NAMES.get(name) or name.rpartition("_")[2] for name in columns]
     lines = [
         Line(row["au"], tuple(NONE if pd.isna(row[name]) else f"{row[name]:.3f}" for name in columns))
         for row in mean.to_dict("records")
