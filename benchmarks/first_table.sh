@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-actionunits synth --layout bp4d --facekit "$FACEKIT" --out out/bp4d --subjects 15 --clips 2 --frames 64
+actionunits synth --layout bp4d --facekit "$FACEKIT" --out out/bp4d --subjects 41 --frames 24 --fps 8
 actionunits prepare bp4d out/bp4d --out out/bp4d-crops
 actionunits reproduce renet-table1 --data out/bp4d-crops --model resnet18 --scale small \
     --results results/renet_table1_small.csv

@@ -32,6 +32,7 @@ METRIC_NAMES = {
 SHORT_NAMES = {"accuracy": "acc.", "icc": "ICC"}  # in narrow columns
 NONE = "–"
 WIDE = 130  # terminal columns from which 12 action units and the names of the methods fit side by side
+NARROW_ROWS = 3  # rows of the paper beside ours in a narrower terminal
 HEADING_WIDTH = 10  # columns from which headings are broken
 
 
@@ -43,6 +44,7 @@ class Line:
     cells: tuple[str, ...]
     ours: bool = False
     model: str | None = None  # of a published row: the system of this toolkit that it is
+    aside: bool = False  # of a published row: of other data or another protocol than its table
     short: str = ""  # name that fits a narrow column
 
 
@@ -102,7 +104,7 @@ def _published_line(row: PublishedRow, published: PublishedTable) -> Line:
     name = f"{row.method} ({', '.join(words)})" if words else row.method
     values = row.values if published.aus else ()
     cells = tuple(printed(value, row.unit) for value in (*values, row.average))
-    return Line(name, cells, model=row.model, short=f"paper: {name}")
+    return Line(name, cells, model=row.model, aside=bool(differs), short=f"paper: {name}")
 
 
 def _our_lines(published: PublishedTable, rows: pd.DataFrame, metric: str, unit: str) -> Iterator[Line]:
@@ -218,7 +220,7 @@ def render_sections(items: Sequence[Section]) -> RenderableType:
         table = Table(title=section.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
         table.add_column("")
         for name in section.columns:
-            table.add_column(name, justify="right", max_width=HEADING_WIDTH)
+            table.add_column(name, justify="right", max_width=HEADING_WIDTH, overflow="fold")
         for line in section.lines:
             table.add_row(Text(line.name), *line.cells, style="bold" if line.ours else None)
         shown.append(table)
@@ -228,9 +230,12 @@ def render_sections(items: Sequence[Section]) -> RenderableType:
 
 
 def narrowed(section: Section, published: PublishedTable, model: str) -> Section:
-    """A table turned on its side for a narrow terminal; of the paper's rows, its own systems and `model` alone."""
-    kept = [line for line in section.lines if line.ours or line.model]
-    own = [line for line in kept if line.ours or str(line.model).partition(":")[0] in (published.paper, model)]
+    """A table turned on its side for a narrow terminal, with few of the paper's rows: `model` and its own systems."""
+    papers_own = [line for line in section.lines if line.model and not line.ours]
+    main = published.paper  # the system that the paper proposes has its key
+    papers_own.sort(key=lambda x: (x.aside and x.model != main, x.model != model, x.model != main, x.aside))
+    chosen = papers_own[:NARROW_ROWS]
+    own = [line for line in section.lines if line.ours or line in chosen]
     rows = [
         Line(f"AU{name}" if name.isdigit() else name, tuple(line.cells[k] for line in own))
         for k, name in enumerate(section.columns)
