@@ -154,7 +154,7 @@ def test_the_terminal_shows_every_number_whole(finished, key, width):
     for number in [f"{100 * found.rows[found.rows['fold'] == 'mean'].iloc[-1]['f1']:.1f}", "ours"]:
         assert number in text
     if key == "renet-table1":
-        assert "65.5" in text and ("JPML" in text) == (width == 150)
+        assert "65.5" in text and ("SRERL" in text) == (width == 150)
 
 
 def test_the_page_is_made_from_the_written_rows_alone(finished):

@@ -363,6 +363,8 @@ def _differences_of_protocol(published: PublishedTable, first: pd.Series) -> lis
         found.append(f"protocol: {first['protocol']}, {first['division']}")
     else:
         found.append(f"division: {first['division']}")
+    if first["protocol"] == "finetune":
+        found.append("transfer: all weights are trained on, none is frozen")
     train_data = first["train_data"]
     if isinstance(train_data, str) and train_data and train_data != published.train_data:
         found.append(f"training data: {train_data}, the paper's is {published.train_data}")

@@ -186,9 +186,10 @@ def scores_sections(rows: pd.DataFrame) -> list[Section]:
 
 
 def heading(published: PublishedTable) -> str:
-    """Key, number and caption of a table, and its paper."""
+    """Key, number and caption of a table, its paper, and what has to be known of its numbers."""
     paper = papers()[published.paper]
-    return f"{published.key}: {paper.title} ({paper.venue}), {_numbered(published.table)}. {published.caption}"
+    text = f"{published.key}: {paper.title} ({paper.venue} {paper.year}), {_numbered(published.table)}. "
+    return text + " ".join(filter(None, (published.caption, " ".join((published.note or "").split()))))
 
 
 def _numbered(text: str) -> str:
