@@ -148,7 +148,10 @@ def test_mp4_that_lost_its_index_is_refused_in_one_line(clip):
 
 
 def test_reading_stops_before_a_picture_that_the_decoder_had_to_conceal(clip):
-    path = clip("holed.mp4", 60, options={"g": "20", "bf": "0"}, container_options={"movflags": "+faststart"})
+    # Two threads write other slices than one, and not every hole in a slice is one that a decoder notices.
+    path = clip(
+        "holed.mp4", 60, options={"g": "20", "bf": "0", "threads": "2"}, container_options={"movflags": "+faststart"}
+    )
     intact = [frame.image_rgb for frame in open_media(path)]
     with av.open(str(path)) as container:
         packet = [packet for packet in container.demux(video=0) if packet.is_keyframe][1]
