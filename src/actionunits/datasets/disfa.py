@@ -10,9 +10,8 @@ Mavadati, Mahoor, Bartlett, Trinh & Cohn, "DISFA: A Spontaneous Facial Action In
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,15 +20,15 @@ import numpy as np
 
 from actionunits.aus import DATASET_AUS, au_label
 from actionunits.datasets.disfa_landmarks import find_landmark_folders, known_bad, read_landmarks
-from actionunits.datasets.folder_contents import contents, some, subfolders
+from actionunits.datasets.folder_contents import contents, files_below, some, subfolders
 from actionunits.datasets.recording import Count, Inventory, Recording, VideoFile
+from actionunits.datasets.video_rows import row_times, without_picture
 from actionunits.errors import UserError
-from actionunits.media.video import VideoTiming, read_timing
+from actionunits.media.video import read_timing
 
 AUS = DATASET_AUS["disfa_intensity"]
 SUBJECTS: tuple[str, ...] = tuple(f"SN{number:03d}" for number in (*range(1, 14), 16, 17, 18, 21, *range(23, 33)))
 FRAMES: dict[str, int] = {subject: 4844 if subject == "SN010" else 4845 for subject in SUBJECTS}
-FPS = 20.0  # nominal rate of the videos, where a file does not say
 OCCURRENCE_LEVEL = 2.0
 CAMERAS = ("left", "right")
 Camera = Literal["left", "right", "both"]
@@ -109,13 +108,6 @@ class _Labels:
     valid: np.ndarray  # (T, 12) bool
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, hidden ones aside, in order of name."""
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
-
-
 def _find_label_files(root: Path, problems: list[str]) -> dict[str, dict[int, Path]]:
     """Label files by person and AU, in order."""
     found = contents(root)
@@ -124,7 +116,7 @@ def _find_label_files(root: Path, problems: list[str]) -> dict[str, dict[int, Pa
         raise UserError(f"{root} is not DISFA: expected {_EXPECTED}, found {found}")
     files: dict[str, dict[int, Path]] = {}
     extra = []
-    for path in (path for folder in folders for path in _files(folder)):
+    for path in (path for folder in folders for path in files_below(folder)):
         match = _LABEL_FILE.fullmatch(path.name)
         if match is None or int(match[2]) not in AUS:
             extra.append(path.name)
@@ -145,7 +137,7 @@ def _find_label_files(root: Path, problems: list[str]) -> dict[str, dict[int, Pa
 def _find_videos(root: Path, cameras: Sequence[str], problems: list[str]) -> dict[tuple[str, str], Path]:
     """Videos of the wanted cameras by camera and person."""
     videos: dict[tuple[str, str], Path] = {}
-    for path in (path for folder in subfolders(root, r".*video.*") for path in _files(folder)):
+    for path in (path for folder in subfolders(root, r".*video.*") for path in files_below(folder)):
         match = _VIDEO_FILE.fullmatch(path.name)
         if match is None:
             problems.append(f"{path.parent.name}/{path.name} is not named like a video of DISFA and is ignored")
@@ -239,7 +231,7 @@ def _recording(
         problems.append(f"{subject}: {error}; the sequence is left out")
         return None
     index = labels.frame - 1
-    lost = _without_picture(path, index, timing, problems)
+    lost = without_picture(path, index, timing, problems)
     landmarks_px = None
     if side == "left":
         if subject in landmark_folders:
@@ -256,7 +248,7 @@ def _recording(
         task=side,
         pixels=VideoFile(path, index),
         frame=labels.frame,
-        time_s=_times(index, timing),
+        time_s=row_times(index, timing),
         aus=AUS,
         au_present=(labels.intensity >= occurrence_level).astype(np.uint8),
         au_present_valid=labels.valid,
@@ -265,27 +257,6 @@ def _recording(
         landmarks_px=landmarks_px,
         lost=lost or None,
     )
-
-
-def _without_picture(path: Path, index: np.ndarray, timing: VideoTiming, problems: list[str]) -> dict[int, str]:
-    """Rows beyond the end of the video, and what is odd about the video."""
-    shown, last = len(timing.time_s), int(index[-1]) + 1
-    if timing.damage is not None:
-        problems.append(f"{path.name} is damaged after {shown} frames: {timing.damage}")
-    beyond = np.flatnonzero(index >= shown)
-    if len(beyond):
-        problems.append(
-            f"{path.name} has {shown} frames, the labels name {last}; {len(beyond)} labelled frames have no picture"
-        )
-    elif shown > last:
-        problems.append(f"{path.name} has {shown} frames, the labels end at {last}; the rest is left out")
-    return dict.fromkeys(beyond.tolist(), "no picture: the video ends before it")
-
-
-def _times(index: np.ndarray, timing: VideoTiming) -> np.ndarray:
-    """Presentation times of the rows, (T,) seconds; rows beyond the end go on at the nominal rate."""
-    last = len(timing.time_s) - 1
-    return timing.time_s[np.minimum(index, last)] + np.maximum(index - last, 0) / (timing.fps or FPS)
 
 
 def _compare_with_published(coded: dict[str, int], problems: list[str]) -> None:

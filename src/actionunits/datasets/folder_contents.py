@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from actionunits.errors import UserError
@@ -31,6 +31,13 @@ def subfolders(root: Path, pattern: str) -> list[Path]:
     """Folders right in `root` whose whole name matches a regular expression, case aside, in order of name."""
     expression = re.compile(pattern, re.IGNORECASE)
     return sorted(Path(e.path) for e in os.scandir(root) if e.is_dir() and expression.fullmatch(e.name))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files at any depth, hidden files and folders aside, in order of name."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
 def some(values: Sequence[object], shown: int = 5) -> str:
