@@ -34,9 +34,16 @@ def subfolders(root: Path, pattern: str) -> list[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files at any depth, hidden files and folders aside, in order of name."""
+    """All files at any depth, hidden files and folders aside, in order of name; a linked folder is entered once."""
+    entered = {os.path.realpath(folder)}
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        kept = []
+        for name in sorted(folders):
+            real = os.path.realpath(os.path.join(place, name))
+            if not name.startswith(".") and real not in entered:
+                entered.add(real)
+                kept.append(name)
+        folders[:] = kept
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
