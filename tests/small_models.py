@@ -11,6 +11,12 @@ AUS = (1, 4, 12, 25)
 # Settings that make a model small enough for a test on one core.
 SMALL: dict[str, dict[str, Any]] = {
     "hog": {"image_size": 64},
+    "renet": {
+        "image_size": 64,
+        "width": 8,
+        "aus_per_step": "all",  # of one AU at random, no test would see the others' outputs
+        "relations": (1, 0.5, -0.2, 0.1, 0.5, 1, 0.3, 0, -0.2, 0.3, 1, -0.4, 0.1, 0, -0.4, 1),
+    },
     "resnet18": {
         "image_size": 64,
         "width": 8,

@@ -107,4 +107,5 @@ class Stage:
     warmup_steps: int = 0
     options: dict[str, float] = field(default_factory=dict)  # extra arguments of the optimizer
     inputs: tuple[str, ...] = ("image",)  # fields of Batch that are read; rows without one are left out
+    undecayed: tuple[str, ...] = ()  # prefixes of names that weight decay spares, besides all vectors
     time_share: float = 1.0  # part of a time budget, relative to the other stages

@@ -42,14 +42,15 @@ def set_trainable(model: nn.Module, stage: Stage) -> list[tuple[str, nn.Paramete
 def make_optimizer(
     parameters: Iterable[tuple[str, nn.Parameter]], stage: Stage, fused: bool
 ) -> torch.optim.Optimizer:
-    """The stage's optimiser. Weight decay spares vectors: biases and the scales of normalisations.
+    """The stage's optimiser. Weight decay spares vectors (biases and the scales of normalisations) and `undecayed`.
 
     Raises UserError for a name that is not sgd, adam or adamw.
     """
     named = list(parameters)
+    decays = [p.ndim > 1 and not name.startswith(stage.undecayed) for name, p in named]
     groups = [
-        {"params": [p for _, p in named if p.ndim > 1], "weight_decay": stage.weight_decay},
-        {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for (_, p), d in zip(named, decays, strict=True) if d], "weight_decay": stage.weight_decay},
+        {"params": [p for (_, p), d in zip(named, decays, strict=True) if not d], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     options: dict[str, Any] = dict(stage.options)

@@ -20,6 +20,7 @@ from torch import nn
 from actionunits.datasets import load
 from actionunits.datasets.balance import balance_weight
 from actionunits.datasets.crops import CropData, stored_size
+from actionunits.datasets.relations import label_relations
 from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
@@ -40,6 +41,7 @@ from actionunits.types import Stage
 
 CHECKPOINT_FILE = "model.safetensors"
 RUN_FILE = "run.json"
+RECIPE_AUS = (1, 2)  # a model's stages do not depend on its AUs
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -141,7 +143,7 @@ def run(
     """
     check_data(training, validation)
     weight = _row_weight(settings, training)
-    settings = _with_label_rates(settings, training)
+    settings = _with_relations(_with_label_rates(settings, training), training)
     start = None if init is None else read_header(init)
     if start is not None:
         _refuse_known_faces(start, validation, init)
@@ -233,12 +235,14 @@ def _stages_of(settings: Settings) -> list[Stage]:
         if type(settings.model) is entry.config:
             # On the meta device no memory is taken: only the recipe is wanted.
             with torch.device("meta"):
-                return entry.model(_without_rates(settings.model), (1,)).stages()
+                return entry.model(_for_recipe(settings.model), RECIPE_AUS).stages()
     raise ValueError(f"{type(settings.model).__name__} is not a config of MODELS")
 
 
-def _without_rates(config: Any) -> Any:
-    return dataclasses.replace(config, class_weighting="none") if hasattr(config, "class_weighting") else config
+def _for_recipe(config: Any) -> Any:
+    """The config of a model that is built for its stages alone, before any label is known."""
+    stands_in = {"class_weighting": "none", "relations": (1.0, 0.0, 0.0, 1.0), "unseen_aus": ()}
+    return dataclasses.replace(config, **{name: value for name, value in stands_in.items() if hasattr(config, name)})
 
 
 def _row_weight(settings: Settings, training: CropData) -> np.ndarray | None:
@@ -262,6 +266,16 @@ def _with_label_rates(settings: Settings, training: CropData) -> Settings:
     rates = ((training.au_present > 0) & known).sum(0) / np.maximum(known.sum(0), 1)
     config = dataclasses.replace(settings.model, au_rates=tuple(round(float(rate), 5) for rate in rates))
     return dataclasses.replace(settings, model=config)
+
+
+def _with_relations(settings: Settings, training: CropData) -> Settings:
+    """Fill in how the AUs go together for a model that builds on it. Raises UserError for labels that do not tell."""
+    labels = getattr(settings.model, "relation_labels", None)
+    if labels is None or settings.model.relations:
+        return settings
+    relations = label_relations(getattr(training, labels), getattr(training, f"{labels}_valid"), training.aus)
+    flat = tuple(round(float(value), 5) for value in relations.flatten())
+    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, relations=flat))
 
 
 def _present(data: CropData) -> list[str]:

@@ -15,8 +15,9 @@ from actionunits.training.checkpoint import load_checkpoint
 def start_from(model: nn.Module, path: Path | str) -> dict[str, Any]:
     """Give `model` the weights of a checkpoint and return its header.
 
-    An output layer (`model.au_outputs`) gets the rows of the AUs that both know; rows of other AUs keep their
-    random start. Raises UserError for another kind of model, other widths, or no common AU.
+    An output layer (`model.au_outputs`) gets the rows of the AUs that both know, and a table of pairs of AUs
+    (`model.au_pairs`, where there are such) their rows and columns; those of other AUs keep their random start.
+    Raises UserError for another kind of model, other widths, or no common AU.
     """
     checkpoint = load_checkpoint(path)
     source = checkpoint.model
@@ -35,7 +36,9 @@ def start_from(model: nn.Module, path: Path | str) -> dict[str, Any]:
             raise UserError(f"{path} has no {name}; start from a checkpoint with the same branches and settings")
         given = weights[name]
         blocks = next((n for prefix, n in model.au_outputs.items() if name.startswith(prefix)), 0)  # type: ignore[union-attr, operator]
-        if blocks:
+        if name in getattr(model, "au_pairs", ()):
+            value[target_rows[:, None], target_rows] = given[source_rows[:, None], source_rows]
+        elif blocks:
             for block in range(blocks):
                 value[block * len(aus) + target_rows] = given[block * len(checkpoint.aus) + source_rows]
         elif given.shape == value.shape:

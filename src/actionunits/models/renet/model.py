@@ -1,0 +1,129 @@
+"""RE-Net: one ResNet-18 whose normalisations depend on the action unit that is read.
+
+Yang & Yin, "RE-Net: A Relation Embedded Deep Model for AU Occurrence and Intensity Estimation", ACCV 2020.
+Deviations: occurrence and intensity are two outputs of one last layer by default (`tasks`), where the paper trains a
+model for each; no early stopping: the moving average of the weights is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from actionunits.models.layers.resnet import ImageNormalize
+from actionunits.models.renet import loss
+from actionunits.models.renet.body import ReNetBody
+from actionunits.models.renet.config import ReNetConfig
+from actionunits.models.renet.graph import RelationGraph
+from actionunits.models.renet.norm import AuNorms
+from actionunits.types import Batch, Output, Stage
+
+# Rows, images times AUs, that pass the convolutions at once in inference. It bounds the memory; on a processor, few
+# rows also stay in its cache (48 take 10% less time than 200).
+ROWS_AT_ONCE = {"cpu": 48}
+ROWS_ON_ACCELERATOR = 768
+
+
+@dataclass(frozen=True)
+class ReNetOutput(Output):
+    """In training, values of AUs that the step leaves out are NaN."""
+
+    level_logit: Tensor | None = None  # (B, A, 6) before the softmax over intensity levels
+    rows: tuple[int, ...] = ()  # numbers of the AUs that ran
+
+    @property
+    def au_level(self) -> Tensor:
+        """(B, A) int64: the most probable level, 0-5."""
+        if self.level_logit is None:
+            raise ValueError("the model has no intensity output")
+        return self.level_logit.argmax(-1)
+
+
+class ReNet(nn.Module):
+    """Shared convolutions and last layer; scale, bias and statistics of every normalisation per AU."""
+
+    # Tables with one row per AU; and tables with a row and a column per AU.
+    au_outputs: ClassVar[dict[str, int]] = {"norms.": 1}
+    au_pairs: ClassVar[tuple[str, ...]] = ("graph.weights",)
+
+    def __init__(self, config: ReNetConfig, aus: tuple[int, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.aus = tuple(aus)
+        self.normalize = ImageNormalize()
+        self.graph = RelationGraph(self.aus, config.variant, config.relation_sum, config.relations, config.unseen_aus)
+        self.body = ReNetBody(config.width)
+        self.norms = AuNorms(len(aus), self.body.norm_channels, config.norm_momentum)
+        outputs = {"occurrence": 1, "intensity": loss.LEVELS, "both": 1 + loss.LEVELS}[config.tasks]
+        self.head = nn.Linear(self.body.features, outputs)
+
+    def features(self, image: Tensor) -> Tensor:
+        """Pooled features of every AU as inference sees them, (B, 3, H, W) -> (B, A, D). image: 0-1."""
+        norm, count = self.norms.folded(self.graph), len(self.aus)
+        at_once = max(1, ROWS_AT_ONCE.get(image.device.type, ROWS_ON_ACCELERATOR) // count)
+        parts = [self.body(self.normalize(part), norm) for part in image.split(at_once)]
+        return torch.cat([part.view(count, -1, part.shape[1]).transpose(0, 1) for part in parts])
+
+    def forward(self, batch: Batch) -> ReNetOutput:
+        """Presence and intensity of every AU; in training, of one AU at random or of all (`aus_per_step`)."""
+        if not self.training:
+            return self._read(self.features(batch.image), tuple(range(len(self.aus))))
+        rows = self.graph.rows
+        if self.config.aus_per_step == "one":
+            # From the generator that the loop seeds for every step, so that a resumed run draws the same AU.
+            rows = (rows[int(torch.randint(len(rows), ()))],)
+        features = self.body(self.normalize(batch.image), self.norms.trained(self.graph, rows))
+        return self._read(features.view(len(rows), -1, features.shape[1]).transpose(0, 1), rows)
+
+    def _read(self, features: Tensor, rows: tuple[int, ...]) -> ReNetOutput:
+        """The last layer on features (B, R, D) of the AUs `rows`."""
+        # The head is tiny: full precision costs nothing and keeps the logits exact.
+        with torch.autocast(features.device.type, enabled=False):
+            read = self.head(features.to(self.head.weight.dtype))
+        if len(rows) < len(self.aus):
+            every = read.new_full((len(read), len(self.aus), read.shape[2]), torch.nan)
+            every[:, list(rows)] = read
+            read = every
+        tasks = self.config.tasks
+        levels = None if tasks == "occurrence" else read[..., -loss.LEVELS :]
+        logit = read[..., 0] if tasks != "intensity" else loss.logit_of_levels(read)
+        return ReNetOutput(logit, None if levels is None else loss.expected_level(levels), levels, rows)
+
+    def losses(self, output: ReNetOutput, batch: Batch) -> dict[str, Tensor]:
+        """Named losses over the AUs that ran. Unknown labels have no part."""
+        rows, tasks = list(output.rows), self.config.tasks
+        seen = [row for row in rows if row in self.graph.rows]
+        losses: dict[str, Tensor] = {}
+        if tasks != "intensity" and batch.au_present is not None and batch.au_present_valid is not None:
+            losses["occurrence"] = loss.occurrence_loss(
+                output.au_logit[:, seen], batch.au_present[:, seen], batch.au_present_valid[:, seen]
+            )
+        levels = output.level_logit
+        if levels is not None and batch.au_intensity is not None and batch.au_intensity_valid is not None:
+            losses["intensity"] = self.config.intensity_weight * loss.intensity_loss(
+                levels[:, seen], batch.au_intensity[:, seen], batch.au_intensity_valid[:, seen]
+            )
+        if not losses:
+            raise ValueError(f"the batch carries no labels for tasks '{tasks}'")
+        return losses
+
+    def stages(self) -> list[Stage]:
+        """Everything at once."""
+        c = self.config
+        return [
+            Stage(
+                name="renet",
+                parameters=("",),
+                epochs=c.epochs,
+                batch_size=c.batch_size,
+                optimizer=c.optimizer,
+                lr=c.lr,
+                weight_decay=c.weight_decay,
+                schedule=c.schedule,
+                warmup_steps=c.warmup_steps,
+                undecayed=("norms.", "graph."),
+            )
+        ]
