@@ -75,7 +75,7 @@ def test_features_are_quick():
     spans = []
     for _ in range(4):
         began_s = time.perf_counter()
-        model.features(image)
+        model.features(Batch(image=image))
         spans.append(time.perf_counter() - began_s)
     # 20 ms on a core alone; the limit leaves room for a busy machine.
     assert min(spans) < 0.15
@@ -84,9 +84,9 @@ def test_features_are_quick():
 def test_half_precision_does_not_reach_the_features():
     model, image = HogSvm(HogConfig(image_size=64), (1,)), drawn_pictures(size=64)
     with torch.autocast("cpu", torch.bfloat16):
-        coarse = model.features(image)
+        coarse = model.features(Batch(image=image))
         assert model(Batch(image=image)).au_logit.dtype == torch.float32
-    assert torch.equal(coarse, model.features(image))
+    assert torch.equal(coarse, model.features(Batch(image=image)))
 
 
 def test_squared_hinge_is_the_literal_one():
@@ -135,7 +135,7 @@ def test_decisions_are_those_of_liblinear():
     batch = Batch(image=pictures[train], au_present=y[train], au_present_valid=torch.ones(120, aus, dtype=torch.bool))
     (stage,) = model.stages()
     optimizer, rate = make_optimizer(set_trainable(model, stage), stage, fused=True), LearningRate(stage)
-    features = model.features(pictures)
+    features = model.features(Batch(image=pictures))
     for step in range(epochs):
         for group in optimizer.param_groups:
             group["lr"] = rate.at(step, step / epochs)

@@ -35,16 +35,16 @@ class HogSvm(nn.Module):
         nn.init.zeros_(self.svm.weight)
         nn.init.zeros_(self.svm.bias)
 
-    def features(self, image: Tensor) -> Tensor:
-        """HOG of crops 0-1, (B, 3, H, W) -> (B, D)."""
+    def features(self, batch: Batch) -> Tensor:
+        """HOG of the crops, (B, D)."""
         c = self.config
         # Differences of neighbouring pixels would drown in half precision.
-        with torch.autocast(image.device.type, enabled=False):
-            return hog(image.to(self.svm.weight.dtype), c.cell, c.block, c.orientations)
+        with torch.autocast(batch.image.device.type, enabled=False):
+            return hog(batch.image.to(self.svm.weight.dtype), c.cell, c.block, c.orientations)
 
     def forward(self, batch: Batch) -> Output:
         """Margin of every AU, (B, A)."""
-        features = self.features(batch.image)
+        features = self.features(batch)
         with torch.autocast(features.device.type, enabled=False):
             return Output(self.svm(features))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -22,6 +23,11 @@ class Normalisation(Protocol):
     def __call__(self, number: int, x: Tensor) -> Tensor:
         """Normalisation `number`."""
         ...
+
+
+def relu(x: Tensor) -> Tensor:
+    """In place where no gradient is wanted: normalisations return views, on which autograd would copy everything."""
+    return F.relu(x, inplace=not torch.is_grad_enabled())
 
 
 class Block(nn.Module):
@@ -43,8 +49,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, norm: Normalisation) -> Tensor:
         shortcut = x if self.downsample is None else norm(self.first + 2, self.downsample(x))
-        x = norm(self.first, self.conv1(x)).relu_()
-        return norm(self.first + 1, self.conv2(x)).add_(shortcut).relu_()
+        x = relu(norm(self.first, self.conv1(x)))
+        x = norm(self.first + 1, self.conv2(x))
+        return relu(x + shortcut if torch.is_grad_enabled() else x.add_(shortcut))
 
 
 class ReNetBody(nn.Module):

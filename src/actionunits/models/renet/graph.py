@@ -82,6 +82,7 @@ def fixed_mixing(w: Tensor, aus: Sequence[int], unseen: Sequence[int], relation_
 class RelationGraph(nn.Module):
     """Mixing matrices of the AUs, from fixed relations or from learned ones (Table 7)."""
 
+    w: Tensor
     mix: Tensor
     statistics: Tensor | None
     seen: Tensor
@@ -105,16 +106,24 @@ class RelationGraph(nn.Module):
             # Sums of these rows lie between 1 / A and 2.
             self.weights = nn.Parameter(torch.empty(len(aus), len(aus)).uniform_(-1 / len(aus), 1 / len(aus)))
             return
-        mix, statistics = fixed_mixing(fixed_relations(relations, aus), aus, unseen, relation_sum)
+        w = fixed_relations(relations, aus)
+        mix, statistics = fixed_mixing(w, aus, unseen, relation_sum)
         kind = torch.get_default_dtype()
+        self.register_buffer("w", w.to(kind), persistent=False)
         self.register_buffer("mix", mix.to(kind), persistent=False)
         self.register_buffer("statistics", statistics.to(kind) if unseen else None, persistent=False)
+
+    def relations(self) -> Tensor:
+        """w, (A, A): of the training labels, or as learned."""
+        if self.weights is None:
+            return self.w
+        return self.weights - torch.diag_embed(self.weights.diagonal() - 1)
 
     def mixing(self) -> Tensor:
         """(A, A): Eq. (5) of all AUs."""
         if self.weights is None:
             return self.mix
-        w = self.weights - torch.diag_embed(self.weights.diagonal() - 1)
+        w = self.relations()
         total = _row_sum(w, self.relation_sum)
         safe = torch.where(total < 0, total.clamp(max=-SMALLEST_SUM), total.clamp(min=SMALLEST_SUM))
         return w / safe[:, None]

@@ -60,8 +60,9 @@ class ReNet(nn.Module):
         outputs = {"occurrence": 1, "intensity": loss.LEVELS, "both": 1 + loss.LEVELS}[config.tasks]
         self.head = nn.Linear(self.body.features, outputs)
 
-    def features(self, image: Tensor) -> Tensor:
-        """Pooled features of every AU as inference sees them, (B, 3, H, W) -> (B, A, D). image: 0-1."""
+    def features(self, batch: Batch) -> Tensor:
+        """Pooled features of every AU as inference sees them, (B, A, D)."""
+        image = batch.image
         norm, count = self.norms.folded(self.graph), len(self.aus)
         at_once = max(1, ROWS_AT_ONCE.get(image.device.type, ROWS_ON_ACCELERATOR) // count)
         parts = [self.body(self.normalize(part), norm) for part in image.split(at_once)]
@@ -70,7 +71,7 @@ class ReNet(nn.Module):
     def forward(self, batch: Batch) -> ReNetOutput:
         """Presence and intensity of every AU; in training, of one AU at random or of all (`aus_per_step`)."""
         if not self.training:
-            return self._read(self.features(batch.image), tuple(range(len(self.aus))))
+            return self._read(self.features(batch), tuple(range(len(self.aus))))
         rows = self.graph.rows
         if self.config.aus_per_step == "one":
             # From the generator that the loop seeds for every step, so that a resumed run draws the same AU.

@@ -78,6 +78,10 @@ class ResNet18(nn.Module):
             weight = loss.inverse_rate_weights(torch.tensor(config.au_rates))
         self.register_buffer("au_weight", weight, persistent=False)
 
+    def features(self, batch: Batch) -> Tensor:
+        """Pooled features of the image branch, which all AUs share, (B, D)."""
+        return self.image.body(self.image.normalize(batch.image))
+
     def forward(self, batch: Batch) -> ResNet18Output:
         """Presence and intensity of every AU; au_logit and au_intensity average the branches.
 
