@@ -7,6 +7,7 @@ Deviations: none; the width can be scaled.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,8 @@ class BasicBlock(nn.Module):
 class ResNet18Body(nn.Module):
     """ResNet-18 without its last layer: normalised image (B, 3, H, W) to pooled features (B, 8 width)."""
 
+    title: ClassVar[str] = "ResNet-18"
+
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.features = 8 * width
@@ -83,8 +86,8 @@ class ResNet18Body(nn.Module):
         return self.avgpool(x).flatten(1)
 
 
-def load_imagenet(body: ResNet18Body, weights: Mapping[str, Tensor]) -> None:
-    """Copy ImageNet weights, named as in torchvision, into the body; the classifier `fc.*` is left out.
+def load_imagenet(body: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy ImageNet weights, named as in torchvision, into a body; layers that it leaves out are left out.
 
     Raises UserError where a weight is missing or has another shape.
     """
@@ -93,7 +96,7 @@ def load_imagenet(body: ResNet18Body, weights: Mapping[str, Tensor]) -> None:
     given = {name: value for name, value in weights.items() if name in wanted}
     missing = sorted(wanted - given.keys())
     if missing:
-        raise UserError(f"these are not weights of a ResNet-18: {len(missing)} are missing, such as {missing[0]}")
+        raise UserError(f"these are not weights of a {body.title}: {len(missing)} are missing, such as {missing[0]}")
     for name, value in given.items():
         if value.shape != own[name].shape:
             raise UserError(f"weight {name} has shape {tuple(value.shape)}, the model wants {tuple(own[name].shape)}")
