@@ -209,7 +209,8 @@ def test_questions_that_cannot_be_answered_are_one_line(crops, small_configs, tm
     assert "published folds have no seed" in told("renet-table1", *small, "--folds", "published", "--fold-seed", "1")
     assert "'one' is no list of seeds" in told("renet-table1", *small, "--fold-seed", "one")
     unknown = told("renet-table1", "--data", crops, "--model", "vgg")
-    assert "'vgg' cannot be trained by this version; of this table, --model resnet18" in unknown
+    assert "'vgg' cannot be trained by this version; of this table, --model" in unknown
+    assert "--model resnet18 (ResNet18)" in unknown
     (small_configs / "resnet18_small.yaml").rename(small_configs / "kept")
     assert "use --scale paper" in told("renet-table1", *small)
     (small_configs / "kept").rename(small_configs / "resnet18_small.yaml")

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from small_models import AUS, SMALL, random_batch
+from small_models import AUS, BY_HEART_LR, SMALL, random_batch
 from torch import nn
 
 from actionunits.models import MODELS
@@ -72,8 +72,8 @@ def test_a_stage_trains_its_parameters_and_no_others(key):
 def test_a_stage_leaves_other_parts_of_the_model_unchanged(key):
     model, batch = build(key), random_batch()
     for stage in model.stages():
-        before = {name: value.clone() for name, value in model.state_dict().items()}
         optimizer = make_optimizer(set_trainable(model, stage), stage, fused=True)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
         total(model, batch).backward()
         optimizer.step()
         for name, value in model.state_dict().items():
@@ -94,8 +94,9 @@ def test_unknown_labels_change_nothing(key):
         model = build(key).train()
         loss = total(model, one)
         loss.backward()
-        results.append((loss, [p.grad for p in model.parameters()]))
-    assert torch.equal(results[0][0], results[1][0])
+        # Parameters of a network that only another stage runs have none.
+        results.append((loss, [p.grad for p in model.parameters() if p.grad is not None]))
+    assert torch.equal(results[0][0], results[1][0]) and results[0][1]
     assert all(torch.equal(a, b) for a, b in zip(results[0][1], results[1][1], strict=True))
 
 
@@ -115,7 +116,7 @@ def test_eight_samples_can_be_learned_by_heart(key):
     known = batch.au_present_valid
     for stage in model.stages():
         set_trainable(model, stage)
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 3e-3)
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], BY_HEART_LR.get(key, 3e-3))
         first = float(total(model, batch).detach())
         for _ in range(150):
             optimizer.zero_grad()

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from actionunits.datasets.folder_contents import some, subfolders
-
-POINTS_66: tuple[int, ...] = tuple(k for k in range(68) if k not in (60, 64))  # indices into the 68 points
+from actionunits.faces.landmarks import POINTS_66
 
 # Label frames, first and last, whose published landmarks are not on the face. Two independent public lists agree.
 KNOWN_BAD: dict[str, tuple[tuple[int, int], ...]] = {

@@ -27,6 +27,8 @@ MESH_TO_68: tuple[int, ...] = (
 
 # Indices into the 68 points of the 49-point markup.
 POINTS_49: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
+# And those of the 66-point markup of older face trackers, which lacks the inner mouth corners.
+POINTS_66: tuple[int, ...] = tuple(k for k in range(68) if k not in (60, 64))
 
 
 def landmarks_from_mesh(mesh_px: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from actionunits.models.eacnet import EacNet, EacNetConfig
 from actionunits.models.hog import HogConfig, HogSvm
 from actionunits.models.renet import ReNet, ReNetConfig
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
@@ -19,6 +20,7 @@ class ModelEntry:
 
 
 MODELS: dict[str, ModelEntry] = {
+    "eacnet": ModelEntry(config=EacNetConfig, model=EacNet),
     "hog": ModelEntry(config=HogConfig, model=HogSvm),
     "renet": ModelEntry(config=ReNetConfig, model=ReNet),
     "resnet18": ModelEntry(config=ResNet18Config, model=ResNet18),

@@ -22,8 +22,11 @@ SCHEDULES = ("constant", "cosine", "plateau")
 def set_trainable(model: nn.Module, stage: Stage) -> list[tuple[str, nn.Parameter]]:
     """Let the stage's parameters train, freeze the others, and return the former with their names.
 
-    A module whose parameters are all frozen goes into eval mode, so that its batch statistics stay too.
+    A module whose parameters are all frozen goes into eval mode, so that its batch statistics stay too. A model that
+    computes differently in its stages is told which one begins: `model.enter_stage(stage)`.
     """
+    if hasattr(model, "enter_stage"):
+        model.enter_stage(stage)  # type: ignore[operator]
     trained = []
     model.train()
     for name, parameter in model.named_parameters():

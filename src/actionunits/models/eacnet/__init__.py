@@ -1,0 +1,6 @@
+"""EAC-Net: VGG-19 with attention to the regions of action units and crops of them; with FVGG and E-Net."""
+
+from actionunits.models.eacnet.config import EacNetConfig
+from actionunits.models.eacnet.model import EacNet
+
+__all__ = ["EacNet", "EacNetConfig"]
