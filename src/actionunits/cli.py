@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from actionunits import cli_protocols
+from actionunits import cli_protocols, cli_reports
 from actionunits.errors import UserError
 
 app = typer.Typer(
@@ -323,6 +323,7 @@ def describe_command(
         typer.echo(f"written to {path}")
 
 
+app.add_typer(cli_reports.app, name="report")
 app.command()(cli_protocols.crossval)
 app.command()(cli_protocols.reproduce)
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from rich.console import Console, Group
@@ -23,7 +22,8 @@ from actionunits.datasets.crops import CropData
 from actionunits.datasets.relations import relation_matrix
 from actionunits.files import write_atomically
 from actionunits.reports.number_text import percent
-from actionunits.reports.palette import BLUE, VERMILLION
+from actionunits.reports.palette import BLUE
+from actionunits.reports.relations import matrix_figure
 
 DOTS_PER_INCH = 150
 BAR_COLOUR = tuple(v / 255 for v in BLUE)
@@ -208,45 +208,15 @@ def _number(label: str) -> int:
     return int(label[2:])
 
 
-def signed(value: float) -> str:
-    """A correlation with two decimals, without the zero in front.
-
-    >>> signed(0.415), signed(-0.2), signed(-0.001), signed(1.0)
-    ('.41', '−.20', '.00', '1.00')
-    """
-    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1).replace("-", "−")
-
-
-def relation_colormap() -> LinearSegmentedColormap:
-    """Blue (exclude one another) through white to vermillion (go together): told apart by any colour vision."""
-    ends = [tuple(v / 255 for v in colour) for colour in (BLUE, VERMILLION)]
-    return LinearSegmentedColormap.from_list("relation", [ends[0], (1, 1, 1), ends[1]])
-
-
 def relation_figure(d: Description) -> Figure:
     """The relation matrix: correlation of occurrence for every pair of AUs (RE-Net, Fig. 2)."""
-    labels, count = d.occurrence["au"].tolist(), len(d.occurrence)
-    figure = _figure(2.4 + 0.4 * count, 1.7 + 0.4 * count)
-    axes = figure.add_subplot()
-    colours = relation_colormap().with_extremes(bad="#d0d0d0")
-    image = axes.imshow(np.ma.masked_invalid(d.relation), cmap=colours, vmin=-1, vmax=1)
-    for i in range(count):
-        for j in range(count):
-            value = d.relation[i, j]
-            if i != j:
-                text = "–" if np.isnan(value) else signed(value)
-                colour = "white" if abs(np.nan_to_num(value)) > 0.75 else "black"
-                axes.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
-    axes.set_xticks(range(count), labels, rotation=60, fontsize=8)
-    axes.set_yticks(range(count), labels, fontsize=8)
-    axes.tick_params(length=0)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02)
-    bar.set_label("correlation of occurrence", fontsize=8.5)
-    bar.ax.tick_params(labelsize=8)
-    axes.set_title(f"Relations of action units in {d.name}", loc="left", fontsize=11)
-    if np.isnan(d.relation).any():
-        axes.set_xlabel("grey: an AU that never changes over the frames where both are coded", fontsize=8)
-    return figure
+    return matrix_figure(
+        d.occurrence["au"].tolist(),
+        d.relation,
+        f"Relations of action units in {d.name}",
+        "correlation of occurrence",
+        "grey: an AU that never changes over the frames where both are coded",
+    )
 
 
 def sequence_figure(d: Description) -> Figure:

@@ -1,0 +1,42 @@
+"""Commands that draw what a trained model holds: `report tsne` and `report relations`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Draw what a trained model holds.", no_args_is_help=True)
+
+
+@app.command()
+def tsne(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file, or name of released weights such as resnet18.")],
+    data: Annotated[str, typer.Option(help="Frames to lay out: one folder, or several with commas.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    aus: Annotated[str | None, typer.Option(help="Action units, such as 4,10,12,24 (the default).")] = None,
+    frames: Annotated[int, typer.Option(min=10, help="At most so many frames, spread evenly.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the layout.")] = 0,
+) -> None:
+    """Lay out frames by a model's features, one panel per action unit, coloured by its presence (RE-Net, Fig. 3)."""
+    from actionunits.aus import parse_aus
+    from actionunits.reports.tsne import draw_embedding, embed
+    from actionunits.training.run import split_paths
+    from actionunits.weights.locate import find_weights
+
+    chosen = parse_aus(aus) if aus else ()
+    embedding = embed(find_weights(checkpoint), split_paths(data), chosen, frames, seed)
+    typer.echo(f"written to {draw_embedding(embedding, out)}")
+
+
+@app.command()
+def relations(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a RE-Net.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+) -> None:
+    """Draw the relations that a RE-Net mixes its action units by, from labels or learned (RE-Net, Fig. 2)."""
+    from actionunits.reports.relations import draw_model_relations
+    from actionunits.weights.locate import find_weights
+
+    typer.echo(f"written to {draw_model_relations(find_weights(checkpoint), out)}")

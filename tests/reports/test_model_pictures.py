@@ -1,0 +1,91 @@
+"""Pictures of what a model holds: its relations, and its features on the plane of t-SNE."""
+
+import numpy as np
+import pytest
+import torch
+from drawn_faces import write_drawn_dataset
+from PIL import Image
+from typer.testing import CliRunner
+
+from actionunits.cli import app
+from actionunits.errors import UserError
+from actionunits.models import MODELS
+from actionunits.reports.relations import draw_model_relations
+from actionunits.reports.tsne import embed, embedding_figure, plane
+from actionunits.training.checkpoint import save_checkpoint
+
+AUS = (4, 12, 25)
+SMALL = {
+    "hog": {"image_size": 32},
+    "resnet18": {"image_size": 32, "width": 2},
+    "renet": {"image_size": 32, "width": 2, "relations": (1, 0.5, -0.2, 0.5, 1, 0.3, -0.2, 0.3, 1)},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "drawn"
+    write_drawn_dataset(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """A random model of each kind; the AUs of RE-Net see differently."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    found = {}
+    for key, settings in SMALL.items():
+        model = MODELS[key].model(MODELS[key].config(**settings), AUS)
+        if key == "renet":
+            torch.nn.init.normal_(model.norms.scale)
+        found[key] = tmp_path_factory.mktemp(key) / "model.safetensors"
+        save_checkpoint(found[key], model, {"data": {"names": ["drawn"]}})
+    return found
+
+
+def test_aus_of_renet_lie_differently_and_those_of_others_alike(data, checkpoints):
+    layouts = {key: embed(path, [data], frames=24) for key, path in checkpoints.items()}
+    for key, layout in layouts.items():
+        assert layout.points.shape == (2, 24, 2) and layout.aus == (4, 12)  # of the paper's four
+        assert np.array_equal(layout.points[0], layout.points[1]) == (key != "renet")
+        assert np.isfinite(layout.points).all()
+
+
+def test_separate_features_come_out_separate():
+    present = np.arange(60) % 2 == 0
+    features = np.random.default_rng(0).normal(0, 1, (60, 8)) + 20 * present[:, None]
+    (points,) = plane(features, 1, seed=0)
+    gap = np.linalg.norm(points[present].mean(0) - points[~present].mean(0))
+    assert gap > 2 * max(points[present].std(), points[~present].std())
+
+
+def test_a_panel_counts_known_frames_alone(data, checkpoints):
+    layout = embed(checkpoints["resnet18"], [data], (25,), frames=30)
+    layout.au_present_valid[:10] = False
+    (panel,) = embedding_figure(layout).axes
+    assert sum(len(points.get_offsets()) for points in panel.collections) == len(layout.au_present) - 10
+    share = layout.au_present[10:, 0].mean()
+    assert f"{100 * share:.0f}% present" in panel.get_title(loc="left")
+
+
+def test_commands_write_pictures(data, checkpoints, tmp_path):
+    for words in (
+        ("tsne", checkpoints["renet"], "--data", data, "--aus", "25", "--frames", "12", "--out", tmp_path / "a.png"),
+        ("relations", checkpoints["renet"], "--out", tmp_path / "b.png"),
+    ):
+        result = CliRunner().invoke(app, ["report", *map(str, words)])
+        assert result.exit_code == 0, result.output
+        with Image.open(words[-1]) as picture:
+            assert min(picture.size) > 200
+
+
+def test_what_cannot_be_drawn_is_one_line(data, checkpoints, tmp_path):
+    with pytest.raises(UserError, match="does not know AU06"):
+        embed(checkpoints["renet"], [data], (6,))
+    with pytest.raises(UserError, match="5 frames are too few"):
+        embed(checkpoints["renet"], [data], frames=5)
+    with pytest.raises(UserError, match="only RE-Net has relations"):
+        draw_model_relations(checkpoints["hog"], tmp_path / "a.png")
+    with pytest.raises(UserError, match="pictures end in"):
+        draw_model_relations(checkpoints["renet"], tmp_path / "a.txt")
