@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from staged_faces import StagedFinder, picture, video_frames
 
@@ -20,8 +21,10 @@ from actionunits.detect import Detector, without_image
 from actionunits.errors import DamagedInputError, UserError
 from actionunits.faces.align import register
 from actionunits.media import VideoWriter
+from actionunits.models import MODELS
 from actionunits.smoothing import Smoother
 from actionunits.spool import ResultSpool
+from actionunits.training.checkpoint import save_checkpoint
 from actionunits.types import Batch, Output, Prediction
 
 
@@ -69,7 +72,7 @@ def test_batches_across_frames_give_what_each_face_gives_alone(detector):
 def test_a_crowd_passes_the_model_in_parts(detector, monkeypatch):
     sizes = []
     predict = detector.predict_crops
-    monkeypatch.setattr(detector, "predict_crops", lambda c, m=None: sizes.append(len(c)) or predict(c, m))
+    monkeypatch.setattr(detector, "predict_crops", lambda c, *points: sizes.append(len(c)) or predict(c, *points))
     detector.batch_size = 2
     (result,) = detector.stream_frames(video_frames([5]), video=True)
     assert sizes == [2, 2, 1] and len(result.predictions) == 5
@@ -128,7 +131,7 @@ class Recorder:
         return Output(au_logit=batch.image.mean(dim=(1, 2, 3))[:, None].repeat(1, len(SYNTH_AUS)))
 
 
-def test_the_model_sees_rgb_from_0_to_1_and_the_mesh_in_crop_coordinates(detector):
+def test_the_model_sees_rgb_from_0_to_1_and_mesh_and_landmarks_in_crop_coordinates(detector):
     detector._model = recorder = Recorder()
     (result,) = detector.stream_frames(video_frames([2]), video=True)
     (batch,) = recorder.batches
@@ -139,6 +142,7 @@ def test_the_model_sees_rgb_from_0_to_1_and_the_mesh_in_crop_coordinates(detecto
 
     np.testing.assert_allclose(batch.mesh[0, :68, :2].numpy(), template_landmarks(), atol=1e-4)
     assert batch.mesh_valid.tolist() == [True, True]
+    np.testing.assert_allclose(batch.landmarks.numpy(), np.stack([template_landmarks()] * 2), atol=1e-4)
 
 
 def test_a_face_without_mesh_is_marked_so(detector):
@@ -359,3 +363,20 @@ def test_smoothing_is_off_unless_asked_for_and_never_touches_photographs(staged,
     photos = list(smoothed.stream_frames(video_frames([1] * 6), video=False))
     assert np.abs(moved[5].predictions[0].au_prob - plain[5].predictions[0].au_prob).max() > 1e-5
     np.testing.assert_array_equal(photos[5].predictions[0].au_prob, plain[5].predictions[0].au_prob)
+
+
+def test_a_model_that_reads_landmarks_gets_those_of_the_face(staged, tmp_path, monkeypatch):
+    entry = MODELS["eacnet"]
+    torch.manual_seed(0)
+    model = entry.model(entry.config(image_size=64, width=4, crop_units=8), (1, 12))
+    save_checkpoint(tmp_path / "model.safetensors", model, {})
+    detector = Detector(weights=tmp_path / "model.safetensors")
+    frame = video_frames([1])[0]
+    (result,) = detector.stream_frames([frame], video=False)
+    open_mouthed = StagedFinder(False)(frame)[0]
+    open_mouthed.landmarks_px[48:68, 1] += 10
+    monkeypatch.setattr(StagedFinder, "_face", lambda self, i: open_mouthed)
+    (other,) = detector.stream_frames([frame], video=False)
+    # The crop is the same: the mouth has no part in registration.
+    assert np.abs(other.predictions[0].au_prob - result.predictions[0].au_prob).max() > 1e-5
+    assert np.isnan(result.predictions[0].au_intensity).all()

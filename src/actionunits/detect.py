@@ -52,6 +52,7 @@ class _FoundFrame:
     frame: Frame
     faces: list[Face]
     crops: list[np.ndarray]  # (S, S, 3) uint8 each
+    landmarks: list[np.ndarray]  # (68, 2) float32 each, crop coordinates
     meshes: list[np.ndarray | None]  # (478, 3) float32 each, crop coordinates
 
 
@@ -158,10 +159,13 @@ class Detector:
             for result in results:
                 yield result if smoother is None else _smoothed(result, smoother)
 
-    def predict_crops(self, crops: np.ndarray, meshes: np.ndarray | None = None) -> list[Prediction]:
+    def predict_crops(
+        self, crops: np.ndarray, meshes: np.ndarray | None = None, landmarks: np.ndarray | None = None
+    ) -> list[Prediction]:
         """Predictions of registered crops (N, S, S, 3) uint8 RGB, S the model's `image_size`.
 
         meshes: (N, 478, 3) float, crop coordinates (0-1 spans the crop); rows of NaN where there is none.
+        landmarks: (N, 68, 2) float, crop coordinates; NaN where unknown.
         """
         expected = (self.image_size, self.image_size, 3)
         if crops.ndim != 4 or crops.shape[1:] != expected or crops.dtype != np.uint8:
@@ -169,14 +173,16 @@ class Detector:
         if len(crops) == 0:
             return []
         image = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device).permute(0, 3, 1, 2)
-        mesh = mesh_valid = None
+        mesh = mesh_valid = points = None
+        if landmarks is not None:
+            points = torch.from_numpy(np.ascontiguousarray(landmarks, np.float32)).to(self.device)
         if meshes is not None:
             mesh = torch.from_numpy(np.ascontiguousarray(meshes, np.float32)).to(self.device)
             mesh_valid = mesh.isfinite().all(dim=2).all(dim=1)
             mesh = mesh.nan_to_num()
         with torch.inference_mode():
             # A permuted view of RGB bytes is channels last already.
-            output = self._model(Batch(image=image.float() / 255, mesh=mesh, mesh_valid=mesh_valid))
+            output = self._model(Batch(image=image.float() / 255, mesh=mesh, mesh_valid=mesh_valid, landmarks=points))
         logit = output.au_logit[:, self._columns]
         intensity = output.au_intensity
         intensity = torch.full_like(logit, torch.nan) if intensity is None else intensity[:, self._columns]
@@ -197,8 +203,9 @@ class Detector:
 
     def _registered(self, frame: Frame, faces: list[Face]) -> _FoundFrame:
         crops = [register(frame.image_rgb, face.landmarks_px, self.image_size) for face in faces]
-        meshes = [_mesh_in_crop(face, self.image_size) for face in faces]
-        return _FoundFrame(frame, faces, crops, meshes)
+        landmarks = [_in_crop(face.landmarks_px, face, self.image_size) for face in faces]
+        meshes = [None if f.mesh_px is None else _in_crop(f.mesh_px, f, self.image_size) for f in faces]
+        return _FoundFrame(frame, faces, crops, landmarks, meshes)
 
     def _predicted(self, found: Iterator[_FoundFrame], batch_size: int) -> Iterator[FrameResult]:
         """Third stage: gathers frames until they hold `batch_size` faces or are that many themselves."""
@@ -215,12 +222,15 @@ class Detector:
 
     def _predict(self, items: list[_FoundFrame]) -> list[FrameResult]:
         crops = [crop for item in items for crop in item.crops]
+        landmarks = [points for item in items for points in item.landmarks]
         meshes = [mesh for item in items for mesh in item.meshes]
         predictions: list[Prediction] = []
         # A crowd in one frame is split, so that memory stays bounded.
         for start in range(0, len(crops), self.batch_size):
             part = slice(start, start + self.batch_size)
-            predictions += self.predict_crops(np.stack(crops[part]), _stack_meshes(meshes[part]))
+            predictions += self.predict_crops(
+                np.stack(crops[part]), _stack_meshes(meshes[part]), np.stack(landmarks[part])
+            )
         in_order = iter(predictions)
         return [FrameResult(item.frame, item.faces, [next(in_order) for _ in item.faces]) for item in items]
 
@@ -262,13 +272,11 @@ def _chosen_aus(
     return tuple(chosen), [reported.index(au) for au in chosen]
 
 
-def _mesh_in_crop(face: Face, size: int) -> np.ndarray | None:
-    """(478, 3) float32, 0-1 spans the crop from the outer edge of its first pixel to that of its last."""
-    if face.mesh_px is None:
-        return None
-    mesh = transform_points(face.mesh_px, similarity_transform(face.landmarks_px, size))
-    mesh[:, :2] += 0.5
-    return mesh / size
+def _in_crop(points_px: np.ndarray, face: Face, size: int) -> np.ndarray:
+    """(P, 2 or 3) float32, 0-1 spans the face's crop from the outer edge of its first pixel to that of its last."""
+    points = transform_points(points_px, similarity_transform(face.landmarks_px, size))
+    points[:, :2] += 0.5
+    return points / size
 
 
 def _stack_meshes(meshes: Sequence[np.ndarray | None]) -> np.ndarray | None:
