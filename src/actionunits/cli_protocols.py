@@ -14,11 +14,13 @@ def crossval(
     model: Annotated[str, typer.Argument(help="Model to train, for instance resnet18.")],
     data: Annotated[
         str,
-        typer.Option(help="One folder, or several with commas; for cross and finetune the last one is tested on."),
+        typer.Option(
+            help="One folder, or several with commas; for cross, finetune and regression the last one is tested."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this protocol; a started one is continued.")],
     protocol: Annotated[
-        str, typer.Option(help="folds, own-split, leave-one-data-set-out, cross or finetune.")
+        str, typer.Option(help="folds, own-split, leave-one-data-set-out, cross, finetune or regression.")
     ] = "folds",
     folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
     fold_seeds: Annotated[str, typer.Option(help="Seeds of the division; several with commas repeat it.")] = "0",

@@ -156,7 +156,7 @@ def test_outputs_of_another_checkpoint_are_refused(finished, fabric, system, pro
 
 def test_fine_tuning_starts_from_the_other_data_set(fabric, system, tmp_path):
     source = people(96, 4, "B", 2)
-    protocol = divisions.fine_tuning(source, divisions.seeded_folds(people(96, 4), 2))
+    protocol = divisions.transferred("finetune", source, divisions.seeded_folds(people(96, 4), 2))
     outputs = cross_validate(system, protocol, tmp_path / "out", fabric)
     start = load_checkpoint(tmp_path / "out" / "source" / "model.safetensors").header
     assert start["data"]["fold"] == "source"

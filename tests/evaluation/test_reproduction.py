@@ -281,6 +281,21 @@ def test_a_table_across_data_sets_trains_on_the_other_one_first(crops, small_con
     assert header["data"]["started_from"]["names"] == ["bp4d"]
 
 
+def test_eacnet_and_its_ancestors_go_from_data_to_tables(crops, small_configs, tmp_path):
+    config = "image_size: 32\nwidth: 2\ncrop_units: 4\nfreeze: false\noptimizer: adam\nbatch_size: 16\nepochs: 1\n"
+    (small_configs / "eacnet_small.yaml").write_text(config)
+    folds = reproduce("eacnet-table3", Request((crops,), tmp_path / "own", scale="small"))
+    assert [found.rows.iloc[0]["model"] for found in folds] == ["eacnet:fvgg", "eacnet:enet", "eacnet"]
+    header = load_checkpoint(tmp_path / "own" / "eacnet-enet" / "fold-1" / "model.safetensors").header
+    assert header["config"]["variant"] == "enet" and header["config"]["width"] == 2
+    write_drawn_dataset(tmp_path / "drawn", subjects=6, frames=8)
+    request = Request((tmp_path / "drawn",), tmp_path / "out", (crops,), ("eacnet",), scale="small")
+    (found,) = reproduce("eacnet-table6", request)
+    assert set(found.rows["protocol"]) == {"regression"}
+    told = "\n".join(differences(found.table, found.rows))
+    assert "division: on features of bp4d; 3 folds with seed 0" in told and "none is frozen" not in told
+
+
 def test_ones_own_question_is_answered_by_crossval(crops, tmp_path):
     words = ["crossval", "resnet18", "--data", crops, "--out", tmp_path / "own", "--folds", "2", "--threshold", "0.5"]
     for line in TINY.splitlines():

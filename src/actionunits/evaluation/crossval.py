@@ -23,6 +23,7 @@ from rich.console import Console
 
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
+from actionunits.evaluation import regression
 from actionunits.evaluation.divisions import Fold, Protocol, present_subjects
 from actionunits.evaluation.predictions import FramePredictions, read_predictions, write_predictions
 from actionunits.evaluation.protocols import predict, refuse_seen_subjects, threshold_of_aus
@@ -74,6 +75,8 @@ def cross_validate(system: System, protocol: Protocol, out: Path, fabric: Fabric
     data cannot be trained on.
     """
     fabric.launch()
+    if protocol.name == "regression":
+        regression.refuse_without_features(system.model)
     if fabric.is_global_zero:
         claim_protocol(out, system, protocol)
     fabric.barrier()
@@ -89,7 +92,12 @@ def cross_validate(system: System, protocol: Protocol, out: Path, fabric: Fabric
         for fold in protocol.folds:
             folder = out / f"fold-{fold.name}"
             told.fold(fold, folder)
-            found.append(_fold(system, fold, folder, fabric, init))
+            if protocol.name == "regression":
+                assert init is not None
+                _regress(system, fold, folder, fabric, init)
+            else:
+                _train(system, fold, folder, fabric, init)
+            found.append(_tested(system, fold, folder, fabric))
         return found
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; the same command continues in {out}") from None
@@ -116,9 +124,8 @@ def read_threshold_rule(text: str) -> str:
     return text
 
 
-def _fold(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path | None) -> FoldOutputs:
-    """Train and test one fold as far as that is not done yet."""
-    _train(system, fold, folder, fabric, init)
+def _tested(system: System, fold: Fold, folder: Path, fabric: Fabric) -> FoldOutputs:
+    """Outputs of a trained fold for its test people, as far as they are not written yet."""
     assert fold.test is not None
     test = fold.test.of_aus(fold.training.aus)
     checkpoint = folder / training_run.CHECKPOINT_FILE
@@ -138,13 +145,26 @@ def _fold(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path |
     return FoldOutputs(fold.name, fold.seed, header, frames)
 
 
-def _train(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path | None) -> None:
-    """Train one fold, go on with it, or see that it was trained with the same settings on the same data."""
+def _claim_fold(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path | None) -> None:
+    """Say what a fold's folder is for, or see that it is for the same settings and data."""
     if fabric.is_global_zero:
         if not (folder / PLAN_FILE).exists():
             training_run.refuse_used_folder(folder)
         _claim(folder / PLAN_FILE, _plan(system, fold, init), f"{folder} holds a fold of another run")
     fabric.barrier()
+
+
+def _regress(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path) -> None:
+    """Fit the output layer of a trained network to a fold, or see that this was done."""
+    _claim_fold(system, fold, folder, fabric, init)
+    if fabric.is_global_zero and not (folder / training_run.CHECKPOINT_FILE).exists():
+        regression.transfer(system.model, fold, init, folder, fabric.device)
+    fabric.barrier()
+
+
+def _train(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path | None) -> None:
+    """Train one fold, go on with it, or see that it was trained with the same settings on the same data."""
+    _claim_fold(system, fold, folder, fabric, init)
     if (folder / training_run.CHECKPOINT_FILE).exists():
         return
     result = training_run.run(

@@ -15,7 +15,9 @@ from actionunits.evaluation import divisions
 from actionunits.evaluation.divisions import Protocol
 from actionunits.training.settings import Settings
 
-PROTOCOLS = ("folds", "own-split", "leave-one-data-set-out", "cross", "finetune")
+TRANSFERS = ("finetune", "regression")  # trained on other data first, then brought to each fold
+ACROSS = ("cross", *TRANSFERS)  # with training data besides the test data
+PROTOCOLS = ("folds", "own-split", "leave-one-data-set-out", *ACROSS)
 PUBLISHED = "published"
 
 
@@ -25,7 +27,7 @@ class Question:
 
     protocol: str  # one of PROTOCOLS
     data: tuple[Path, ...]  # folders of the test data, which for folds is the training data too
-    train_data: tuple[Path, ...] = ()  # for "cross" and "finetune"
+    train_data: tuple[Path, ...] = ()  # for those of ACROSS
     folds: str | None = None  # "published" or a number; None: published where the data has such, else 3
     fold_seeds: tuple[int, ...] = (0,)
     aus: tuple[int, ...] | None = None  # None: all that the data codes
@@ -33,7 +35,7 @@ class Question:
     @property
     def across(self) -> bool:
         """Whether training is (also) on data of its own."""
-        return self.protocol in ("cross", "finetune")
+        return self.protocol in ACROSS
 
 
 def check_question(question: Question) -> None:
@@ -46,7 +48,7 @@ def check_question(question: Question) -> None:
         raise UserError(f"protocol {question.protocol} trains on other data than it tests on; name both")
     if question.train_data and not question.across:
         raise UserError(f"protocol {question.protocol} trains on parts of the test data; leave out the training data")
-    divided = question.protocol in ("folds", "finetune")
+    divided = question.protocol in ("folds", *TRANSFERS)
     if not divided and (question.folds is not None or question.fold_seeds != (0,)):
         raise UserError(f"protocol {question.protocol} has no folds to choose")
     if question.folds is not None:
@@ -104,8 +106,9 @@ def load_protocol(question: Question, settings: Settings, progress: bool = False
     if question.protocol == "cross":
         return divisions.cross_data_set(load(question.train_data), data, every)
     folds = _folds(question, data, every)
-    if question.protocol == "finetune":
-        return divisions.fine_tuning(load(question.train_data, common_aus(question.train_data)), folds, every)
+    if question.protocol in TRANSFERS:
+        source = load(question.train_data, common_aus(question.train_data))
+        return divisions.transferred(question.protocol, source, folds, every)
     return folds
 
 

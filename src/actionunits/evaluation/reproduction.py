@@ -128,7 +128,7 @@ def answer(
 ) -> pd.DataFrame:
     """Scores of one model in a protocol of one's own (ROW_COLUMNS), which are also written.
 
-    For "cross" and "finetune" the last of `request.data` is tested on, the others are trained on. config,
+    For protocols across data sets the last of `request.data` is tested on, the others are trained on. config,
     assignments: settings that differ from the model's defaults. Raises like `reproduce`.
     """
     read_threshold_rule(request.threshold)
@@ -137,7 +137,7 @@ def answer(
     if request.minutes is not None:
         values["max_minutes"] = request.minutes
     settings = make_settings(name, values)
-    across = protocol in ("cross", "finetune")
+    across = protocol in questions.ACROSS
     data, train_data = (request.data[-1:], request.data[:-1]) if across else (request.data, ())
     question = Question(protocol, data, train_data, request.folds, request.fold_seeds)
     divided = questions.load_protocol(question, settings, progress)
@@ -267,12 +267,14 @@ def question_of(published: PublishedTable, model: str, request: Request, aus: tu
     own = [row.protocol for row in scored_rows(published) if row.model == model]
     word = published.protocol if not own or published.protocol in own else own[0]
     protocol = PROTOCOL_OF[word]
+    if protocol == "finetune":
+        protocol = getattr(MODELS[model.partition(":")[0]].model, "transfer", protocol)
     folds = request.folds
-    if protocol in ("folds", "finetune") and folds is None and word == "folds-10":
+    if protocol in ("folds", *questions.TRANSFERS) and folds is None and word == "folds-10":
         folds = "10"
-    if protocol in ("cross", "finetune") and not request.train_data:
+    if protocol in questions.ACROSS and not request.train_data:
         raise UserError(f"{published.key} trains on {published.train_data}; name a folder of it with --train-data")
-    train_data = request.train_data if protocol in ("cross", "finetune") else ()
+    train_data = request.train_data if protocol in questions.ACROSS else ()
     return Question(protocol, request.data, train_data, folds, request.fold_seeds, aus)
 
 
@@ -359,7 +361,7 @@ def _differences_of_protocol(published: PublishedTable, first: pd.Series) -> lis
     found = []
     if published.protocol.startswith("folds") and first["protocol"] == "folds":
         found.append(f"folds: {first['division']}; the paper's own list is not printed")
-    elif first["protocol"] != PROTOCOL_OF.get(published.protocol):
+    elif first["protocol"] != "regression" and first["protocol"] != PROTOCOL_OF.get(published.protocol):
         found.append(f"protocol: {first['protocol']}, {first['division']}")
     else:
         found.append(f"division: {first['division']}")

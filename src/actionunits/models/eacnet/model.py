@@ -48,6 +48,7 @@ class EacNet(nn.Module):
     """The network of `config.variant`, or, while its recipe is under way, the one that it has come to."""
 
     au_outputs: ClassVar[dict[str, int]] = {"head.output.": 1, "crop_head.output.": 1}
+    transfer: ClassVar[str] = "regression"  # how the paper brings it to other data, Sec. IV-C
     network: Tensor
 
     def __init__(self, config: EacNetConfig, aus: tuple[int, ...]) -> None:
@@ -69,6 +70,12 @@ class EacNet(nn.Module):
     def enter_stage(self, stage: Stage) -> None:
         """Become the network that a stage trains."""
         self.network.fill_(NETWORKS.index(stage.name))
+
+    @property
+    def output_layer(self) -> nn.Linear:
+        """The last layer, which reads `features`."""
+        crops = NETWORKS[int(self.network)] == "eacnet" and self.crop_head is not None
+        return (self.crop_head if crops else self.head).output  # type: ignore[union-attr]
 
     def features(self, batch: Batch) -> Tensor:
         """What the last layer reads, (B, 32 width): the 2048 features of the transfer to other data, Sec. IV-C."""

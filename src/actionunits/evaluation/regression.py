@@ -1,0 +1,121 @@
+"""Transfer of a trained network by linear regression on its frozen features.
+
+Li, Abtahi, Zhu & Yin, "EAC-Net", FG 2017, Sec. IV-C: features of a network trained on BP4D, "linear regression to
+transform our 1x2048 features to 1x8 AU prediction labels" on DISFA, over three folds of its people.
+Deviation: a frame whose label is unknown has no part in the regression of that AU.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LinearRegression
+from torch import nn
+
+from actionunits.datasets.augment import center_crop
+from actionunits.datasets.crops import CropData
+from actionunits.errors import UserError
+from actionunits.evaluation.divisions import Fold, present_subjects
+from actionunits.evaluation.protocols import refuse_seen_subjects
+from actionunits.models import MODELS
+from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+from actionunits.training.run import CHECKPOINT_FILE, source_commit
+from actionunits.training.validation import neutral_logits, per_au_scores, predict_crops, scores, thresholds
+
+BATCH_SIZE = 128
+# The logistic function has the slope 1/4 at 0: the probability is then the regressed label to first order, and 0.5
+# of the one is 0.5 of the other.
+LOGIT_PER_LABEL = 4.0
+
+
+def refuse_without_features(model_name: str) -> None:
+    """Raises UserError for a model whose output is not one layer on features."""
+    able = [key for key, entry in MODELS.items() if hasattr(entry.model, "output_layer")]
+    if model_name not in able:
+        raise UserError(
+            f"{model_name} cannot be transferred by regression on its features; these can: {', '.join(able)}"
+        )
+
+
+@torch.inference_mode()
+def features_of(model: Any, data: CropData, device: torch.device | str = "cpu") -> np.ndarray:
+    """What the output layer reads of every row's plain registered crop, (N, D) float32."""
+    parts = []
+    for start in range(0, len(data), BATCH_SIZE):
+        rows = np.arange(start, min(start + BATCH_SIZE, len(data)))
+        batch = center_crop(data.batch(rows, device), model.config.image_size, data.margin)
+        parts.append(model.features(batch).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def regress(
+    features: np.ndarray, au_present: np.ndarray, au_present_valid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares of 0 and 1 on the features with an intercept: weights (A, D) and intercepts (A,).
+
+    features: (N, D); au_present, au_present_valid: (N, A). AUs without a known label have zeros.
+    """
+    count = au_present.shape[1]
+    weight, bias = np.zeros((count, features.shape[1])), np.zeros(count)
+    # One decomposition serves all AUs that are known in the same frames.
+    masks, which = np.unique(au_present_valid, axis=1, return_inverse=True)
+    for number, known in enumerate(masks.T):
+        aus = np.flatnonzero(which.ravel() == number)
+        if known.any():
+            fitted = LinearRegression().fit(features[known], au_present[known][:, aus].astype(features.dtype))
+            weight[aus], bias[aus] = fitted.coef_, fitted.intercept_
+    return weight, bias
+
+
+def fit_output_layer(model: Any, data: CropData, device: torch.device | str = "cpu") -> None:
+    """Put the regression of the labels of `data` on the model's features into its output layer."""
+    weight, bias = regress(features_of(model, data, device), data.au_present, data.au_present_valid)
+    layer: nn.Linear = model.output_layer
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(LOGIT_PER_LABEL * weight))
+        layer.bias.copy_(torch.from_numpy(LOGIT_PER_LABEL * (bias - 0.5)))
+
+
+def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.device | str = "cpu") -> None:
+    """Write `out/model.safetensors`: the network of `init` with an output layer for the AUs of a fold.
+
+    Thresholds are chosen on the fold's validation people. Raises UserError where `init` was trained on people of
+    the fold.
+    """
+    trained = load_checkpoint(init)
+    for part in (fold.training, fold.validation):
+        refuse_seen_subjects(trained.header, present_subjects(part), str(init))
+    model = MODELS[model_name].model(trained.model.config, fold.training.aus)
+    own = model.state_dict()
+    shared = {k: v for k, v in trained.model.state_dict().items() if not k.startswith(tuple(model.au_outputs))}
+    model.load_state_dict(own | shared)
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    fit_output_layer(model, fold.training, device)
+    predictions = predict_crops(model, fold.validation, model.config.image_size, BATCH_SIZE, device)
+    before = trained.header["data"]
+    people = {*before.get("training_subjects", ()), *present_subjects(fold.training)}
+    header = {
+        "data": {
+            "names": list(fold.training.names),
+            "fold": fold.name,
+            "training_subjects": sorted(people),
+            "training_frames": len(fold.training),
+            "started_from": {"sha256": trained.header["sha256"], "names": before.get("names")},
+            "validation_names": list(fold.validation.names),
+            "validation_subjects": list(present_subjects(fold.validation)),
+            "occurrence_level": fold.training.occurrence_level,
+        },
+        "seed": trained.header.get("seed"),
+        "commit": source_commit(),
+        "thresholds": thresholds(fold.validation, predictions),
+        "neutral_logit": neutral_logits(fold.validation, predictions),
+        "scores": {
+            "validation": {name: round(value, 4) for name, value in scores(fold.validation, predictions).items()},
+            "validation_per_au": per_au_scores(fold.validation, predictions),
+        },
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(out / CHECKPOINT_FILE, model, header)
