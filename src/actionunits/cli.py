@@ -51,6 +51,7 @@ def train_command(
     strategy: str = typer.Option("auto", help="auto, ddp, or another of Lightning Fabric's."),
     stored_type: str = typer.Option("float32", help="float32, or float16 for half the file size."),
     init: str | None = typer.Option(None, help="Released weights or a checkpoint to start from, such as resnet18."),
+    teacher: str | None = typer.Option(None, help="Weights whose outputs are learned beside the labels (resnet18)."),
     resume: bool = typer.Option(False, "--resume", help="Continue the run in the output folder."),
 ) -> None:
     """Train a model on data of known action units."""
@@ -70,6 +71,7 @@ def train_command(
         resume=resume,
         stored_type=stored_type,
         init=find_weights(init) if init else None,
+        teacher=find_weights(teacher) if teacher else None,
     )
     if not finished:
         typer.echo(f"interrupted; the state is saved, continue with --resume --out {out}", err=True)

@@ -76,6 +76,8 @@ class Batch:
     mesh_valid: Tensor | None = None  # (B,) bool
     anchor: Tensor | None = None  # (B, 3, H, W) like image: a neutral face of the same person and sequence
     landmarks: Tensor | None = None  # (B, 68, 2) float, Multi-PIE order, 0-1 spans the crop; NaN where unknown
+    teacher_logit: Tensor | None = None  # (B, A) float, log-odds that a teacher gives; NaN for AUs it does not know
+    teacher_intensity: Tensor | None = None  # (B, A) float, 0-5, likewise
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""

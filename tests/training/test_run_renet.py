@@ -38,6 +38,15 @@ def test_relations_come_from_the_training_labels_and_stay_in_the_checkpoint(crop
     assert np.allclose(np.reshape(config["relations"], (3, 3)), wanted, atol=1e-5)
 
 
+def test_steps_of_one_random_au_teach_all_of_them(tmp_path):
+    crops = random_crops(192, "A", 1, meshes=False), random_crops(64, "B", 2, meshes=False)
+    # The patches that carry the labels are small and lie to be seen, unlike faces.
+    train(crops, tmp_path, width=8, epochs=24, optimizer="adamw", erase=0, low_resolution=0, validate_every_epochs=9)
+    scores = load_checkpoint(tmp_path / "model.safetensors").header["scores"]
+    assert scores["validation"]["icc"] > 0.6
+    assert all(au["auc"] > 0.9 for au in scores["validation_per_au"].values())
+
+
 def test_learned_relations_need_no_labels(crops, tmp_path):
     train(crops, tmp_path, variant="learnable", epochs=1)
     checkpoint = load_checkpoint(tmp_path / "model.safetensors")

@@ -18,18 +18,18 @@ from rich.console import Console
 from torch import nn
 
 from actionunits.datasets import load
-from actionunits.datasets.balance import balance_weight
 from actionunits.datasets.crops import CropData, stored_size
-from actionunits.datasets.relations import label_relations
 from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
 from actionunits.training.checkpoint import STORED_TYPES, read_header, save_checkpoint
+from actionunits.training.labels import row_weight, with_label_rates, with_relations
 from actionunits.training.loop import STATE_FILE, TrainResult, train
 from actionunits.training.settings import Settings
 from actionunits.training.source import CropSource
 from actionunits.training.start import start_from
+from actionunits.training.teacher import check_teacher, teach
 from actionunits.training.validation import (
     neutral_logits,
     per_au_scores,
@@ -134,27 +134,34 @@ def run(
     stored_type: str = "float32",
     init: Path | None = None,
     fold: str | None = None,
+    teacher: Path | None = None,
 ) -> TrainResult:
     """Train, choose thresholds on the validation crops, and write `out/model.safetensors`.
 
     out: folder of this run alone. init: checkpoint whose weights the run starts from; everybody it was trained on
     counts as a training subject of the new one. fold: which part of a protocol this is, for the checkpoint's header.
+    teacher: checkpoint whose outputs for the training crops are learned beside their labels; its people count too.
     Raises UserError where the folder belongs to another run or cannot be written.
     """
     check_data(training, validation)
-    weight = _row_weight(settings, training)
-    settings = _with_relations(_with_label_rates(settings, training), training)
+    weight = row_weight(settings, training)
+    settings = with_relations(with_label_rates(settings, training), training)
     start = None if init is None else read_header(init)
-    if start is not None:
-        _refuse_known_faces(start, validation, init)
+    taught = None if teacher is None else read_header(teacher)
+    for path, header in ((init, start), (teacher, taught)):
+        if header is not None:
+            _refuse_known_faces(header, validation, path)
+    if teacher is not None and taught is not None:
+        check_teacher(teacher, taught, settings.model, training.aus)
     if fabric.is_global_zero:
-        claim_folder(out, _identity(model_name, settings, training, start, fold), resume)
+        claim_folder(out, _identity(model_name, settings, training, start, fold, taught), resume)
     fabric.barrier()
     torch.manual_seed(settings.loop.seed)
     model = MODELS[model_name].model(settings.model, training.aus)
     if init is not None:
         start_from(model, init)
     bf16 = "bf16" in str(fabric.strategy.precision.precision)
+    soft = None if teacher is None else teach(teacher, training, fabric.device, bf16)
     size = settings.model.image_size
     quick = validation.subset(even_rows(len(validation), settings.data.validation_frames))
 
@@ -170,6 +177,7 @@ def run(
             fabric.device,
             fabric.global_rank,
             fabric.world_size,
+            soft,
         )
 
     def validate(network: nn.Module) -> dict[str, float]:
@@ -178,7 +186,7 @@ def run(
 
     result = train(model, source_of, out, settings.loop, fabric, validate, resume)
     if result.finished and fabric.is_global_zero:
-        _write_checkpoint(out, result, settings, training, validation, fabric, stored_type, start, fold)
+        _write_checkpoint(out, result, settings, training, validation, fabric, stored_type, start, fold, taught)
     fabric.barrier()
     return result
 
@@ -245,39 +253,6 @@ def _for_recipe(config: Any) -> Any:
     return dataclasses.replace(config, **{name: value for name, value in stands_in.items() if hasattr(config, name)})
 
 
-def _row_weight(settings: Settings, training: CropData) -> np.ndarray | None:
-    """How often each training row is shown per epoch. Raises UserError for settings that cannot be."""
-    chosen = settings.data
-    return balance_weight(
-        chosen.balance,
-        training.aus,
-        training.au_present,
-        training.au_present_valid,
-        chosen.balance_aus,
-        chosen.balance_times,
-    )
-
-
-def _with_label_rates(settings: Settings, training: CropData) -> Settings:
-    """Fill in the base rates of the AUs for a model whose losses weigh by them."""
-    if not hasattr(settings.model, "au_rates") or settings.model.au_rates:
-        return settings
-    known = training.au_present_valid
-    rates = ((training.au_present > 0) & known).sum(0) / np.maximum(known.sum(0), 1)
-    config = dataclasses.replace(settings.model, au_rates=tuple(round(float(rate), 5) for rate in rates))
-    return dataclasses.replace(settings, model=config)
-
-
-def _with_relations(settings: Settings, training: CropData) -> Settings:
-    """Fill in how the AUs go together for a model that builds on it. Raises UserError for labels that do not tell."""
-    labels = getattr(settings.model, "relation_labels", None)
-    if labels is None or settings.model.relations:
-        return settings
-    relations = label_relations(getattr(training, labels), getattr(training, f"{labels}_valid"), training.aus)
-    flat = tuple(round(float(value), 5) for value in relations.flatten())
-    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, relations=flat))
-
-
 def _present(data: CropData) -> list[str]:
     """Subjects that have a row."""
     return [data.subjects[i] for i in np.unique(data.subject)]
@@ -290,9 +265,15 @@ def _refuse_known_faces(start: dict[str, Any], validation: CropData, init: Path 
 
 
 def _identity(
-    model_name: str, settings: Settings, training: CropData, start: dict[str, Any] | None, fold: str | None
+    model_name: str,
+    settings: Settings,
+    training: CropData,
+    start: dict[str, Any] | None,
+    fold: str | None,
+    taught: dict[str, Any] | None,
 ) -> dict[str, Any]:
     return {
+        "teacher": None if taught is None else taught["sha256"],
         "init": None if start is None else start["sha256"],
         "fold": fold,
         "model": model_name,
@@ -326,6 +307,7 @@ def _write_checkpoint(
     stored_type: str,
     start: dict[str, Any] | None,
     fold: str | None,
+    taught: dict[str, Any] | None,
 ) -> None:
     predictions = predict_crops(
         result.model,
@@ -335,13 +317,15 @@ def _write_checkpoint(
     )  # in full precision, as detection runs: the thresholds are for it
     overall = scores(validation, predictions)
     before = {} if start is None else start["data"]
+    known = {name for header in (start, taught) if header for name in header["data"].get("training_subjects", ())}
     header = {
         "data": {
             "names": list(training.names),
             "fold": fold,
-            "training_subjects": sorted({*before.get("training_subjects", ()), *_present(training)}),
+            "training_subjects": sorted({*known, *_present(training)}),
             "training_frames": len(training),
             "started_from": None if start is None else {"sha256": start["sha256"], "names": before.get("names")},
+            "taught_by": None if taught is None else {"sha256": taught["sha256"], "model": taught["model"]},
             "validation_names": list(validation.names),
             "validation_subjects": _present(validation),
             "occurrence_level": training.occurrence_level,
@@ -383,6 +367,7 @@ def run_from_folders(
     resume: bool = False,
     stored_type: str = "float32",
     init: Path | None = None,
+    teacher: Path | None = None,
 ) -> bool:
     """`run` on folders of data; whether it finished (False: interrupted, state saved)."""
     if stored_type not in STORED_TYPES:
@@ -394,4 +379,6 @@ def run_from_folders(
     # The first process decodes the clips into the cache, the others then read it.
     with fabric.rank_zero_first():
         training, validation = load_data(data, valid, settings, progress=fabric.is_global_zero)
-    return run(model_name, settings, training, validation, out, fabric, resume, stored_type, init).finished
+    return run(
+        model_name, settings, training, validation, out, fabric, resume, stored_type, init, teacher=teacher
+    ).finished

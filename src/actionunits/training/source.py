@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,7 @@ from actionunits.datasets.augment import AugmentConfig, augment
 from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import Sampler, rank_slice
 from actionunits.errors import UserError
+from actionunits.training.validation import CropPredictions
 from actionunits.types import Batch, Stage
 
 
@@ -49,8 +51,9 @@ def usable_rows(data: CropData, stage: Stage) -> np.ndarray:
 class CropSource:
     """Augmented batches for one stage; each process of several takes its part of every batch.
 
-    weight: (N,) how often each row appears per epoch, or None for once. A stage that does not read images
-    gets batches whose image has no pixels. Raises UserError where no row has what the stage reads.
+    weight: (N,) how often each row appears per epoch, or None for once. teacher: another model's outputs for every
+    row, which batches then carry. A stage that does not read images gets batches whose image has no pixels. Raises
+    UserError where no row has what the stage reads.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class CropSource:
         device: torch.device | str = "cpu",
         rank: int = 0,
         world_size: int = 1,
+        teacher: CropPredictions | None = None,
     ) -> None:
         rows = usable_rows(data, stage)
         self.data = data
@@ -76,6 +80,7 @@ class CropSource:
         self.device = torch.device(device)
         self.rank = rank
         self.world_size = world_size
+        self.teacher = teacher
         if stage.batch_size % world_size:
             raise UserError(f"batch size {stage.batch_size} does not divide over {world_size} devices")
         self._rows = rows
@@ -89,7 +94,17 @@ class CropSource:
         indices = rank_slice(self._rows[self._sampler.batch_indices(step)], self.rank, self.world_size)
         generator = torch.Generator().manual_seed(step_seed(self.seed, self.stage_number, step, self.rank))
         stored = self.data.batch(indices, self.device, self.stage.inputs)
-        return augment(stored, self.image_size, generator, self.augment_config, self.data.margin)
+        batch = augment(stored, self.image_size, generator, self.augment_config, self.data.margin)
+        return batch if self.teacher is None else self._taught(batch, indices, self.teacher)
+
+    def _taught(self, batch: Batch, indices: np.ndarray, teacher: CropPredictions) -> Batch:
+        """The batch with what the teacher says of the plain crops: augmentation moves no action unit."""
+        intensity = teacher.au_intensity
+        return dataclasses.replace(
+            batch,
+            teacher_logit=torch.from_numpy(teacher.au_logit[indices]).to(self.device),
+            teacher_intensity=None if intensity is None else torch.from_numpy(intensity[indices]).to(self.device),
+        )
 
     def batches(self, start: int) -> Generator[Batch, None, None]:
         """Endless batches from a step on; on an accelerator the next one is made while this one trains."""

@@ -17,6 +17,7 @@ class ResNet18Config:
 
     intensity_weight: float = 1.0  # of the smooth L1 loss, beside 1 for the cross-entropy
     ccc_weight: float = 0.0  # of the loss 1 - CCC per AU over the batch
+    teacher_weight: float = 1.0  # of the losses against a teacher's outputs, where training has a teacher
     class_weighting: str = "none"  # "none" | "inverse": AUs weighed inversely to their base rate
     au_rates: tuple[float, ...] = ()  # base rate of each AU in the training labels; training fills it in
 
@@ -41,5 +42,7 @@ class ResNet18Config:
             raise UserError(f"class_weighting is '{self.class_weighting}'; it must be none or inverse")
         if self.image_size < 32 or self.width < 1:
             raise UserError("image_size must be at least 32 pixels and width at least 1")
+        if self.teacher_weight < 0:
+            raise UserError(f"teacher_weight is {self.teacher_weight}; it must not be negative")
         if not 0 <= self.landmark_weight <= 1:
             raise UserError(f"landmark_weight is {self.landmark_weight}; it must lie between 0 and 1")

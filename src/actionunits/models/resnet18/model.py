@@ -149,8 +149,29 @@ class ResNet18(nn.Module):
                 losses[prefix + "concordance"] = self.config.ccc_weight * loss.concordance_loss(
                     intensity, batch.au_intensity, valid
                 )
+        losses |= self._teacher_losses(prefix, output, batch, seen)
         if not losses:
             raise ValueError("the batch carries neither occurrence nor intensity labels")
+        return losses
+
+    def _teacher_losses(
+        self, prefix: str, output: BranchOutput, batch: Batch, seen: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Losses against a teacher's outputs, which tell of unknown labels too."""
+        weight, said, rated = self.config.teacher_weight, batch.teacher_logit, batch.teacher_intensity
+        losses: dict[str, Tensor] = {}
+        if said is not None and weight > 0:
+            known = said.isfinite() if seen is None else said.isfinite() & seen[:, None]
+            losses[prefix + "teacher_occurrence"] = weight * loss.occurrence_loss(
+                output.au_logit, torch.sigmoid(said), known, self.au_weight
+            )
+        if rated is not None and weight > 0:
+            known = rated.isfinite() if seen is None else rated.isfinite() & seen[:, None]
+            losses[prefix + "teacher_intensity"] = (
+                weight
+                * self.config.intensity_weight
+                * loss.intensity_loss(output.au_intensity, rated, known, self.au_weight)
+            )
         return losses
 
     def stages(self) -> list[Stage]:

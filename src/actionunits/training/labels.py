@@ -1,0 +1,45 @@
+"""What a run takes from its training labels before it starts: how often rows are shown, rates, relations."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from actionunits.datasets.balance import balance_weight
+from actionunits.datasets.crops import CropData
+from actionunits.datasets.relations import label_relations
+from actionunits.training.settings import Settings
+
+
+def row_weight(settings: Settings, training: CropData) -> np.ndarray | None:
+    """How often each training row is shown per epoch. Raises UserError for settings that cannot be."""
+    chosen = settings.data
+    return balance_weight(
+        chosen.balance,
+        training.aus,
+        training.au_present,
+        training.au_present_valid,
+        chosen.balance_aus,
+        chosen.balance_times,
+    )
+
+
+def with_label_rates(settings: Settings, training: CropData) -> Settings:
+    """Fill in the base rates of the AUs for a model whose losses weigh by them."""
+    if not hasattr(settings.model, "au_rates") or settings.model.au_rates:
+        return settings
+    known = training.au_present_valid
+    rates = ((training.au_present > 0) & known).sum(0) / np.maximum(known.sum(0), 1)
+    config = dataclasses.replace(settings.model, au_rates=tuple(round(float(rate), 5) for rate in rates))
+    return dataclasses.replace(settings, model=config)
+
+
+def with_relations(settings: Settings, training: CropData) -> Settings:
+    """Fill in how the AUs go together for a model that builds on it. Raises UserError for labels that do not tell."""
+    labels = getattr(settings.model, "relation_labels", None)
+    if labels is None or settings.model.relations:
+        return settings
+    relations = label_relations(getattr(training, labels), getattr(training, f"{labels}_valid"), training.aus)
+    flat = tuple(round(float(value), 5) for value in relations.flatten())
+    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, relations=flat))
