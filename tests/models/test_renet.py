@@ -15,6 +15,7 @@ from actionunits.models.renet import ReNet, ReNetConfig, add_au
 from actionunits.models.renet.graph import mixing_matrix
 from actionunits.models.renet.loss import expected_level, intensity_loss, logit_of_levels, occurrence_loss
 from actionunits.models.renet.model import ROWS_AT_ONCE
+from actionunits.models.resnet18 import ResNet18, ResNet18Config
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.training.start import start_from
@@ -393,6 +394,24 @@ def test_starting_from_other_aus_takes_over_what_the_common_ones_own(tmp_path):
         assert torch.equal(target.norms.scale[1], own)
         if settings:
             assert target.graph.weights[0, 2] == source.graph.weights[3, 0]
+
+
+def test_starting_from_a_resnet18_gives_every_au_its_features(tmp_path):
+    torch.manual_seed(0)
+    plain = ResNet18(ResNet18Config(image_size=32, width=4), (1, 2))
+    for module in plain.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for value in (module.weight, module.bias, module.running_mean, module.running_var):
+                torch.nn.init.uniform_(value, 0.5, 1.5)
+    save_checkpoint(tmp_path / "model.safetensors", plain, {})
+    model, batch = small().eval(), batch_of()
+    start_from(model, tmp_path / "model.safetensors")
+    with torch.inference_mode():
+        expected = plain.eval().features(batch)
+        for au in range(len(AUS)):
+            torch.testing.assert_close(model.features(batch)[:, au], expected, atol=1e-4, rtol=1e-4)
+    with pytest.raises(UserError, match="another width; use the same width"):
+        start_from(small(width=8), tmp_path / "model.safetensors")
 
 
 # --- input that cannot be used -------------------------------------------------------------------------------

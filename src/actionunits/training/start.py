@@ -17,10 +17,16 @@ def start_from(model: nn.Module, path: Path | str) -> dict[str, Any]:
 
     An output layer (`model.au_outputs`) gets the rows of the AUs that both know, and a table of pairs of AUs
     (`model.au_pairs`, where there are such) their rows and columns; those of other AUs keep their random start.
+    A model that can (`take_resnet`) also starts from the convolutions and normalisations of a resnet18.
     Raises UserError for another kind of model, other widths, or no common AU.
     """
     checkpoint = load_checkpoint(path)
     source = checkpoint.model
+    prefix = getattr(source, "resnet_prefix", None)
+    if type(source) is not type(model) and prefix is not None and hasattr(model, "take_resnet"):
+        named = source.state_dict().items()
+        model.take_resnet({name.removeprefix(prefix): value for name, value in named if name.startswith(prefix)})  # type: ignore[operator]
+        return checkpoint.header
     if type(source) is not type(model):
         raise UserError(f"{path} holds a {checkpoint.header['model']}; it cannot start another model")
     aus: tuple[int, ...] = tuple(model.aus)  # type: ignore[arg-type]

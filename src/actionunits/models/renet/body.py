@@ -6,6 +6,7 @@ Deviations: none; the width can be scaled.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -74,6 +75,21 @@ class ReNetBody(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def torchvision_names(self, columns: Sequence[slice]) -> dict[str, nn.Conv2d | slice]:
+        """Convolutions, and columns of the normalisations, by their names in torchvision."""
+        names: dict[str, nn.Conv2d | slice] = {"conv1": self.conv1, "bn1": columns[0]}
+        for number, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            place = f"layer{number // 2 + 1}.{number % 2}"
+            names |= {f"{place}.conv1": block.conv1, f"{place}.bn1": columns[block.first]}
+            names |= {f"{place}.conv2": block.conv2, f"{place}.bn2": columns[block.first + 1]}
+            if block.downsample is not None:
+                names |= {
+                    f"{place}.downsample.0": block.downsample,
+                    f"{place}.downsample.1": columns[block.first + 2],
+                }
+        return names
 
     def forward(self, image: Tensor, norm: Normalisation) -> Tensor:
         # Channels last from the start: normalisations would copy any other layout.

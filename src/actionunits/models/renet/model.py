@@ -7,12 +7,14 @@ model for each; no early stopping: the moving average of the weights is kept.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from actionunits.errors import UserError
 from actionunits.models.layers.resnet import ImageNormalize
 from actionunits.models.renet import loss
 from actionunits.models.renet.body import ReNetBody
@@ -59,6 +61,29 @@ class ReNet(nn.Module):
         self.norms = AuNorms(len(aus), self.body.norm_channels, config.norm_momentum)
         outputs = {"occurrence": 1, "intensity": loss.LEVELS, "both": 1 + loss.LEVELS}[config.tasks]
         self.head = nn.Linear(self.body.features, outputs)
+
+    @torch.no_grad()
+    def take_resnet(self, weights: Mapping[str, Tensor]) -> None:
+        """Start from a ResNet-18, its weights named as in torchvision: every AU gets its scales, biases, statistics.
+
+        Raises UserError where a weight is missing or of another width.
+        """
+        for name, own in self.body.torchvision_names(self.norms.columns).items():
+            if isinstance(own, nn.Conv2d):
+                targets = {f"{name}.weight": own.weight}
+            else:
+                n = self.norms
+                tables = {
+                    "weight": n.scale,
+                    "bias": n.bias,
+                    "running_mean": n.running_mean,
+                    "running_var": n.running_var,
+                }
+                targets = {f"{name}.{part}": table[:, own] for part, table in tables.items()}
+            for key, target in targets.items():
+                if key not in weights or weights[key].shape != target.shape[-weights[key].ndim :]:
+                    raise UserError(f"{key} of the ResNet-18 is missing or of another width; use the same width")
+                target.copy_(weights[key])
 
     def features(self, batch: Batch) -> Tensor:
         """Pooled features of every AU as inference sees them, (B, A, D)."""

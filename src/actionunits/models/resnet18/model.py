@@ -59,6 +59,7 @@ class ResNet18(nn.Module):
 
     # Layers with one output row per AU, and how many such blocks of rows they hold: logits, then intensities.
     au_outputs: ClassVar[dict[str, int]] = {"image.head.": 2, "landmarks.head.": 2}
+    resnet_prefix: ClassVar[str] = "image.body."  # of the weights that have torchvision's names
     au_weight: Tensor | None
 
     def __init__(self, config: ResNet18Config, aus: tuple[int, ...]) -> None:
