@@ -1,4 +1,4 @@
-"""Commands that draw what a trained model holds: `report tsne` and `report relations`."""
+"""Commands about a trained model: pictures of what it holds, and an action unit more for it."""
 
 from __future__ import annotations
 
@@ -40,3 +40,18 @@ def relations(
     from actionunits.weights.locate import find_weights
 
     typer.echo(f"written to {draw_model_relations(find_weights(checkpoint), out)}")
+
+
+def transfer(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a RE-Net.")],
+    au: Annotated[int, typer.Option(help="Number of the action unit that it shall learn to read.")],
+    data: Annotated[str, typer.Option(help="Data whose labels relate it to the known ones; pictures are not read.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint file to write.")],
+) -> None:
+    """Give a RE-Net one more action unit, from how its labels go with those of the known ones (RE-Net, Table 6)."""
+    from actionunits.training.new_au import add_au_to_checkpoint
+    from actionunits.training.run import split_paths
+    from actionunits.weights.locate import find_weights
+
+    model = add_au_to_checkpoint(find_weights(checkpoint), au, split_paths(data), out)
+    typer.echo(f"written to {out}: {len(model.aus)} action units")
