@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from datasets.drawn_recordings import AUS, drawn_recording, inventory, unlabelled
 from drawn_faces import write_drawn_dataset
@@ -158,6 +159,11 @@ def damage_card(folder, **changes):
     (folder / "dataset.json").write_text(json.dumps(card | changes))
 
 
+def edit_frames(folder, change):
+    path = folder / "frames.parquet"
+    change(pd.read_parquet(path)).to_parquet(path, index=False)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -168,6 +174,14 @@ def damage_card(folder, **changes):
         (lambda f: damage_card(f, format=99), "written by another version"),
         (lambda f: (f / "dataset.json").unlink(), "it has no dataset.json; make one with"),
         (lambda f: damage_card(f, aus=[1, 2]), "lacks the columns AU02"),
+        (lambda f: damage_card(f, aus="12"), "dataset.json is damaged at aus"),
+        (lambda f: damage_card(f, aus=["AU12"]), "dataset.json is damaged at aus"),
+        (lambda f: damage_card(f, crop_size="big"), "dataset.json is damaged at crop_size"),
+        (lambda f: damage_card(f, occurrence_level=None, name=7), "damaged at name, occurrence_level"),
+        (lambda f: (f / "frames.parquet").unlink(), "frames.parquet is missing"),
+        (lambda f: edit_frames(f, lambda t: t.iloc[:0]), "holds no row"),
+        (lambda f: edit_frames(f, lambda t: t.assign(row=t["row"] - 1)), "named twice, or below 0"),
+        (lambda f: edit_frames(f, lambda t: pd.concat([t, t.iloc[:2]])), "named twice"),
     ],
 )
 def test_damaged_folders_are_told_in_one_line(copied, damage, message):
@@ -186,3 +200,15 @@ def test_an_unfinished_folder_says_how_to_go_on(recordings, tmp_path):
         prepare(inventory(*recordings), tmp_path / "out", workers=1, on_progress=interrupt)
     with pytest.raises(UserError, match="not complete; run the same `actionunits prepare` command again"):
         load_data(tmp_path / "out", 128)
+
+
+def test_a_folder_that_is_named_twice_is_refused(made):
+    with pytest.raises(UserError, match="named twice .*; its frames would count twice"):
+        load_data([made, made / ".." / made.name], 128)
+
+
+def test_data_of_two_occurrence_levels_says_how_to_make_them_one(made, tmp_path):
+    other = replace(inventory(drawn_recording(tmp_path / "in", "SN001")), dataset="disfa", occurrence_level=2.0)
+    folder = prepare(other, tmp_path / "disfa", workers=1).folder
+    with pytest.raises(UserError, match=r"bp4d has 1.0, disfa has 2.0; prepare one of them again with another --level"):
+        load_data([made, folder], 128)

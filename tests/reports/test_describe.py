@@ -12,6 +12,7 @@ from actionunits.datasets.load import load_data
 from actionunits.datasets.prepare import prepare
 from actionunits.datasets.relations import relation_matrix
 from actionunits.reports.describe import describe, draw_description, print_description
+from actionunits.reports.relations import matrix_figure
 
 
 def printed(description):
@@ -100,3 +101,15 @@ def test_pictures_show_the_numbers(made, tmp_path):
             assert vermillion > 0.02  # the diagonal
         else:
             assert blue > 0.05  # the bars
+
+
+@pytest.mark.parametrize("count", [2, 5, 12, 15, 34])
+def test_nothing_of_a_relation_matrix_lies_outside_its_picture(count):
+    relation = np.full((count, count), 0.5)
+    relation[0, 1] = np.nan
+    note = "grey: an AU that never changes over the frames where both are coded"
+    figure = matrix_figure([f"AU{k:02d}" for k in range(count)], relation, "Relations in bp4d", "correlation", note)
+    figure.canvas.draw()
+    box = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height

@@ -224,10 +224,11 @@ def concatenate(pieces: Sequence[CropData]) -> CropData:
     for piece in pieces[1:]:
         for what in ("aus", "size", "margin", "occurrence_level"):
             if getattr(piece, what) != getattr(first, what):
+                advice = "; prepare one of them again with another --level" if what == "occurrence_level" else ""
                 raise UserError(
                     f"data sets with different {what} cannot be joined: "
                     f"{', '.join(first.names)} has {getattr(first, what)}, "
-                    f"{', '.join(piece.names)} has {getattr(piece, what)}"
+                    f"{', '.join(piece.names)} has {getattr(piece, what)}{advice}"
                 )
     if len(pieces) == 1:
         return first

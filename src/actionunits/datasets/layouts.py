@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, cast
 
 from actionunits.datasets.recording import Inventory
@@ -25,13 +24,11 @@ class Layout:
     """
 
     module: str  # below actionunits.datasets
-    description: str
     function: str = "read"
     folds: str | None = None  # key of folds.PUBLISHED_FOLDS
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # given unless the user differs
 
     def read(self, root: Path | str, landmarks: str = "auto", **options: Any) -> Inventory:
-        """Everything under the folder, with the layout's own options unless others are given; renders are told.
+        """Everything under the folder; renders are told.
 
         landmarks: "read" those of the data set and count only frames that have some, "find" (they are not read), or
         "auto": read where there are any. options: see OPTION_FLAGS. Raises UserError for a folder of another layout,
@@ -49,7 +46,7 @@ class Layout:
         if foreign:
             has = ", ".join(flag for name, flag in OPTION_FLAGS.items() if name in known) or "none of its own"
             raise UserError(f"this layout has no {OPTION_FLAGS.get(foreign[0], foreign[0])}; its options are: {has}")
-        chosen = {**self.options, **options}
+        chosen = dict(options)
         if "landmarks" in known:
             chosen["landmarks"] = landmarks != "find"
         if "landmarks_required" in known and landmarks != "find":
@@ -71,12 +68,12 @@ OPTION_FLAGS = {
 }
 
 LAYOUTS: dict[str, Layout] = {
-    "bp4d": Layout("bp4d", "BP4D: 41 people, 8 tasks, pictures, 12 AUs and 5 intensities", folds="bp4d"),
-    "bp4d+": Layout("bp4d_plus", "BP4D+ (MMSE): 140 people, 4 coded tasks, pictures, 34 AUs"),
-    "disfa": Layout("disfa", "DISFA: 27 people, two cameras, videos, 12 AUs with intensities", folds="disfa"),
-    "gft": Layout("gft", "GFT: 96 people in groups of three, videos, 10 AUs; guessed layout"),
-    "voxceleb": Layout("videos", "VoxCeleb's tree of faces cut out frame by frame; no labels", "read_voxceleb"),
-    "videos": Layout("videos", "any folder of videos, one folder per person or none; no labels"),
+    "bp4d": Layout("bp4d", folds="bp4d"),
+    "bp4d+": Layout("bp4d_plus"),
+    "disfa": Layout("disfa", folds="disfa"),
+    "gft": Layout("gft"),
+    "voxceleb": Layout("videos", "read_voxceleb"),
+    "videos": Layout("videos"),
 }
 
 

@@ -115,7 +115,10 @@ def _reader(folder: Path | str) -> ModuleType:
 
 
 def _paths(folders: Folders) -> list[Path]:
-    return [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
+    paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError(f"a folder is named twice in {', '.join(map(str, paths))}; its frames would count twice")
+    return paths
 
 
 @contextmanager

@@ -25,6 +25,16 @@ from actionunits.files import write_atomically
 
 CACHE_FOLDER = ".crops"  # inside the prepared folder, unless told otherwise
 
+_INFO_TYPES: dict[str, Any] = {
+    "name": str,
+    "crop_size": int,
+    "margin": (int, float),
+    "aus": list,
+    "occurrence_level": (int, float),
+    "landmarks": str,
+    "source": str,
+    "frames": int,
+}
 _INDEX_COLUMNS = ["subject", "task", "crops", "row", "frame", "anchor", "fold", "split"]
 
 
@@ -41,10 +51,14 @@ def read_info(folder: Path | str) -> dict[str, Any]:
         raise UserError(f"{folder} is not a prepared data set: it has no dataset.json") from None
     except (OSError, ValueError):
         raise UserError(f"{folder / 'dataset.json'} is damaged: it is not JSON") from None
-    wanted = ("name", "crop_size", "margin", "aus", "occurrence_level", "landmarks", "source")
-    lacking = [key for key in wanted if not isinstance(info, dict) or key not in info]
+    lacking = [key for key in _INFO_TYPES if not isinstance(info, dict) or key not in info]
     if lacking:
         raise UserError(f"{folder / 'dataset.json'} lacks {', '.join(lacking)}; prepare the data again")
+    wrong = [key for key, kind in _INFO_TYPES.items() if not isinstance(info[key], kind)]
+    if wrong or not all(isinstance(au, int) for au in info["aus"]):
+        raise UserError(
+            f"{folder / 'dataset.json'} is damaged at {', '.join(wrong) or 'aus'}; prepare the data again"
+        )
     if info.get("format") != FORMAT_VERSION:
         raise UserError(f"{folder} was written by another version of this program; prepare the data again")
     return cast(dict[str, Any], info)
@@ -82,8 +96,12 @@ def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.
         if missing:
             raise UserError(f"{path} lacks the columns {', '.join(missing[:6])}; prepare the data again")
         frames = pd.read_parquet(path, columns=wanted)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; prepare the data again") from None
     except (OSError, pyarrow.lib.ArrowException) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+    if frames.empty:
+        raise UserError(f"{path} is damaged: it holds no row; prepare the data again")
     for name in frames.columns:
         if name.startswith("AU") and not name.endswith("_valid"):
             values = frames[name].to_numpy(np.float64)
@@ -155,7 +173,16 @@ def load_crops(
 
 def _table(folder: Path | str, aus: tuple[int, ...]) -> pd.DataFrame:
     labels = [name + ending for name in map(au_label, aus) for ending in ("", "_valid", "_r")]
-    return read_frames(folder, [*_INDEX_COLUMNS, *LANDMARK_COLUMNS, *labels])
+    table = read_frames(folder, [*_INDEX_COLUMNS, *LANDMARK_COLUMNS, *labels])
+    if (
+        (table["row"] < 0).any()
+        or table.duplicated(["crops", "row"]).any()
+        or table.duplicated(["crops", "frame"]).any()
+    ):
+        raise UserError(
+            f"{Path(folder) / 'frames.parquet'}: a row of crops is named twice, or below 0; prepare again"
+        )
+    return table
 
 
 def _files(table: pd.DataFrame) -> tuple[list[str], np.ndarray, dict[str, int]]:

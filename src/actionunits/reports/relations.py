@@ -41,8 +41,8 @@ def matrix_figure(
 ) -> Figure:
     """A matrix of relations with its numbers; `note` tells what grey cells (NaN) are. limit: of the colours."""
     count = len(labels)
-    size = (2.4 + 0.4 * count, 1.7 + 0.4 * count)
-    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, facecolor="white", layout="constrained")
+    size = [inches + 0.4 * max(count, 6) for inches in (2.4, 2.0)]  # room for title and note around the cells
+    figure = Figure(figsize=(size[0], size[1]), dpi=DOTS_PER_INCH, facecolor="white", layout="compressed")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     colours = relation_colormap().with_extremes(bad="#d0d0d0")
