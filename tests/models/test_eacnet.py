@@ -15,7 +15,7 @@ from actionunits.faces.mean_face import template_landmarks
 from actionunits.models.eacnet import EacNet, EacNetConfig
 from actionunits.models.eacnet.attention import attention_map, enhance
 from actionunits.models.eacnet.centers import CENTERS, RULES, au_centers, complete_landmarks
-from actionunits.models.eacnet.cropping import CroppingNet, kernel_offsets, local_response_norm, sample_cells
+from actionunits.models.eacnet.cropping import CroppingNet, local_response_norm, sample_cells
 from actionunits.models.eacnet.loss import occurrence_loss
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body
@@ -264,9 +264,7 @@ def test_landmarks_outside_the_crop_put_centers_on_its_border():
     assert (centers[..., 0] == 1).all() and (centers[..., 1] == 0).all()
     assert attention_map(centers)[0, 0].argmax() == 99  # row 0, column 99
     x = torch.rand(1, 2, 6, 6)
-    np.testing.assert_array_equal(
-        sample_cells(x, centers.float(), kernel_offsets(False))[0, 0, 0].T.reshape(1, 2, 3, 3), x[:, :, :3, 3:]
-    )
+    np.testing.assert_array_equal(sample_cells(x, centers.float())[0, 0].T.reshape(1, 2, 3, 3), x[:, :, :3, 3:])
 
 
 def test_points_that_all_coincide_give_finite_centers():
@@ -359,8 +357,7 @@ def test_normalisation_of_half_precision_does_not_overflow():
 
 def test_crops_are_those_of_a_loop_over_centers():
     x, centers = random_map_and_centers()
-    cells = sample_cells(x, centers, kernel_offsets(False))  # (K, B, 1, 9, C)
-    crops = cells[:, :, 0].permute(1, 0, 3, 2).reshape(2, 20, 4, 3, 3)
+    crops = sample_cells(x, centers).permute(1, 0, 3, 2).reshape(2, 20, 4, 3, 3)
     assert torch.equal(crops, literal_crops(x, centers))
 
 
@@ -380,7 +377,7 @@ def test_cropping_net_is_what_a_loop_over_crops_computes(upscale):
                 crop = crops[:, k]
                 if upscale:
                     crop = F.interpolate(crop, scale_factor=2, mode="nearest")
-                kernel = net.conv_weight[k].view(3, 3, 4, 4).permute(3, 2, 0, 1)  # (out, in, row, column)
+                kernel = net.conv_weight[k].view(4, 3, 3, 4).permute(3, 0, 1, 2)  # (out, in, row, column)
                 conv = F.relu(F.conv2d(crop, kernel, net.conv_bias.view(20, 4)[k]))
                 assert conv.shape[-1] == (4 if upscale else 1)
                 flat = conv.permute(0, 2, 3, 1).flatten(1)
@@ -442,7 +439,7 @@ def test_full_size_has_the_papers_sizes():
     shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
     assert shapes["vgg.classifier.0.weight"] == (4096, 512 * 7 * 7)
     assert shapes["head.hidden.weight"] == (2048, 4096) and shapes["head.output.weight"] == (12, 2048)
-    assert shapes["cropping.conv_weight"] == (20, 9 * 512, 512)  # to 512 x 4 x 4
+    assert shapes["cropping.conv_weight"] == (20, 512, 9 * 512)  # to 512 x 4 x 4
     assert shapes["cropping.dense_weight"] == (20, 512 * 4 * 4, 150)
     assert shapes["crop_head.hidden.weight"] == (2048, 3000)
 

@@ -1,9 +1,8 @@
 """The cropping net: what each AU centre sees, learned apart from the others (Sec. III-C, Eq. 2).
 
-Cropping, upscaling and the lining up of what lies under a kernel are one indexing of the feature map, and the layers
-of all crops are one batched matrix product each.
+All crops are one indexing of the feature map, and each layer of all of them is one batched matrix product.
 
-Symbols: K crops, P places of a kernel in an upscaled crop, U units.
+Symbols: K crops.
 Deviations: areas that would leave the feature map move to its border; crops have 3x3 cells at any size of the map.
 """
 
@@ -32,30 +31,29 @@ def local_response_norm(x: Tensor) -> Tensor:
     return x * (d * d.sqrt()).rsqrt()
 
 
-def kernel_offsets(upscale: bool) -> Tensor:
-    """Where the cells under a kernel lie, relative to the centre of their crop: (P, 9, 2) int64, row and column.
+def places_of_kernel() -> Tensor:
+    """Which cell of a crop lies under which tap of a kernel at every place of the upscaled crop, (16, 81) of 0 and 1.
 
-    A crop of 3x3 cells, upscaled to 6x6 by repetition, has 4x4 places for a kernel of 3x3, and one as it is.
+    A crop of 3x3 cells, upscaled to 6x6 by repetition, has 4x4 places for a kernel of 3x3. Columns: cell, then tap.
     """
-    factor = 2 if upscale else 1
-    places = torch.arange(factor * CROP - KERNEL + 1)
-    cell = (places[:, None] + torch.arange(KERNEL)) // factor - CROP // 2  # (place, tap)
-    row = cell[:, None, :, None].expand(-1, len(places), -1, KERNEL)
-    column = cell[None, :, None, :].expand(len(places), -1, KERNEL, -1)
-    return torch.stack([row, column], -1).reshape(len(places) ** 2, KERNEL**2, 2)
+    places = torch.arange(2 * CROP - KERNEL + 1)
+    under = (places[:, None] + torch.arange(KERNEL)) // 2  # (place, tap) along one side
+    side = F.one_hot(under, CROP).float()  # (place, tap, cell)
+    return torch.einsum("puc,qvd->pqcduv", side, side).reshape(len(places) ** 2, CROP**2 * KERNEL**2)
 
 
-def sample_cells(x: Tensor, centers: Tensor, offsets: Tensor) -> Tensor:
-    """Cells of a feature map (B, C, H, W) at offsets from the cells of the centres: (K, B, P, Q, C).
+def sample_cells(x: Tensor, centers: Tensor) -> Tensor:
+    """Crops of 3x3 cells around the cells of the centres, from a feature map (B, C, H, W): (K, B, 9, C).
 
-    centers: (B, K, 2), 0-1 spans the map; offsets: (P, Q, 2) within -1 to 1, row and column.
+    centers: (B, K, 2), 0-1 spans the map.
     """
     height, width = x.shape[2:]
     column = (centers[..., 0] * width).floor().long().clamp(1, width - 2)
     row = (centers[..., 1] * height).floor().long().clamp(1, height - 2)
     picture = torch.arange(len(x), device=x.device)[:, None] * height
-    first = ((picture + row) * width + column).T  # (K, B)
-    index = first[:, :, None, None] + offsets[..., 0] * width + offsets[..., 1]
+    middle = ((picture + row) * width + column).T  # (K, B)
+    reach = torch.arange(CROP, device=x.device) - CROP // 2
+    index = middle[:, :, None] + (reach[:, None] * width + reach).flatten()
     cells = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
     return cells.index_select(0, index.flatten()).view(*index.shape, x.shape[1])
 
@@ -63,25 +61,33 @@ def sample_cells(x: Tensor, centers: Tensor, offsets: Tensor) -> Tensor:
 class CroppingNet(nn.Module):
     """Normalisation, crops, and a convolution and a dense layer for each of them: to features (B, K units)."""
 
-    offsets: Tensor
+    places: Tensor | None
 
     def __init__(self, channels: int, crops: int, units: int, upscale: bool) -> None:
         super().__init__()
-        self.register_buffer("offsets", kernel_offsets(upscale), persistent=False)
-        places, taps = self.offsets.shape[:2]
+        self.register_buffer("places", places_of_kernel() if upscale else None, persistent=False)
+        taps, places = KERNEL**2, 1 if self.places is None else len(self.places)
         self.outputs = crops * units
-        self.conv_weight = nn.Parameter(torch.empty(crops, taps * channels, channels))
+        # One after the other in the last axis: what each tap gives.
+        self.conv_weight = nn.Parameter(torch.empty(crops, channels, taps * channels))
         self.conv_bias = nn.Parameter(torch.zeros(crops * channels))
         self.dense_weight = nn.Parameter(torch.empty(crops, places * channels, units))
         self.dense_bias = nn.Parameter(torch.zeros(crops * units))
-        for weight in (self.conv_weight, self.dense_weight):
-            nn.init.normal_(weight, std=math.sqrt(2 / weight.shape[1]))  # He et al., for layers before ReLU
+        # He et al., for layers before ReLU.
+        nn.init.normal_(self.conv_weight, std=math.sqrt(2 / (taps * channels)))
+        nn.init.normal_(self.dense_weight, std=math.sqrt(2 / (places * channels)))
 
     def forward(self, x: Tensor, centers: Tensor) -> Tensor:
         """x: group 4's enhanced map (B, C, H, W); centers: (B, K, 2), 0-1 spans the crop of the face."""
-        crops, places = len(self.conv_weight), len(self.offsets)
-        under_kernel = sample_cells(local_response_norm(x), centers, self.offsets).reshape(crops, len(x) * places, -1)
-        conv = torch.baddbmm(self.conv_bias.view(crops, 1, -1), under_kernel, self.conv_weight).relu_()
-        conv = conv.view(crops, len(x), -1)
+        crops, rows, channels = len(self.conv_weight), len(x), x.shape[1]
+        cells = sample_cells(local_response_norm(x), centers)
+        if self.places is None:
+            under_kernel = cells.transpose(2, 3).reshape(crops, rows, -1)
+            conv = torch.bmm(under_kernel, self.conv_weight.view(crops, -1, channels))[:, :, None]
+        else:
+            # Upscaling repeats cells: each is multiplied with each tap once, 81 products in place of 16 times 9.
+            products = torch.bmm(cells.view(crops, -1, channels), self.conv_weight)
+            conv = self.places.to(products.dtype) @ products.view(crops, rows, -1, channels)
+        conv = (conv + self.conv_bias.view(crops, 1, 1, -1)).relu_().view(crops, rows, -1)
         dense = torch.baddbmm(self.dense_bias.view(crops, 1, -1), conv, self.dense_weight).relu_()
         return dense.transpose(0, 1).flatten(1)
