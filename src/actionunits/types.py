@@ -109,5 +109,6 @@ class Stage:
     warmup_steps: int = 0
     options: dict[str, float] = field(default_factory=dict)  # extra arguments of the optimizer
     inputs: tuple[str, ...] = ("image",)  # fields of Batch that are read; rows without one are left out
+    lr_factors: tuple[tuple[str, float], ...] = ()  # name prefix -> factor of the learning rate, 1 for other names
     undecayed: tuple[str, ...] = ()  # prefixes of names that weight decay spares, besides all vectors
     time_share: float = 1.0  # part of a time budget, relative to the other stages

@@ -270,6 +270,15 @@ def test_weight_decay_spares_what_belongs_to_the_aus():
     assert not own & {id(p) for p in decayed["params"]} and decayed["params"]
 
 
+def test_what_belongs_to_the_aus_can_learn_faster():
+    model = small(norm_lr_factor=10.0)
+    (stage,) = model.stages()
+    groups = make_optimizer(set_trainable(model, stage), stage, fused=False).param_groups
+    fast = {id(p) for group in groups if group["lr_factor"] == 10 for p in group["params"]}
+    assert fast == {id(model.norms.scale), id(model.norms.bias)}
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
 def test_half_precision_keeps_the_answers():
     model, batch = small(width=8).eval(), batch_of()
     with torch.inference_mode():
@@ -426,6 +435,7 @@ def test_starting_from_a_resnet18_gives_every_au_its_features(tmp_path):
         ({"tasks": "none"}, "must be one of both, occurrence, intensity"),
         ({"image_size": 8}, "at least 32"),
         ({"norm_momentum": 0.0}, "above 0"),
+        ({"norm_lr_factor": 0.0}, "above 0"),
         ({"relations": ()}, "0 numbers, and 4 action units need 16"),
         ({"relations": RELATIONS[:9]}, "9 numbers, and 4 action units need 16"),
         ({"relations": (0.5, *RELATIONS[1:])}, "1 of every action unit to itself"),

@@ -186,7 +186,7 @@ class _Run:
                 break
             lr = rate.at(position.step, share)
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("lr_factor", 1.0)
             batch = next(batches)
             torch.manual_seed(step_seed(settings.seed, position.stage, position.step, fabric.global_rank))
 

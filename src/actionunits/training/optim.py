@@ -47,15 +47,19 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """The stage's optimiser. Weight decay spares vectors (biases and the scales of normalisations) and `undecayed`.
 
+    Each group holds its factor of the learning rate as `lr_factor`.
+
     Raises UserError for a name that is not sgd, adam or adamw.
     """
-    named = list(parameters)
-    decays = [p.ndim > 1 and not name.startswith(stage.undecayed) for name, p in named]
+    members: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in parameters:
+        spared = parameter.ndim <= 1 or name.startswith(stage.undecayed)
+        factor = next((f for prefix, f in stage.lr_factors if name.startswith(prefix)), 1.0)
+        members.setdefault((spared, factor), []).append(parameter)
     groups = [
-        {"params": [p for (_, p), d in zip(named, decays, strict=True) if d], "weight_decay": stage.weight_decay},
-        {"params": [p for (_, p), d in zip(named, decays, strict=True) if not d], "weight_decay": 0.0},
+        {"params": members[key], "weight_decay": 0.0 if key[0] else stage.weight_decay, "lr_factor": key[1]}
+        for key in sorted(members)
     ]
-    groups = [group for group in groups if group["params"]]
     options: dict[str, Any] = dict(stage.options)
     if stage.optimizer == "sgd":
         nesterov = bool(options.pop("nesterov", 0.0))

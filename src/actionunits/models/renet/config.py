@@ -33,6 +33,7 @@ class ReNetConfig:
     optimizer: str = "adam"  # Sec. 4.3
     lr: float = 1e-4  # Sec. 4.3
     batch_size: int = 100  # Sec. 4.3
+    norm_lr_factor: float = 1.0  # of the learning rate, for what the AUs own; above 1 they part ways sooner
     weight_decay: float = 0.0
     epochs: int = 20
     schedule: str = "constant"  # "constant" | "cosine" | "plateau"
@@ -44,6 +45,8 @@ class ReNetConfig:
                 raise UserError(f"{name} is '{getattr(self, name)}'; it must be one of {', '.join(words)}")
         if self.image_size < 32 or self.width < 1:
             raise UserError("image_size must be at least 32 pixels and width at least 1")
+        if self.norm_lr_factor <= 0:
+            raise UserError(f"norm_lr_factor is {self.norm_lr_factor}; it must be above 0")
         if not 0 < self.norm_momentum <= 1:
             raise UserError(f"norm_momentum is {self.norm_momentum}; it must lie above 0 and not above 1")
         if self.variant == "learnable" and self.unseen_aus:

@@ -150,6 +150,7 @@ class ReNet(nn.Module):
                 weight_decay=c.weight_decay,
                 schedule=c.schedule,
                 warmup_steps=c.warmup_steps,
+                lr_factors=(("norms.", c.norm_lr_factor),),
                 undecayed=("norms.", "graph."),
             )
         ]
