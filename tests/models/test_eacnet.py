@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from actionunits.models.eacnet.loss import occurrence_loss
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body
 from actionunits.training.optim import make_optimizer, set_trainable
+from actionunits.training.settings import make_settings, read_config_file
 from actionunits.types import Batch
 
 # What torchvision documents of vgg19: position of each convolution, channels in, channels out.
@@ -540,6 +542,14 @@ def test_quarter_width_at_112_and_the_ablation_without_upscaling_run():
         model = build(width=16, image_size=112, upscale=upscale).eval()
         with torch.inference_mode():
             assert model(random_batch(2, 112)).au_logit.shape == (2, len(AUS))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "configs").glob("eacnet_*.yaml")), ids=lambda p: p.stem
+)
+def test_configurations_are_of_this_model(path):
+    settings = make_settings("eacnet", read_config_file(path))
+    assert settings.data.balance == "repeat" and not settings.model.freeze
 
 
 @pytest.mark.parametrize(
