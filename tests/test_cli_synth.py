@@ -42,7 +42,7 @@ def test_clips_and_labels_are_written_and_counted(run, facekit_dir, tmp_path):
     [
         (["--look", "cinema"], "--look must be studio or wild, not cinema"),
         (["--rates", "even"], "--rates must be published or balanced"),
-        (["--size", "47"], "--size must be an even number of at least 32 pixels, not 47"),
+        (["--size", "47"], "--size must be an even number of pixels from 32 to 4096, not 47"),
         (["--subjects", "0"], "--subjects must be at least 1"),
         (["--seed", "-1"], "--seed must not be negative"),
         (["--fps", "0"], "--fps must be above 0"),

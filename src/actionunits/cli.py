@@ -231,10 +231,10 @@ def synth(
     flow: Annotated[
         bool, typer.Option("--flow", help="Also write the motion from every frame to the first.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
 ) -> None:
     """Render labelled clips of people who do not exist: videos, and a table of exact labels."""
-    from actionunits.console import frames_progress
+    from actionunits.console import frames_progress, told_when_interrupted
     from actionunits.synth.dataset import Plan, write_dataset
     from actionunits.synth.layouts import DEFAULT_CLIPS, find_layout
     from actionunits.synth.layouts.render import write_layout
@@ -242,7 +242,7 @@ def synth(
     look = look or (find_layout(layout).look if layout else "studio")
     clips = (find_layout(layout).clips if layout else DEFAULT_CLIPS) if clips is None else clips
     plan = Plan(look, subjects, clips, frames, size, fps, seed, rates, flow)  # type: ignore[arg-type]
-    with frames_progress("rendering") as on_progress:
+    with told_when_interrupted(), frames_progress("rendering") as on_progress:
         if layout:
             write_layout(facekit, out, layout, plan, workers=workers, on_progress=on_progress)
         else:
@@ -278,18 +278,21 @@ def prepare(
     """
     from rich.console import Console
 
-    from actionunits.console import frames_progress
+    from actionunits.console import frames_progress, told_when_interrupted
     from actionunits.datasets.layouts import find_layout
+    from actionunits.datasets.prepare import check_request
     from actionunits.datasets.prepare import prepare as prepare_folder
     from actionunits.reports.prepared import print_inventory, print_prepared
 
     given = {"fps": fps, "occurrence_level": level, "camera": camera, "frame_offset": frame_offset}
     given |= {"keep_bad_landmarks": True if keep_bad_frames else None}
     options = {name: value for name, value in given.items() if value is not None}
-    inventory = find_layout(layout).read(root, landmarks, **options)
+    reader = find_layout(layout)
+    check_request(root, out, size, landmarks)
+    inventory = reader.read(root, landmarks, **options)
     console = Console()
     print_inventory(inventory, console)
-    with frames_progress("preparing") as on_progress:
+    with told_when_interrupted(), frames_progress("preparing") as on_progress:
         prepared = prepare_folder(
             inventory,
             out,
@@ -338,9 +341,6 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"actionunits: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("actionunits: interrupted", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +37,7 @@ def crossval(
     """
     from rich.console import Console
 
+    from actionunits.console import told_when_interrupted
     from actionunits.evaluation.reproduction import Request, answer, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
     from actionunits.training.run import split_paths
@@ -54,7 +53,7 @@ def crossval(
         minutes=minutes,
         accelerator=accelerator,
     )
-    with _told_when_interrupted():
+    with told_when_interrupted():
         rows = answer(protocol, request, config, assignments or [], progress=True)
     console = Console()
     console.print(render_sections(scores_sections(rows)))
@@ -88,6 +87,7 @@ def reproduce(
     """
     from rich.console import Console
 
+    from actionunits.console import told_when_interrupted
     from actionunits.evaluation.published import table as published_table
     from actionunits.evaluation.reproduction import Request, is_of_rates, names_of, occurrence_rates, parse_seeds
     from actionunits.evaluation.reproduction import reproduce as reproduce_table
@@ -112,20 +112,8 @@ def reproduce(
         minutes=minutes,
         accelerator=accelerator,
     )
-    with _told_when_interrupted():
+    with told_when_interrupted():
         found = reproduce_table(table, request, progress=True)
     for reproduction in found:
         console.print(render(reproduction, console.width))
     typer.echo(f"written to {write_markdown(request.out / f'{table}.md', found)} and {request.out / 'results.csv'}")
-
-
-@contextmanager
-def _told_when_interrupted() -> Iterator[None]:
-    """Exit code 130 and one line for a training that was asked to stop."""
-    from actionunits.evaluation.crossval import Interrupted
-
-    try:
-        yield
-    except Interrupted as stopped:
-        typer.echo(f"actionunits: {stopped}", err=True)
-        raise typer.Exit(130) from None

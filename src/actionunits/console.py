@@ -140,3 +140,14 @@ def frames_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+@contextmanager
+def told_when_interrupted() -> Iterator[None]:
+    """One line for work that Ctrl-C ended and that the same command goes on with; then exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        line = str(stopped) or "interrupted; the same command goes on where it stopped"
+        print(f"actionunits: {line}", file=sys.stderr)
+        sys.exit(INTERRUPTED)

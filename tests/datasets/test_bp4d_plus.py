@@ -10,6 +10,7 @@ from actionunits.datasets.bp4d_plus import BP4D_PLUS, read
 from actionunits.errors import UserError
 from actionunits.faces.landmarks import POINTS_49
 from actionunits.media import read_image
+from actionunits.synth.layouts import bp4d as bp4d_writer
 from actionunits.synth.layouts import bp4d_plus as writer
 
 FRAMES = 8
@@ -133,3 +134,14 @@ def test_read_as_bp4d_the_people_and_tasks_give_it_away(tmp_path):
     assert any("BP4D has no people named F041" in line for line in read_bp4d(tmp_path).problems)
     with pytest.raises(UserError, match=r"is not BP4D\+: expected .*2D\+3D/F001/T1/0000\.jpg, found F041/"):
         read(tmp_path / "2D+3D")
+
+
+def test_the_columns_tell_bp4d_and_bp4d_plus_apart(pristine, tmp_path):
+    bp4d_writer.write_clip(tmp_path, drawn_clip(0, 0, 3, SYNTH_AUS))
+    assert read_bp4d(tmp_path).recordings[0].lost is None
+    # Read with the offset of BP4D+ every label would go to the picture before its own.
+    with pytest.raises(UserError, match=r"is not BP4D\+: the tables have .* of BP4D, .*prepare bp4d instead"):
+        read(tmp_path)
+    assert any("the columns of BP4D; is this another" in line for line in read(tmp_path, frame_offset=0).problems)
+    assert any("the columns of BP4D+; is this another" in line for line in read_bp4d(pristine).problems)
+    assert not any("columns" in line for line in (*read(pristine).problems, *read_bp4d(tmp_path).problems))

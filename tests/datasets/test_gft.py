@@ -17,7 +17,7 @@ from actionunits.synth.layouts import gft as writer
 
 AUS = DATASET_AUS["gft"]
 FRAMES = 24
-PEOPLE = (0, 1, 14)  # 001A, 001B, 005C; the last one is a test person
+PEOPLE = (0, 1, 8)  # 001A, 001B, 003C; the last one is a test person
 
 
 def clip_of(subject: int):
@@ -75,7 +75,7 @@ def test_tree_is_read_label_for_label_and_marked_unverified(written):
     assert [(r.name, r.split, r.aus) for r in inventory.recordings] == [
         ("001A_T1", "train", AUS),
         ("001B_T1", "train", AUS),
-        ("005C_T1", "test", AUS),
+        ("003C_T1", "test", AUS),
     ]
     assert [(c.found, c.published) for c in inventory.counts] == [(3, 96), (3 * FRAMES, 172_800)]
     check_labels(inventory)
@@ -139,9 +139,9 @@ def test_people_table_names_the_split_and_must_agree(tree):
     for path in (tree / "labels").iterdir():
         path.write_text("\n".join(re.sub(r",(train|test|split)", "", line) for line in path.read_text().splitlines()))
     assert [r.split for r in gft.read(tree).recordings] == ["", "", ""]
-    assert problems_with(gft.read(tree), "no split is named for 3 people (001A, 001B, 005C)")
+    assert problems_with(gft.read(tree), "no split is named for 3 people (001A, 001B, 003C)")
     people = tree / "participants.csv"
-    people.write_text("participant,split\n001A,Training\n001B,validation\n005C,TEST\n")
+    people.write_text("participant,split\n001A,Training\n001B,validation\n003C,TEST\n")
     inventory = gft.read(tree)
     assert [r.split for r in inventory.recordings] == ["train", "valid", "test"]
     check_labels(inventory)
@@ -218,7 +218,7 @@ def test_video_faults_are_told_and_shift_nothing(tree):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * 0.7)])
     (tree / "videos" / "001A.mp4").unlink()
-    shutil.copy(tree / "videos" / "005C.mp4", tree / "videos" / "040A.mp4")
+    shutil.copy(tree / "videos" / "003C.mp4", tree / "videos" / "040A.mp4")
     (tree / "videos" / "readme.txt").write_text("notes")
     inventory = gft.read(tree)
     check_labels(inventory)

@@ -15,7 +15,7 @@ from datasets.official_trees import drawn_clip
 from typer.testing import CliRunner
 
 from actionunits.aus import DATASET_AUS
-from actionunits.cli import app
+from actionunits.cli import app, main
 from actionunits.datasets.folds import PUBLISHED_FOLDS
 from actionunits.datasets.layouts import LAYOUTS, find_layout
 from actionunits.datasets.load import load_data
@@ -141,3 +141,17 @@ def test_frames_of_a_killed_process_are_made_again(tmp_path):
     (out / "crops" / "F001_T1.npy").write_bytes(b"half")
     prepare(inventory(recording), out, workers=1)
     np.testing.assert_array_equal(np.load(out / "crops/F001_T1.npy"), np.load(whole / "crops/F001_T1.npy"))
+
+
+def test_a_run_that_ctrl_c_ends_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    bp4d.write_clip(tmp_path / "in", drawn_clip(0, 0, 3, DATASET_AUS["bp4d"]))
+    monkeypatch.setattr("actionunits.datasets.prepare.prepare", interrupted)
+    words = ["actionunits", "prepare", "bp4d", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "actionunits: interrupted; the same command goes on where it stopped\n"

@@ -17,7 +17,7 @@ from actionunits.datasets import prepare as prepare_module
 from actionunits.datasets.crop_files import GrowingArray
 from actionunits.datasets.crop_recording import decode_factor
 from actionunits.datasets.crops import STORED_MARGIN
-from actionunits.datasets.prepare import prepare
+from actionunits.datasets.prepare import check_request, prepare
 from actionunits.errors import UserError
 from actionunits.faces.align import register, similarity_transform, transform_points
 from actionunits.faces.landmarks import POINTS_49
@@ -296,6 +296,16 @@ def test_options_out_of_range_are_refused(tmp_path):
         prepare(inventory(r), tmp_path / "out", image_size=4)
     with pytest.raises(UserError, match="no landmarks to read; use --landmarks find"):
         prepare(inventory(replace(r, landmarks_px=None)), tmp_path / "out", landmarks="read")
+
+
+def test_nothing_is_written_into_the_data_set(tmp_path):
+    for out in ("data/crops", "data/F001/../F002/out"):
+        with pytest.raises(UserError, match=r"lies inside the data set .*, where nothing is written"):
+            check_request(tmp_path / "data", tmp_path / out, 112, "auto")
+    check_request(tmp_path / "data", tmp_path / "data-crops", 112, "auto")
+    check_request(tmp_path / "data" / "in", tmp_path / "data" / "out", 112, "auto")
+    with pytest.raises(UserError, match="--size must be between"):
+        check_request(tmp_path, tmp_path / "out", 0, "auto")
 
 
 class ScriptedFinder:

@@ -199,7 +199,7 @@ def test_what_a_layout_cannot_hold_is_refused_before_anything_is_written(facekit
     for name, changed, message in (
         ("ck+", {}, "unknown layout 'ck\\+'; known are bp4d, bp4d\\+, disfa"),
         ("bp4d", {"flow": True}, "--flow has no place"),
-        ("bp4d+", {"clips": 5}, "holds 4 clips of each person at most, not 5"),
+        ("bp4d+", {"clips": 5}, "has no room for --clips 5; the most is 4"),
     ):
         with pytest.raises(UserError, match=message):
             write_layout(facekit_dir, tmp_path / "out", name, small_plan(**changed), workers=1)

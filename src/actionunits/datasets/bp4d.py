@@ -13,7 +13,7 @@ BP4D+ is read by the same code, with the differences that `Release` names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ from actionunits.errors import UserError
 
 FPS = 25.0
 OCCURRENCE_LEVEL = 1.0  # coders of occurrence counted every trace: level A and above
+# What tells the tables of the two releases apart: those of BP4D+ have these columns and lack those of AUs 25 and 26.
+_PLUS_COLUMNS, _PLUS_LACKS = {11, 16, 18, 22, 27, 28}, {25, 26}
 NO_PICTURE, NO_LANDMARKS = "no picture", "no landmarks"
 
 
@@ -53,6 +55,7 @@ class Release:
     frames_with_landmarks: int | None
     example: str  # path of a picture, for messages
     tops: tuple[str, ...]  # folders that may lie between the root and everything else
+    frame_offset: int  # number of a picture less the number of its frame in the tables
 
     @property
     def subjects(self) -> int:
@@ -73,6 +76,7 @@ BP4D = Release(
     frames_with_landmarks=146_576,
     example="F001/T1/2440.jpg",
     tops=("", "BP4D"),
+    frame_offset=0,
 )
 
 
@@ -88,8 +92,9 @@ def read(root: Path | str, *, landmarks_required: bool = False) -> Inventory:
     return read_release(Path(root), BP4D, landmarks_required=landmarks_required, frame_offset=0)
 
 
-def read_release(root: Path, release: Release, *, landmarks_required: bool, frame_offset: int) -> Inventory:
-    """All sequences of a release. frame_offset: number of a picture less the number of its frame in the tables."""
+def read_release(root: Path, release: Release, *, landmarks_required: bool, frame_offset: int | None) -> Inventory:
+    """All sequences of a release. frame_offset: number of a picture less the number of its frame in the tables; None
+    for the release's own, which is refused where the tables are those of the other release."""
     problems: list[str] = []
     places = find_places(root, release.title, release.example, release.tops)
     _tell_missing_parts(places, landmarks_required)
@@ -101,6 +106,15 @@ def read_release(root: Path, release: Release, *, landmarks_required: bool, fram
     if strangers:
         problems.append(f"{release.title} has no people named {some(strangers)}; is this another data set?")
     tables = {key: read_occurrence(path) for key, path in files.items() if key[1] in release.tasks}
+    found = release_of_tables(tables.values()) or release.key
+    if found != release.key and frame_offset is None:
+        raise UserError(
+            f"{root} is not {release.title}: the tables have the columns of {found.upper()}, whose pictures are "
+            f"numbered otherwise; prepare {found} instead, or say how they are numbered with --frame-offset"
+        )
+    if found != release.key:
+        problems.append(f"the tables have the columns of {found.upper()}; is this another data set?")
+    frame_offset = release.frame_offset if frame_offset is None else frame_offset
     aus = _coded_aus(tables, files, problems)
     problems += _missing_parts(places)
     folders = picture_folders(places.pictures)
@@ -119,6 +133,16 @@ def read_release(root: Path, release: Release, *, landmarks_required: bool, fram
     if odd:
         problems.append(f"other than published: {', '.join(odd)}")
     return Inventory(release.key, tuple(recordings), counts, tuple(problems), OCCURRENCE_LEVEL)
+
+
+def release_of_tables(tables: Iterable[OccurrenceTable]) -> str | None:
+    """Key of the release that has tables with such columns, None where they tell nothing."""
+    columns = [set(table.codes) for table in tables]
+    if columns and all(names >= _PLUS_LACKS for names in columns):
+        return "bp4d"
+    if columns and all(names >= _PLUS_COLUMNS and not names & _PLUS_LACKS for names in columns):
+        return "bp4d+"
+    return None
 
 
 def _tell_missing_parts(places: Places, landmarks_required: bool) -> None:

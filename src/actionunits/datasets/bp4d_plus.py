@@ -17,8 +17,6 @@ from pathlib import Path
 from actionunits.datasets.bp4d import Release, read_release
 from actionunits.datasets.recording import Inventory
 
-FRAME_OFFSET = -1
-
 BP4D_PLUS = Release(
     key="bp4d+",
     title="BP4D+",
@@ -29,16 +27,18 @@ BP4D_PLUS = Release(
     frames_with_landmarks=None,
     example="2D+3D/F001/T1/0000.jpg",
     tops=("", "BP4D+", "BP4DPlus"),
+    frame_offset=-1,
 )
 
 
-def read(root: Path | str, *, landmarks_required: bool = False, frame_offset: int = FRAME_OFFSET) -> Inventory:
+def read(root: Path | str, *, landmarks_required: bool = False, frame_offset: int | None = None) -> Inventory:
     """All sequences of the four coded tasks that have a table of occurrence.
 
-    frame_offset: number of a picture less the number of its frame in the tables. landmarks_required: frames without
-    tracked points are lost.
+    frame_offset: number of a picture less the number of its frame in the tables, -1 unless told. landmarks_required:
+    frames without tracked points are lost.
 
-    Raises UserError for a folder of another layout, pictures that are still in zip files, a table that is damaged or
-    holds an unknown code, and pictures of one sequence with the same number.
+    Raises UserError for a folder of another layout, tables with the columns of BP4D unless frame_offset is told,
+    pictures that are still in zip files, a table that is damaged or holds an unknown code, and pictures of one
+    sequence with the same number.
     """
     return read_release(Path(root), BP4D_PLUS, landmarks_required=landmarks_required, frame_offset=frame_offset)

@@ -93,7 +93,10 @@ def _au_columns(path: Path, header: list[str]) -> dict[int, int]:
         raise UserError(f"{path}, line 1: the header is missing or names an AU twice; expected '0,1,2,4,5...'")
     known = {au: columns[au] for au in AUS if au in columns}
     if not known:
-        raise UserError(f"{path}, line 1: expected a header of AU numbers, '0,1,2,4,5...', found '{header[:6]}'")
+        raise UserError(
+            f"{path}, line 1: expected a header of AU numbers with commas between, '0,1,2,4,5...', "
+            f"found '{','.join(header)[:40]}'"
+        )
     return known
 
 

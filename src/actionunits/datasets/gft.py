@@ -168,7 +168,8 @@ def _rows(path: Path, needed: list[str]) -> Iterator[tuple[int, dict[str, str]]]
                     )
                 yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+        why = "it is not text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path}: {why}") from error
 
 
 def _read_splits(path: Path, columns: GftColumns) -> dict[str, str]:

@@ -74,6 +74,7 @@ def prepare(
     that cannot be written, and where no frame at all could be kept.
     """
     out = Path(out)
+    _check_words(image_size, landmarks)
     _check(inventory)
     find = _finds(inventory, landmarks)
     plan = _plan(inventory, image_size, find, options or {})
@@ -84,6 +85,22 @@ def prepare(
         return Prepared(out, card["frames"], card["lost_reasons"], card["landmarks"], was_complete=True)
     with _alone(out):
         return _make(inventory, plan, task, workers, on_progress)
+
+
+def check_request(root: Path | str, out: Path | str, image_size: int, landmarks: str) -> None:
+    """What can be refused before a data set is read: raises UserError for options out of range, and for an `out`
+    inside the data set, of which nothing is changed."""
+    _check_words(image_size, landmarks)
+    inside, outer = Path(out).resolve(), Path(root).resolve()
+    if inside != outer and inside.is_relative_to(outer):
+        raise UserError(f"{out} lies inside the data set {root}, where nothing is written; choose another --out")
+
+
+def _check_words(image_size: int, landmarks: str) -> None:
+    if landmarks not in LANDMARKS:
+        raise UserError(f"--landmarks must be {', '.join(LANDMARKS)}, not {landmarks}")
+    if not 16 <= image_size <= 1024:
+        raise UserError(f"--size must be between 16 and 1024 pixels, not {image_size}")
 
 
 def _make(
@@ -119,8 +136,6 @@ def _check(inventory: Inventory) -> None:
 
 
 def _finds(inventory: Inventory, landmarks: str) -> bool:
-    if landmarks not in LANDMARKS:
-        raise UserError(f"--landmarks must be {', '.join(LANDMARKS)}, not {landmarks}")
     having = sum(recording.landmarks_px is not None for recording in inventory.recordings)
     if landmarks == "read" and not having:
         raise UserError(f"{inventory.dataset}: there are no landmarks to read; use --landmarks find")
@@ -130,8 +145,6 @@ def _finds(inventory: Inventory, landmarks: str) -> bool:
 
 def _plan(inventory: Inventory, image_size: int, find: bool, options: Mapping[str, Any]) -> dict[str, Any]:
     """What decides about the result, as it stands in dataset.json."""
-    if not 16 <= image_size <= 1024:
-        raise UserError(f"--size must be between 16 and 1024 pixels, not {image_size}")
     return {
         "kind": "crops",
         "format": FORMAT_VERSION,

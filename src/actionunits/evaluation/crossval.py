@@ -39,7 +39,7 @@ THRESHOLD_RULES = ("validation", "0.5")
 BATCH_SIZE = 128  # crops that pass a model at once when it is tested
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """The run was asked to stop; what it did so far is saved."""
 
 

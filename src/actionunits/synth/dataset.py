@@ -6,7 +6,6 @@ the number of workers, and a killed run goes on where it stopped.
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 CARD_FILE = "dataset.json"
 PRESENT_FROM = 1.0  # intensity of level A: a frame at or above it counts as present
+LARGEST_SIZE, HIGHEST_FPS = 4096, 1000  # pixels, and frames per second
 LOOK_CODE = {"studio": 0, "wild": 1}
 CRF = 20  # H.264 quality: about 6 kB a frame at 160 pixels is spent where detail is
 
@@ -54,10 +54,10 @@ class Plan:
         for name in ("subjects", "clips", "frames"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} must be at least 1, not {getattr(self, name)}")
-        if self.size < 32 or self.size % 2:
-            raise UserError(f"--size must be an even number of at least 32 pixels, not {self.size}")
-        if not 0 < self.fps < math.inf:
-            raise UserError(f"--fps must be above 0 and finite, not {self.fps}")
+        if not 32 <= self.size <= LARGEST_SIZE or self.size % 2:
+            raise UserError(f"--size must be an even number of pixels from 32 to {LARGEST_SIZE}, not {self.size}")
+        if not 0 < self.fps <= HIGHEST_FPS:
+            raise UserError(f"--fps must be above 0 and at most {HIGHEST_FPS}, not {self.fps:g}")
         if self.seed < 0:
             raise UserError(f"--seed must not be negative, not {self.seed}")
         if self.look not in LOOK_CODE:

@@ -16,7 +16,7 @@ from actionunits.synth.layouts.clip import LabelledClip, write_text
 
 AUS = DATASET_AUS["gft"]
 PRESENT_LEVEL = 2  # B
-TEST_EVERY = 5  # each fifth group of three is a test group
+TEST_EVERY, FIRST_TEST = 5, 2  # each fifth group of three is a test group, from the third one on: 18 of 96 people
 
 
 def subject_name(subject: int) -> str:
@@ -43,7 +43,7 @@ def write_clip(root: Path, clip: LabelledClip) -> None:
     with VideoWriter(Path(root) / "videos" / f"{name}.mp4", fps=clip.fps) as writer:
         for image in clip.images():
             writer.write(image)
-    split = "test" if (clip.subject // 3) % TEST_EVERY == TEST_EVERY - 1 else "train"
+    split = "test" if (clip.subject // 3) % TEST_EVERY == FIRST_TEST else "train"
     codes = np.full((len(clip), 2 * len(AUS)), UNKNOWN_CODE)
     for k, au in enumerate(AUS):
         if au in clip.aus:
