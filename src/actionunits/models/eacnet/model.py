@@ -19,7 +19,7 @@ from actionunits.models.eacnet.centers import CENTERS, au_centers, complete_land
 from actionunits.models.eacnet.config import NETWORKS, EacNetConfig
 from actionunits.models.eacnet.cropping import CroppingNet
 from actionunits.models.layers.resnet import ImageNormalize
-from actionunits.models.layers.vgg import Vgg19Body
+from actionunits.models.layers.vgg import Vgg19Body, start_before_relu
 from actionunits.types import Batch, Output, Stage
 
 
@@ -30,6 +30,7 @@ class DenseHead(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.hidden = nn.Linear(inputs, hidden)
+        start_before_relu(self.hidden.weight, self.hidden.bias)
         self.output = nn.Linear(hidden, outputs)
 
     def features(self, x: Tensor) -> Tensor:
