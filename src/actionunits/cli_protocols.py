@@ -89,19 +89,25 @@ def reproduce(
 
     from actionunits.console import told_when_interrupted
     from actionunits.evaluation.published import table as published_table
-    from actionunits.evaluation.reproduction import Request, is_of_rates, names_of, occurrence_rates, parse_seeds
+    from actionunits.evaluation.rates import is_of_rates, refuse_training_options
+    from actionunits.evaluation.reproduction import Request, parse_seeds
     from actionunits.evaluation.reproduction import reproduce as reproduce_table
-    from actionunits.reports.reproduction import rates_section, render, render_sections, write_markdown
+    from actionunits.reports.rates import rates_of
+    from actionunits.reports.reproduction import render, write_markdown, write_page
     from actionunits.training.run import split_paths
 
     console, published, folders = Console(), published_table(table), tuple(split_paths(data))
+    out = out or Path("out") / table
     if is_of_rates(published):
-        rates = occurrence_rates(published, folders)
-        console.print(render_sections([rates_section(published, rates, names_of(folders))]))
+        training = {"--train-data": train_data, "--model": model, "--folds": folds, "--minutes": minutes}
+        refuse_training_options(published, training | {"--results": results})
+        rates = rates_of(published, folders)
+        console.print(rates.to_terminal())
+        typer.echo(f"written to {write_page(out / f'{table}.md', rates.to_markdown())}")
         return
     request = Request(
         data=folders,
-        out=out or Path("out") / table,
+        out=out,
         train_data=tuple(split_paths(train_data)) if train_data else (),
         models=tuple(name.strip() for name in model.split(",")) if model else (),
         scale=scale,

@@ -88,7 +88,7 @@ def test_words_that_contradict_each_other_are_told(folders):
             check_question(dataclasses.replace(folds, **changes))
     with pytest.raises(UserError, match="needs two data sets"):
         load_protocol(Question("leave-one-data-set-out", (crops,)), SETTINGS)
-    with pytest.raises(UserError, match="code no action unit in common"):
+    with pytest.raises(UserError, match="codes no action unit; name data with labels"):
         load_protocol(dataclasses.replace(folds, aus=()), SETTINGS)
     with pytest.raises(UserError, match="is in the training and in the test data"):
         load_protocol(Question("cross", (crops,), (crops,)), SETTINGS)

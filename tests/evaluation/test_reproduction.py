@@ -21,9 +21,11 @@ from actionunits.datasets.load import load_labels
 from actionunits.datasets.prepare import prepare
 from actionunits.errors import UserError
 from actionunits.evaluation import reproduction
+from actionunits.evaluation.differences import differences
 from actionunits.evaluation.published import published_tables, table
-from actionunits.evaluation.reproduction import Request, differences, occurrence_rates, read_results, reproduce
-from actionunits.reports.reproduction import render, reproductions_in, sections, to_markdown
+from actionunits.evaluation.rates import is_of_rates, occurrence_rates
+from actionunits.evaluation.reproduction import Reproduction, Request, read_results, reproduce
+from actionunits.reports.reproduction import narrowed, render, reproductions_in, sections, to_markdown
 from actionunits.synth.layouts import bp4d
 from actionunits.synth.layouts.render import CARD_FILE
 from actionunits.training import run as training_run
@@ -238,31 +240,43 @@ def test_a_folder_of_another_run_is_refused(finished, crops):
 
 def test_every_published_table_can_be_run_or_says_why_not(crops, tmp_path):
     request = Request((crops,), tmp_path, train_data=(crops,), models=("resnet18",))
+    alone = dataclasses.replace(request, train_data=())
     answered = 0
     for published in published_tables().values():
-        if reproduction.is_of_rates(published):
+        if is_of_rates(published):
             continue
         try:
             reproduction.refuse_without_folds(published)
         except UserError as error:
             assert published.key in str(error) and "\n" not in str(error)
             continue
-        question = reproduction.question_of(published, "resnet18", request, (1, 2))
+        try:
+            question = reproduction.question_of(published, "resnet18", request, (1, 2))
+        except UserError as error:
+            assert "leave out --train-data" in str(error)
+            question = reproduction.question_of(published, "resnet18", alone, (1, 2))
         reproduction.questions.check_question(question)
         assert reproduction.systems_of(published)
         answered += 1
     assert answered > 20
 
 
-def test_rates_stand_beside_the_papers_without_training(crops):
+def test_rates_stand_beside_the_papers_without_training(crops, tmp_path):
     rates = occurrence_rates(table("eacnet-table2"), [crops])
     labels = load_labels(crops)
     for au in (1, 12):
         column = labels.aus.index(au)
         known = labels.au_present_valid[:, column]
         assert rates[au_label(au)] == pytest.approx(np.mean(labels.au_present[known, column]))
-    code, output = command("reproduce", "eacnet-table2", "--data", crops)
-    assert code == 0 and "Occurrence rate" in output and f"{rates['AU12']:.2f}" in output
+    words = ("reproduce", "eacnet-table2", "--data", crops, "--out", tmp_path)
+    code, output = command(*words)
+    page = (tmp_path / "eacnet-table2.md").read_text()
+    assert code == 0 and "Occurrence rate" in output
+    for text in (output, page):
+        assert f"{rates['AU12']:.2f}" in text and "What differs from the paper" in text
+        assert "- pictures: renders" in text and "- subjects: 9, published are 41" in text and "AU24" in text
+    code, output = command(*words, "--model", "resnet18", "--results", tmp_path / "r.csv")
+    assert code == 2 and "nothing is trained; leave out --model, --results" in output
 
 
 def test_a_table_across_data_sets_trains_on_the_other_one_first(crops, small_configs, tmp_path):
@@ -308,3 +322,38 @@ def test_ones_own_question_is_answered_by_crossval(crops, tmp_path):
     assert reproductions_in(tmp_path / "own") == []
     code, output = command("crossval", "resnet18", "--data", crops, "--protocol", "cross", "--out", tmp_path / "x")
     assert code == 2 and "trains on other data than it tests on" in output
+
+
+def test_a_row_across_data_sets_is_asked_for_by_its_training_data(crops, small_configs, tmp_path):
+    write_drawn_dataset(tmp_path / "drawn", subjects=6, frames=8)
+    request = Request((crops,), tmp_path / "out", (tmp_path / "drawn",), ("resnet18",), scale="small")
+    (found,) = reproduce("hybrid-table2", request)
+    first = found.rows.iloc[0]
+    assert (first["protocol"], first["train_data"]) == ("cross", "drawn")
+    told = "\n".join(differences(found.table, found.rows))
+    assert "division: trained on drawn" in told and "training data: drawn, the paper's is gft" in told
+    with pytest.raises(UserError, match="leave out --train-data"):
+        reproduce("renet-table1", dataclasses.replace(request, models=("resnet18",)))
+
+
+def test_the_papers_rows_of_the_folds_that_were_run_come_first_in_a_narrow_terminal(finished):
+    _, found = finished
+    hybrid = table("hybrid-table2")
+    ten = found.rows.assign(protocol="folds", model="hog").replace({"fold": {"3": "9"}})
+    extra = [ten[ten["fold"] == "1"].assign(fold=str(k)) for k in (3, 4, 5, 6, 7, 8, 10)]
+    ten = pd.concat([ten, *extra], ignore_index=True)
+    names = ("paper: HOG (folds-10)", "paper: HOG")
+    for rows, shown, left_out in ((ten, *names), (found.rows.assign(model="hog"), *names[::-1])):
+        section = narrowed(sections(Reproduction(hybrid, rows))[0], hybrid, "hog")
+        assert shown in section.columns and left_out not in section.columns
+
+
+def test_places_that_cannot_be_written_are_told_before_any_training(crops, small_configs, tmp_path):
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
+    request = Request((crops,), tmp_path / "out", models=("resnet18",), scale="small")
+    for results, message in ((tmp_path, "is a folder; name a file"), (tmp_path / "notes.csv", "not a results table")):
+        with pytest.raises(UserError, match=message):
+            reproduce("renet-table1", dataclasses.replace(request, results=results))
+    with pytest.raises(UserError, match="lies in the data folder"):
+        reproduce("renet-table1", dataclasses.replace(request, out=crops / "out"))
+    assert not (tmp_path / "out").exists() and not (crops / "out").exists()

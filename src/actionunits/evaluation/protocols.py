@@ -254,12 +254,28 @@ def write_results(path: Path | str, result: EvaluationResult, run: str, header: 
     merge_rows(path, rows, ("run", "data", "fold"))
 
 
+def refuse_other_table(path: Path | str, columns: Sequence[str]) -> None:
+    """Raises UserError where a results table of these columns could not be written or extended."""
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file for the results table")
+    if not path.exists() or not path.stat().st_size:
+        return
+    try:
+        held = list(pd.read_csv(path, dtype=str, nrows=0).columns)
+    except (OSError, ValueError):
+        held = []
+    if not held or set(held) - set(columns):
+        raise UserError(f"{path} is not a results table of this kind; name another file")
+
+
 def merge_rows(path: Path | str, rows: pd.DataFrame, same: Sequence[str]) -> None:
     """Write or extend a results table; old rows that agree with a new one in the columns `same` are dropped.
 
     Raises UserError where the file is another kind of table.
     """
     path = Path(path)
+    refuse_other_table(path, list(rows.columns))
     if path.exists() and path.stat().st_size:
         try:
             old = pd.read_csv(path, dtype=str, keep_default_na=False)

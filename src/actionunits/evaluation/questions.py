@@ -86,8 +86,9 @@ def load_protocol(question: Question, settings: Settings, progress: bool = False
     if aus is None:
         aus = common_aus(question.data if question.protocol != "cross" else (*question.train_data, *question.data))
     if not aus:
-        folders = ", ".join(map(str, (*question.train_data, *question.data)))
-        raise UserError(f"{folders} code no action unit in common")
+        folders = [str(folder) for folder in (*question.train_data, *question.data)]
+        what = "code no action unit in common" if len(folders) > 1 else "codes no action unit; name data with labels"
+        raise UserError(f"{', '.join(folders)} {what}")
 
     def load(folders: Sequence[Path], wanted: tuple[int, ...] | None = aus) -> CropData:
         return load_data(

@@ -13,18 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from actionunits.aus import DATASET_AUS, au_label
 from actionunits.datasets.layouts import RENDERED
-from actionunits.datasets.load import coded_aus, load_labels
+from actionunits.datasets.load import coded_aus
 from actionunits.errors import UserError
 from actionunits.evaluation import fold_scores, questions
 from actionunits.evaluation.crossval import System, cross_validate, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
 from actionunits.evaluation.predictions import concatenate, write_predictions
-from actionunits.evaluation.protocols import METRICS, merge_rows
+from actionunits.evaluation.protocols import METRICS, merge_rows, refuse_other_table
 from actionunits.evaluation.published import PublishedRow, PublishedTable, table
 from actionunits.evaluation.questions import Question
 from actionunits.models import MODELS
@@ -105,7 +104,8 @@ def reproduce(key: str, request: Request, progress: bool = False) -> list[Reprod
     models = request.models or systems_of(published)
     for name in models:
         _refuse_unknown_model(name, published)
-    aus = _aus_for(published, request.data)
+    aus = aus_in_data(published, request.data)
+    refuse_unusable_places(request)
     asked = [
         (name, question_of(published, name, request, aus), settings_for(name, published, request)) for name in models
     ]
@@ -140,6 +140,7 @@ def answer(
     across = protocol in questions.ACROSS
     data, train_data = (request.data[-1:], request.data[:-1]) if across else (request.data, ())
     question = Question(protocol, data, train_data, request.folds, request.fold_seeds)
+    refuse_unusable_places(request)
     divided = questions.load_protocol(question, settings, progress)
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
     scores = run_protocol(System(name, settings), divided, request.out, fabric, request.threshold)
@@ -158,6 +159,15 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if not all(word.isdigit() for word in words):
         raise UserError(f"'{text}' is no list of seeds; give whole numbers with commas between")
     return tuple(map(int, words))
+
+
+def refuse_unusable_places(request: Request) -> None:
+    """Raises UserError, before any training, where scores could not be written or would lie in the data."""
+    if request.results is not None:
+        refuse_other_table(request.results, ROW_COLUMNS)
+    for folder in (*request.data, *request.train_data):
+        if request.out.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{request.out} lies in the data folder {folder}; choose another --out")
 
 
 def _write(rows: pd.DataFrame, request: Request) -> None:
@@ -188,6 +198,7 @@ def described_rows(
 ) -> pd.DataFrame:
     """Scores of folds with RUN_COLUMNS before them."""
     cards = [questions.dataset_card(folder) for folder in question.data]
+    all_cards = [*cards, *map(questions.dataset_card, question.train_data)]
     names = names_of(question.data)
     rule = scores["threshold_rule"].iloc[0]
     words = (key or protocol.name, model, scale, names, protocol.division, f"threshold {rule}")
@@ -197,7 +208,7 @@ def described_rows(
         "model": model,
         "scale": scale,
         "data": names,
-        "renders": all(is_of_renders(card) for card in cards),
+        "renders": any(is_of_renders(card) for card in all_cards),
         "counts": json.dumps(published_counts(cards)),
         "train_data": names_of(question.train_data),
         "protocol": protocol.name,
@@ -228,11 +239,6 @@ def refuse_without_folds(published: PublishedTable) -> None:
         return
     reason = ELSEWHERE.get(published.metric, "no command of this version gives these numbers")
     raise UserError(f"{published.key} holds {published.metric} ({published.caption.rstrip('.')}): {reason}")
-
-
-def is_of_rates(published: PublishedTable) -> bool:
-    """Whether a table holds occurrence rates, which the data alone answers."""
-    return published.metric == "rate" and bool(published.aus)
 
 
 def scored_rows(published: PublishedTable) -> list[PublishedRow]:
@@ -266,6 +272,8 @@ def question_of(published: PublishedTable, model: str, request: Request, aus: tu
     """The protocol of the table for a model: that of its own rows, else the table's."""
     own = [row.protocol for row in scored_rows(published) if row.model == model]
     word = published.protocol if not own or published.protocol in own else own[0]
+    if request.train_data:
+        word = _word_across(published, (published.protocol, *own))
     protocol = PROTOCOL_OF[word]
     if protocol == "finetune":
         protocol = getattr(MODELS[model.partition(":")[0]].model, "transfer", protocol)
@@ -274,11 +282,23 @@ def question_of(published: PublishedTable, model: str, request: Request, aus: tu
         folds = "10"
     if protocol in questions.ACROSS and not request.train_data:
         raise UserError(f"{published.key} trains on {published.train_data}; name a folder of it with --train-data")
-    train_data = request.train_data if protocol in questions.ACROSS else ()
-    return Question(protocol, request.data, train_data, folds, request.fold_seeds, aus)
+    if protocol == "cross":  # what the training data does not code cannot be learned
+        learned = {au for folder in request.train_data for au in coded_aus(folder)}
+        aus = tuple(au for au in aus if au in learned)
+    return Question(protocol, request.data, request.train_data, folds, request.fold_seeds, aus)
 
 
-def _aus_for(published: PublishedTable, folders: Sequence[Path]) -> tuple[int, ...]:
+def _word_across(published: PublishedTable, first: Sequence[str]) -> str:
+    """Protocol of the table that trains on other data than it tests on, one of `first` if there is such."""
+    words = (*first, *(row.protocol for row in scored_rows(published)))
+    found = [word for word in words if PROTOCOL_OF.get(word) in questions.ACROSS]
+    if not found:
+        raise UserError(f"{published.key} trains on parts of the data that it tests on; leave out --train-data")
+    return found[0]
+
+
+def aus_in_data(published: PublishedTable, folders: Sequence[Path]) -> tuple[int, ...]:
+    """AUs of a table that a folder codes. Raises UserError where there is none."""
     wanted = aus_of(published)
     coded = {au for folder in folders for au in coded_aus(folder)}
     aus = tuple(au for au in wanted if au in coded)
@@ -310,64 +330,3 @@ def settings_for(model: str, published: PublishedTable, request: Request) -> Set
     if request.minutes is not None:
         values["max_minutes"] = request.minutes
     return make_settings(key, values)
-
-
-def occurrence_rates(published: PublishedTable, folders: Sequence[Path]) -> pd.Series:
-    """How often each AU of a table of rates is present among the known labels of the data, by label, 0-1."""
-    aus = _aus_for(published, folders)
-    labels = [load_labels(folder).of_aus(aus) for folder in folders]
-    known = np.sum([data.au_present_valid.sum(0) for data in labels], 0)
-    present = np.sum([((data.au_present > 0) & data.au_present_valid).sum(0) for data in labels], 0)
-    rates = np.divide(present, known, out=np.full(len(aus), np.nan), where=known > 0)
-    return pd.Series(rates, index=[au_label(au) for au in aus], name="rate")
-
-
-def differences(published: PublishedTable, rows: pd.DataFrame) -> list[str]:
-    """What sets a reproduction apart from the paper, one line each, found by comparing the rows with the table."""
-    first, mean = rows.iloc[0], rows[rows["fold"] == fold_scores.MEAN]
-    found = []
-    if bool(first["renders"]):
-        found.append("pictures: renders of people who do not exist, in place of recordings")
-    if first["data"] != published.data:
-        found.append(f"data: {first['data']}, the paper's is {published.data}")
-    average = mean[mean["au"] == fold_scores.AVERAGE].iloc[0]
-    counts = json.loads(first["counts"])
-    found += [f"{what}: {have}, published are {wanted}" for what, (have, wanted) in counts.items() if have != wanted]
-    have = counts.get("subjects", (average["subjects"],))[0]
-    if have != average["subjects"]:
-        found.append(f"people: {average['subjects']} of the {have} in the data are tested; no fold names the others")
-    if not counts:
-        found.append(f"size: {average['subjects']} people and {average['frames']} frames were tested")
-    missing = [label for label in map(au_label, aus_of(published)) if label not in set(mean["au"])]
-    if missing:
-        found.append(f"action units: the data does not code {', '.join(missing)}; the average is over the others")
-    level = float(first["occurrence_level"])
-    if published.occurrence_level is not None and level != published.occurrence_level:
-        found.append(
-            f"occurrence: present from intensity {level:g} on, in the paper from {published.occurrence_level}"
-        )
-    models = {row.model for row in published.rows}
-    if first["model"] not in models:
-        found.append(f"model: {first['model']} is not a system of this table")
-    found += _differences_of_protocol(published, first)
-    if first["scale"] != "paper":
-        found.append(f"scale: {first['scale']}, with the settings of configs/{first['model']}_small.yaml")
-    rule = "chosen on each fold's validation people" if first["threshold_rule"] == "validation" else "0.5 throughout"
-    found.append(f"threshold: {rule}; the paper does not name its own")
-    return found
-
-
-def _differences_of_protocol(published: PublishedTable, first: pd.Series) -> list[str]:
-    found = []
-    if published.protocol.startswith("folds") and first["protocol"] == "folds":
-        found.append(f"folds: {first['division']}; the paper's own list is not printed")
-    elif first["protocol"] != "regression" and first["protocol"] != PROTOCOL_OF.get(published.protocol):
-        found.append(f"protocol: {first['protocol']}, {first['division']}")
-    else:
-        found.append(f"division: {first['division']}")
-    if first["protocol"] == "finetune":
-        found.append("transfer: all weights are trained on, none is frozen")
-    train_data = first["train_data"]
-    if isinstance(train_data, str) and train_data and train_data != published.train_data:
-        found.append(f"training data: {train_data}, the paper's is {published.train_data}")
-    return found

@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from actionunits.aus import au_label
+from actionunits.evaluation.differences import differences
 from actionunits.evaluation.fold_scores import AVERAGE, INTERVALS, MEAN, POOLED
 from actionunits.evaluation.published import PublishedRow, PublishedTable, papers
-from actionunits.evaluation.reproduction import Reproduction, differences, read_results, scored_rows
+from actionunits.evaluation.reproduction import PROTOCOL_OF, Reproduction, read_results, scored_rows
 from actionunits.files import write_atomically
 
 METRIC_NAMES = {
@@ -44,7 +45,7 @@ class Line:
     cells: tuple[str, ...]
     ours: bool = False
     model: str | None = None  # of a published row: the system of this toolkit that it is
-    aside: bool = False  # of a published row: of other data or another protocol than its table
+    aside: bool = False  # of a published row: of other data or another protocol than was run
     short: str = ""  # name that fits a narrow column
 
 
@@ -78,11 +79,13 @@ def sections(reproduction: Reproduction) -> list[Section]:
     """The paper's rows and ours for every score of the table, then each fold by itself."""
     published, rows = reproduction.table, reproduction.rows
     scored = scored_rows(published)
+    word = _protocol_of_run(rows)
+    word = word if word in {row.protocol for row in scored} else published.protocol
     found = []
     for metric in dict.fromkeys(row.metric for row in scored):
         own = [row for row in scored if row.metric == metric]
         unit = own[0].unit
-        lines = [_published_line(row, published) for row in own]
+        lines = [_published_line(row, published, word) for row in own]
         lines += _our_lines(published, rows, metric, unit)
         title = f"{METRIC_NAMES[metric]}, {'%' if unit == 'percent' else unit}"
         found.append(Section(title, _columns(published), tuple(lines)))
@@ -94,7 +97,16 @@ def _columns(published: PublishedTable) -> tuple[str, ...]:
     return (*(f"{au}" for au in published.aus), "avg")
 
 
-def _published_line(row: PublishedRow, published: PublishedTable) -> Line:
+def _protocol_of_run(rows: pd.DataFrame) -> str:
+    """The published word for what was run, such as "folds-10"."""
+    protocol = {"regression": "finetune"}.get(rows["protocol"].iloc[0], rows["protocol"].iloc[0])
+    if protocol == "folds":
+        names = fold_names(rows)
+        return f"folds-{len(names) // max(1, len({name.rpartition('-')[0] for name in names}))}"
+    return next((word for word, own in PROTOCOL_OF.items() if own == protocol), protocol)
+
+
+def _published_line(row: PublishedRow, published: PublishedTable, word: str) -> Line:
     differs = [
         f"{getattr(row, name)}"
         for name in ("data", "train_data", "protocol")
@@ -104,7 +116,8 @@ def _published_line(row: PublishedRow, published: PublishedTable) -> Line:
     name = f"{row.method} ({', '.join(words)})" if words else row.method
     values = row.values if published.aus else ()
     cells = tuple(printed(value, row.unit) for value in (*values, row.average))
-    return Line(name, cells, model=row.model, aside=bool(differs), short=f"paper: {name}")
+    aside = (row.protocol, row.data) != (word, published.data) or bool(row.setting)
+    return Line(name, cells, model=row.model, aside=aside, short=f"paper: {name}")
 
 
 def _our_lines(published: PublishedTable, rows: pd.DataFrame, metric: str, unit: str) -> Iterator[Line]:
@@ -153,18 +166,6 @@ def _folds_section(rows: pd.DataFrame, metrics: Sequence[str]) -> Section:
         tuple(lines),
         "A single fold is not comparable with a mean over folds.",
     )
-
-
-def rates_section(published: PublishedTable, rates: pd.Series, data: str) -> Section:
-    """The paper's occurrence rates beside those of the data, one line per action unit."""
-    lines = []
-    for k, au in enumerate(published.aus):
-        ours = number(rates.get(au_label(au)), published.unit)
-        cells = (*(printed(row.values[k], row.unit) for row in published.rows), ours)
-        lines.append(Line(au_label(au), cells))
-    unit = "%" if published.unit == "percent" else published.unit
-    columns = (*(f"paper: {row.method}" for row in published.rows), f"ours: {data}")
-    return Section(f"Occurrence rate, {unit}", columns, tuple(lines), heading(published))
 
 
 def scores_sections(rows: pd.DataFrame) -> list[Section]:
@@ -291,8 +292,13 @@ def to_markdown(reproduction: Reproduction, level: int = 2) -> str:
 
 def write_markdown(path: Path, reproductions: Sequence[Reproduction]) -> Path:
     """Write reproductions as one page and return its path."""
+    return write_page(path, "\n".join(to_markdown(item, level=1) for item in reproductions))
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Write a page and return its path."""
     with write_atomically(path) as temporary:
-        temporary.write_text("\n".join(to_markdown(item, level=1) for item in reproductions), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     return path
 
 

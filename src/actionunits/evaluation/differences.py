@@ -1,0 +1,93 @@
+"""What sets a reproduction apart from the paper, one line each, found by comparing data and scores with its table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from actionunits.aus import au_label
+from actionunits.evaluation import fold_scores, questions
+from actionunits.evaluation.published import PublishedTable
+from actionunits.evaluation.reproduction import (
+    PROTOCOL_OF,
+    aus_of,
+    is_of_renders,
+    names_of,
+    published_counts,
+    scored_rows,
+)
+
+
+def differences(published: PublishedTable, rows: pd.DataFrame) -> list[str]:
+    """For a table of scores. rows: ROW_COLUMNS of `reproduction`."""
+    first, mean = rows.iloc[0], rows[rows["fold"] == fold_scores.MEAN]
+    average = mean[mean["au"] == fold_scores.AVERAGE].iloc[0]
+    counts = json.loads(first["counts"])
+    found = _of_data(published, bool(first["renders"]), first["data"], counts)
+    have = counts.get("subjects", (average["subjects"],))[0]
+    if have != average["subjects"]:
+        found.append(f"people: {average['subjects']} of the {have} in the data are tested; no fold names the others")
+    if not counts:
+        found.append(f"size: {average['subjects']} people and {average['frames']} frames were tested")
+    found += _of_labels(published, set(mean["au"]), float(first["occurrence_level"]))
+    if first["model"] not in {row.model for row in published.rows}:
+        found.append(f"model: {first['model']} is not a system of this table")
+    found += _of_protocol(published, first)
+    if first["scale"] != "paper":
+        found.append(f"scale: {first['scale']}, with the settings of configs/{first['model']}_small.yaml")
+    rule = "chosen on each fold's validation people" if first["threshold_rule"] == "validation" else "0.5 throughout"
+    found.append(f"threshold: {rule}; the paper does not name its own")
+    return found
+
+
+def differences_of_rates(published: PublishedTable, folders: Sequence[Path], labels: Collection[str]) -> list[str]:
+    """For a table of occurrence rates. labels: AUs of the table that the data codes."""
+    cards = [questions.dataset_card(folder) for folder in folders]
+    renders = any(map(is_of_renders, cards))
+    found = _of_data(published, renders, names_of(folders), published_counts(cards))
+    levels = {float(card["occurrence_level"]) for card in cards if "occurrence_level" in card} or {1.0}
+    return found + [line for level in sorted(levels) for line in _of_labels(published, labels, level)]
+
+
+def _of_data(published: PublishedTable, renders: bool, data: str, counts: Mapping[str, Sequence[int]]) -> list[str]:
+    found = []
+    if renders:
+        found.append("pictures: renders of people who do not exist, in place of recordings")
+    if data != published.data:
+        found.append(f"data: {data}, the paper's is {published.data}")
+    return found + [
+        f"{what}: {have}, published are {wanted}" for what, (have, wanted) in counts.items() if have != wanted
+    ]
+
+
+def _of_labels(published: PublishedTable, labels: Collection[str], level: float) -> list[str]:
+    found = []
+    missing = [label for label in map(au_label, aus_of(published)) if label not in labels]
+    if missing:
+        found.append(f"action units: the data does not code {', '.join(missing)}; the average is over the others")
+    if published.occurrence_level is not None and level != published.occurrence_level:
+        found.append(
+            f"occurrence: present from intensity {level:g} on, in the paper from {published.occurrence_level}"
+        )
+    return found
+
+
+def _of_protocol(published: PublishedTable, first: pd.Series) -> list[str]:
+    found = []
+    protocol = "finetune" if first["protocol"] == "regression" else first["protocol"]
+    alike = [row for row in scored_rows(published) if PROTOCOL_OF[row.protocol] == protocol]
+    if published.protocol.startswith("folds") and protocol == "folds":
+        found.append(f"folds: {first['division']}; the paper's own list is not printed")
+    elif not alike:
+        found.append(f"protocol: {first['protocol']}, {first['division']}")
+    else:
+        found.append(f"division: {first['division']}")
+    if first["protocol"] == "finetune":
+        found.append("transfer: all weights are trained on, none is frozen")
+    train_data, papers = first["train_data"], {row.train_data for row in alike} or {published.train_data}
+    if isinstance(train_data, str) and train_data and train_data not in papers:
+        found.append(f"training data: {train_data}, the paper's is {' or '.join(sorted(map(str, papers)))}")
+    return found
