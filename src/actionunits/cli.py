@@ -159,12 +159,14 @@ def evaluate(
     from rich.console import Console
 
     from actionunits.evaluation.protocols import evaluate_checkpoint, run_name, write_results
+    from actionunits.evaluation.reproduction import is_rendered
     from actionunits.reports.scores import evaluation_table
     from actionunits.training.run import split_paths
 
+    folders = split_paths(data)
     result, header = evaluate_checkpoint(
         checkpoint,
-        split_paths(data),
+        folders,
         every=every,
         batch_size=batch_size,
         device=device,
@@ -177,6 +179,8 @@ def evaluate(
         write_results(out, result, run, header)
     console = Console()
     console.print(evaluation_table(result, run, console.width))
+    if is_rendered(folders):
+        typer.echo("The pictures are renders of people who do not exist.")
     for path in (out, predictions):
         if path is not None:
             typer.echo(f"written to {path}")

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from actionunits.datasets.folds import (
     PUBLISHED_FOLDS,
-    data_set_folds,
     fold_split,
     hold_out,
     own_split,
@@ -99,24 +98,6 @@ def test_people_whom_the_lists_do_not_name_are_refused():
         published_folds("gft", names)
     with pytest.raises(UserError, match="no subject of part 3"):
         published_folds("bp4d", names[:2])
-
-
-@given(st.sets(st.tuples(st.sampled_from(["a", "b-7", "c/d"]), st.integers(0, 30)), min_size=8, max_size=60))
-def test_leaving_a_data_set_out_tests_on_all_of_it(people):
-    subjects = [f"{dataset}/S{k}" for dataset, k in people]
-    if len({dataset for dataset, _ in people}) < 2:
-        with pytest.raises(UserError, match="needs two or more"):
-            data_set_folds(subjects)
-        return
-    folds = data_set_folds(subjects)
-    assert sorted(name for fold in folds.values() for name in fold) == sorted(subjects)
-    for k, (dataset, fold) in enumerate(folds.items()):
-        assert all(name.rsplit("/", 1)[0] == dataset for name in fold)
-        if len(subjects) - len(fold) < 2:
-            continue
-        split = fold_split(tuple(folds.values()), k, seed=0)
-        assert split.test == fold
-        assert not {name.rsplit("/", 1)[0] for name in (*split.train, *split.validation)} & {dataset}
 
 
 @given(

@@ -72,18 +72,6 @@ def test_auc_is_scikit_learns_and_nan_for_one_class(case):
             assert ours[a] == pytest.approx(u / ((t == 1).sum() * (t == 0).sum()), abs=TOLERANCE)
 
 
-@given(detections())
-@settings(max_examples=60, deadline=None)
-def test_average_precision_is_scikit_learns(case):
-    truth, score, valid = case
-    ours = metrics.average_precision(truth, score, valid)
-    for a, t, s in columns(truth, score, valid):
-        if not t.any():
-            assert np.isnan(ours[a])
-        else:
-            assert ours[a] == pytest.approx(sklearn.metrics.average_precision_score(t, s), abs=TOLERANCE)
-
-
 def icc_by_anova(truth, guess):
     """ICC(3,1) from the two-way table of sums of squares, Shrout & Fleiss 1979, Table 2, cell by cell."""
     table = np.stack([truth, guess], 1)
@@ -143,7 +131,7 @@ def random_case(seed=0, rows=200, aus=5):
     return present, score, intensity, predicted, rng.random((rows, aus)) < 0.7
 
 
-OCCURRENCE = ("f1", "f1_norm", "precision", "recall", "accuracy", "auc", "average_precision", "best_f1_threshold")
+OCCURRENCE = ("f1", "f1_norm", "precision", "recall", "accuracy", "auc", "best_f1_threshold")
 INTENSITY = ("icc_3_1", "mae", "pcc")
 
 

@@ -332,6 +332,9 @@ def test_a_row_across_data_sets_is_asked_for_by_its_training_data(crops, small_c
     assert (first["protocol"], first["train_data"]) == ("cross", "drawn")
     told = "\n".join(differences(found.table, found.rows))
     assert "division: trained on drawn" in told and "training data: drawn, the paper's is gft" in told
+    checkpoint = tmp_path / "out" / "resnet18" / "fold-cross" / "model.safetensors"
+    code, output = command("evaluate", checkpoint, "--data", crops)
+    assert code == 0 and "The pictures are renders of people who do not exist." in output
     with pytest.raises(UserError, match="leave out --train-data"):
         reproduce("renet-table1", dataclasses.replace(request, models=("resnet18",)))
 

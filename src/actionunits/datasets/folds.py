@@ -1,4 +1,4 @@
-"""Folds that share no person: published lists, a data set's own split, whole data sets, and seeded folds.
+"""Folds that share no person: published lists, a data set's own split, and seeded folds.
 
 Lists: as used by JAA-Net, ME-GraphAU and others; parts are numbered from 1 in the literature, from 0 here. Subjects
 are named as in `CropData.subjects`: the data set, "/", and the data set's own name.
@@ -76,19 +76,6 @@ def published_folds(dataset: str, subjects: Sequence[str]) -> tuple[tuple[str, .
     if empty:
         raise UserError(f"no subject of part {empty[0] + 1} of the published folds of {dataset} is in the data")
     return parts
-
-
-def data_set_folds(subjects: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The subjects by data set, for leaving one data set out: `fold_split` on the values makes the splits.
-
-    A data set is what precedes the last "/" of a name. Raises UserError where there are fewer than two.
-    """
-    folds: dict[str, list[str]] = {}
-    for name in sorted(set(subjects)):
-        folds.setdefault(name.rpartition("/")[0], []).append(name)
-    if len(folds) < 2:
-        raise UserError(f"leaving one data set out needs two or more; the data has {', '.join(folds) or 'none'}")
-    return {dataset: tuple(names) for dataset, names in folds.items()}
 
 
 def own_split(split_of: Mapping[str, str], seed: int, validation_fraction: float = VALIDATION_FRACTION) -> Split:

@@ -14,7 +14,7 @@ from actionunits.evaluation.published import PublishedTable
 from actionunits.evaluation.reproduction import (
     PROTOCOL_OF,
     aus_of,
-    is_of_renders,
+    is_rendered,
     names_of,
     published_counts,
     scored_rows,
@@ -29,10 +29,13 @@ def differences(published: PublishedTable, rows: pd.DataFrame) -> list[str]:
     found = _of_data(published, bool(first["renders"]), first["data"], counts)
     have = counts.get("subjects", (average["subjects"],))[0]
     if have != average["subjects"]:
-        found.append(f"people: {average['subjects']} of the {have} in the data are tested; no fold names the others")
+        others = "the others are trained on" if first["protocol"] == "own-split" else "no fold names the others"
+        found.append(f"people: {average['subjects']} of the {have} in the data are tested; {others}")
     if not counts:
         found.append(f"size: {average['subjects']} people and {average['frames']} frames were tested")
-    found += _of_labels(published, set(mean["au"]), float(first["occurrence_level"]))
+    found += _of_labels(
+        published, set(mean["au"]), float(first["occurrence_level"]), "; the average is over the others"
+    )
     if first["model"] not in {row.model for row in published.rows}:
         found.append(f"model: {first['model']} is not a system of this table")
     found += _of_protocol(published, first)
@@ -46,8 +49,7 @@ def differences(published: PublishedTable, rows: pd.DataFrame) -> list[str]:
 def differences_of_rates(published: PublishedTable, folders: Sequence[Path], labels: Collection[str]) -> list[str]:
     """For a table of occurrence rates. labels: AUs of the table that the data codes."""
     cards = [questions.dataset_card(folder) for folder in folders]
-    renders = any(map(is_of_renders, cards))
-    found = _of_data(published, renders, names_of(folders), published_counts(cards))
+    found = _of_data(published, is_rendered(folders), names_of(folders), published_counts(cards))
     levels = {float(card["occurrence_level"]) for card in cards if "occurrence_level" in card} or {1.0}
     return found + [line for level in sorted(levels) for line in _of_labels(published, labels, level)]
 
@@ -63,11 +65,11 @@ def _of_data(published: PublishedTable, renders: bool, data: str, counts: Mappin
     ]
 
 
-def _of_labels(published: PublishedTable, labels: Collection[str], level: float) -> list[str]:
+def _of_labels(published: PublishedTable, labels: Collection[str], level: float, consequence: str = "") -> list[str]:
     found = []
     missing = [label for label in map(au_label, aus_of(published)) if label not in labels]
     if missing:
-        found.append(f"action units: the data does not code {', '.join(missing)}; the average is over the others")
+        found.append(f"action units: the data does not code {', '.join(missing)}{consequence}")
     if published.occurrence_level is not None and level != published.occurrence_level:
         found.append(
             f"occurrence: present from intensity {level:g} on, in the paper from {published.occurrence_level}"

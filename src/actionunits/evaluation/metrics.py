@@ -11,7 +11,6 @@ is `mean_over_aus`. What has no value is NaN, never a made-up number:
 - Accuracy: NaN without any known label.
 - AUC: probability that a positive frame scores above a negative one, ties count half (Mann-Whitney U); NaN
   when only one class is present.
-- Average precision: the step-wise sum of scikit-learn, tied scores enter together; NaN without a positive.
 - ICC(3,1): two-way mixed, single measures, consistency (Shrout & Fleiss 1979); NaN below two frames, and when
   neither labels nor predictions vary.
 - MAE: in intensity levels, 0-5.
@@ -139,22 +138,6 @@ def _auc(truth: np.ndarray, score: np.ndarray) -> float:
 def auc(au_present: np.ndarray, au_score: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Area under the ROC curve of any score that grows with presence."""
     return _columns(_auc, np.asarray(au_present) > 0, au_score, valid)
-
-
-def _average_precision(truth: np.ndarray, score: np.ndarray) -> float:
-    positive = truth > 0
-    if not positive.any():
-        return np.nan
-    order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(positive[order])
-    last_of_tie = np.append(np.diff(score[order]) != 0, True)
-    hits, seen = hits[last_of_tie], np.flatnonzero(last_of_tie) + 1
-    return float(np.sum(np.diff(hits, prepend=0) * hits / seen) / hits[-1])
-
-
-def average_precision(au_present: np.ndarray, au_score: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Area under the precision-recall curve, as a sum over thresholds."""
-    return _columns(_average_precision, np.asarray(au_present) > 0, au_score, valid)
 
 
 def _icc_3_1(truth: np.ndarray, guess: np.ndarray) -> float:

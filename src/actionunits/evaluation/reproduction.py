@@ -198,7 +198,6 @@ def described_rows(
 ) -> pd.DataFrame:
     """Scores of folds with RUN_COLUMNS before them."""
     cards = [questions.dataset_card(folder) for folder in question.data]
-    all_cards = [*cards, *map(questions.dataset_card, question.train_data)]
     names = names_of(question.data)
     rule = scores["threshold_rule"].iloc[0]
     words = (key or protocol.name, model, scale, names, protocol.division, f"threshold {rule}")
@@ -208,7 +207,7 @@ def described_rows(
         "model": model,
         "scale": scale,
         "data": names,
-        "renders": any(is_of_renders(card) for card in all_cards),
+        "renders": is_rendered((*question.data, *question.train_data)),
         "counts": json.dumps(published_counts(cards)),
         "train_data": names_of(question.train_data),
         "protocol": protocol.name,
@@ -225,6 +224,11 @@ def names_of(folders: Sequence[Path]) -> str:
 def is_of_renders(card: Mapping[str, Any]) -> bool:
     """Whether `dataset.json` tells that the pictures are of people who do not exist."""
     return "facekit" in card or RENDERED in card.get("problems", ())
+
+
+def is_rendered(folders: Sequence[Path]) -> bool:
+    """Whether any of the folders holds such pictures."""
+    return any(is_of_renders(questions.dataset_card(folder)) for folder in folders)
 
 
 def published_counts(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
