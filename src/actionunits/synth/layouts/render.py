@@ -53,9 +53,7 @@ def write_layout(
     if plan.flow:
         raise UserError(f"--flow has no place in the layout of {name}; leave it out, or leave --layout out")
     if layout.most_clips is not None and plan.clips > layout.most_clips:
-        raise UserError(
-            f"--layout {name} holds no more than {layout.most_clips} of each person; {plan.clips} --clips asked"
-        )
+        raise UserError(f"--layout {name} has no room for --clips {plan.clips}; the most is {layout.most_clips}")
     read_facekit(facekit)  # a wrong path is told before anything is written
     values = {key: value for key, value in asdict(plan).items() if key != "flow"}
     claim_folder(root, CARD_FILE, {"name": f"renders-{name.lower()}", "format": FORMAT_VERSION, **values})
