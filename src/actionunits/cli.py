@@ -275,6 +275,12 @@ def prepare(
     frame_offset: Annotated[
         int | None, typer.Option(help="BP4D+: number of a picture less that of its frame in the tables.")
     ] = None,
+    picture_fps: Annotated[
+        float | None, typer.Option(help="Of numbered pictures without labels: rate at which they were taken.")
+    ] = None,
+    subject_level: Annotated[
+        int | None, typer.Option(help="Videos: which folder below ROOT names the person; else each is one person.")
+    ] = None,
 ) -> None:
     """Find or read landmarks, register every face, and write crops with their labels.
 
@@ -290,6 +296,7 @@ def prepare(
 
     given = {"fps": fps, "occurrence_level": level, "camera": camera, "frame_offset": frame_offset}
     given |= {"keep_bad_landmarks": True if keep_bad_frames else None}
+    given |= {"picture_fps": picture_fps, "subject_level": subject_level}
     options = {name: value for name, value in given.items() if value is not None}
     reader = find_layout(layout)
     check_request(root, out, size, landmarks)

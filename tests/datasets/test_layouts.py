@@ -155,3 +155,17 @@ def test_a_run_that_ctrl_c_ends_says_how_to_go_on(tmp_path, monkeypatch, capsys)
         main()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "actionunits: interrupted; the same command goes on where it stopped\n"
+
+
+def test_folders_name_people_where_the_user_says_so(mini_dir, tmp_path):
+    clips = sorted((mini_dir / "studio" / "clips").glob("S0-0000_T*.mp4"))
+    for number, clip in enumerate(clips[:2]):
+        person = tmp_path / "videos" / "anna"
+        person.mkdir(parents=True, exist_ok=True)
+        (person / f"day{number}.mp4").write_bytes(clip.read_bytes())
+    given = ["prepare", "videos", str(tmp_path / "videos"), "--workers", "1", "--fps", "1"]
+    for out, options in (("each", []), ("named", ["--subject-level", "1"])):
+        result = CliRunner().invoke(app, [*given, "--out", str(tmp_path / out), *options])
+        assert result.exit_code == 0, result.output
+    assert set(pd.read_parquet(tmp_path / "each" / "frames.parquet")["subject"]) == {"anna-day0", "anna-day1"}
+    assert set(pd.read_parquet(tmp_path / "named" / "frames.parquet")["subject"]) == {"anna"}

@@ -65,6 +65,8 @@ OPTION_FLAGS = {
     "camera": "--camera",
     "keep_bad_landmarks": "--keep-bad-frames",
     "frame_offset": "--frame-offset",
+    "picture_fps": "--picture-fps",
+    "subject_level": "--subject-level",
 }
 
 LAYOUTS: dict[str, Layout] = {
