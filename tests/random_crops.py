@@ -1,5 +1,7 @@
 """Small training data whose labels can be seen."""
 
+import dataclasses
+
 import numpy as np
 
 from actionunits.datasets.crops import CropData, Rows
@@ -46,4 +48,20 @@ def random_crops(
         mesh_valid=generator.random(rows) < 0.8 if meshes else None,
         anchor=anchor,
         landmarks=landmarks,
+    )
+
+
+def random_people(
+    rows: int = 160, subjects: int = 8, prefix: str = "S", seed: int = 1, points: bool = False
+) -> CropData:
+    """Random crops of several people, one clip each, without meshes."""
+    data = random_crops(rows, prefix, seed, meshes=False, points=points)
+    number = (np.arange(rows) % subjects).astype(np.int32)
+    return dataclasses.replace(
+        data,
+        subject=number,
+        clip=number,
+        frame=(np.arange(rows) // subjects).astype(np.int32),
+        subjects=tuple(f"random-{seed}/{prefix}{k}" for k in range(subjects)),
+        clips=tuple(f"clips/{prefix}{k}_T1.mp4" for k in range(subjects)),
     )

@@ -88,9 +88,15 @@ def test_consumer_that_raises_closes_the_source_in_its_thread():
 
 
 def test_dropped_stage_ends_its_thread():
+    before = threading.active_count()
     stage = bounded(iter(int, 1), 2)
     next(stage)
+    assert threading.active_count() == before + 1
     del stage
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
 
 
 def test_error_that_escapes_everything_does_not_hang_the_program():

@@ -6,7 +6,8 @@ Pixels: x to the right, y down, the centre of the top-left pixel at (0, 0).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,3 +113,9 @@ class Stage:
     lr_factors: tuple[tuple[str, float], ...] = ()  # name prefix -> factor of the learning rate, 1 for other names
     undecayed: tuple[str, ...] = ()  # prefixes of names that weight decay spares, besides all vectors
     time_share: float = 1.0  # part of a time budget, relative to the other stages
+
+    @classmethod
+    def of(cls, config: Any, **own: Any) -> Stage:
+        """A stage with every setting of the same name that a model's config has, and the stage's own on top."""
+        shared = {f.name: getattr(config, f.name) for f in fields(cls) if hasattr(config, f.name)}
+        return cls(**(shared | own))

@@ -1,6 +1,5 @@
 """Every fold of a protocol: trained once, resumed where it stopped, and scored together."""
 
-import dataclasses
 import os
 import signal
 import threading
@@ -8,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from random_crops import random_crops
+from random_crops import random_people
 
 from actionunits.errors import UserError
 from actionunits.evaluation import crossval, divisions, metrics
@@ -32,19 +31,6 @@ TINY = {
 }
 
 
-def people(rows=160, subjects=8, prefix="S", seed=1):
-    """Random crops of several people, eight rows or more of each."""
-    data = random_crops(rows, prefix, seed, meshes=False)
-    return dataclasses.replace(
-        data,
-        subject=(np.arange(rows) % subjects).astype(np.int32),
-        clip=(np.arange(rows) % subjects).astype(np.int32),
-        frame=(np.arange(rows) // subjects).astype(np.int32),
-        subjects=tuple(f"random-{seed}/{prefix}{k}" for k in range(subjects)),
-        clips=tuple(f"clips/{prefix}{k}_T1.mp4" for k in range(subjects)),
-    )
-
-
 @pytest.fixture(scope="module")
 def fabric():
     torch.set_num_threads(1)
@@ -58,7 +44,7 @@ def system():
 
 @pytest.fixture(scope="module")
 def protocol():
-    return divisions.seeded_folds(people(), 2)
+    return divisions.seeded_folds(random_people(), 2)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +56,7 @@ def finished(fabric, system, protocol, tmp_path_factory):
 def test_every_subject_is_tested_once_and_never_seen_before(finished, protocol):
     out, outputs = finished
     tested = [name for fold in outputs for name in fold.frames.subject.present().names]
-    assert sorted(tested) == sorted(people().subjects)
+    assert sorted(tested) == sorted(random_people().subjects)
     for fold in outputs:
         used = fold.header["data"]
         seen = {*used["training_subjects"], *used["validation_subjects"]}
@@ -131,14 +117,14 @@ def test_a_folder_of_something_else_is_refused(finished, fabric, system, protoco
     other = System("resnet18", make_settings("resnet18", TINY | {"lr": 1e-3}))
     with pytest.raises(UserError, match=r"fold-1 holds a fold of another run \(model lr was 0\.003, is 0\.001\)"):
         cross_validate(other, protocol, out, fabric)
-    relabelled = people()
+    relabelled = random_people()
     relabelled.au_present[:, 0] ^= 1
     with pytest.raises(UserError, match=r"fold of another run \(training labels was"):
         cross_validate(system, divisions.seeded_folds(relabelled, 2), out, fabric)
     with pytest.raises(
         UserError, match=r"holds another run \(division was 2 folds with seed 0, is 2 folds with seed 1\)"
     ):
-        cross_validate(system, divisions.seeded_folds(people(), 2, (1,)), out, fabric)
+        cross_validate(system, divisions.seeded_folds(random_people(), 2, (1,)), out, fabric)
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UserError, match="holds another run"):
         cross_validate(system, protocol, tmp_path, fabric)
@@ -155,8 +141,8 @@ def test_outputs_of_another_checkpoint_are_refused(finished, fabric, system, pro
 
 
 def test_fine_tuning_starts_from_the_other_data_set(fabric, system, tmp_path):
-    source = people(96, 4, "B", 2)
-    protocol = divisions.transferred("finetune", source, divisions.seeded_folds(people(96, 4), 2))
+    source = random_people(96, 4, "B", 2)
+    protocol = divisions.transferred("finetune", source, divisions.seeded_folds(random_people(96, 4), 2))
     outputs = cross_validate(system, protocol, tmp_path / "out", fabric)
     start = load_checkpoint(tmp_path / "out" / "source" / "model.safetensors").header
     assert start["data"]["fold"] == "source"
@@ -193,7 +179,7 @@ def test_the_threshold_rule_is_a_matter_of_scoring(finished):
 
 
 def test_several_divisions_count_every_frame_once(fabric, system, tmp_path):
-    protocol = divisions.seeded_folds(people(64, 4), 2, (0, 1))
+    protocol = divisions.seeded_folds(random_people(64, 4), 2, (0, 1))
     assert [fold.name for fold in protocol.folds] == ["seed0-1", "seed0-2", "seed1-1", "seed1-2"]
     table = score_folds(cross_validate(system, protocol, tmp_path / "out", fabric), "0.5", replicates=10)
     rows = table[table["au"] == "average"].set_index("fold")

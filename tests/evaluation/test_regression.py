@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from random_crops import random_crops
+from random_crops import random_people
 
 from actionunits.errors import UserError
 from actionunits.evaluation import crossval, divisions, regression
@@ -27,19 +27,6 @@ TINY = {
 }
 
 
-def people(rows, subjects, prefix, seed):
-    data = random_crops(rows, prefix, seed, meshes=False, points=True)
-    number = (np.arange(rows) % subjects).astype(np.int32)
-    return dataclasses.replace(
-        data,
-        subject=number,
-        clip=number,
-        frame=(np.arange(rows) // subjects).astype(np.int32),
-        subjects=tuple(f"random-{seed}/{prefix}{k}" for k in range(subjects)),
-        clips=tuple(f"clips/{prefix}{k}_T1.mp4" for k in range(subjects)),
-    )
-
-
 @pytest.fixture(scope="module")
 def fabric():
     torch.set_num_threads(1)
@@ -48,7 +35,10 @@ def fabric():
 
 @pytest.fixture(scope="module")
 def protocol():
-    source, target = people(64, 4, "B", 5), people(96, 6, "D", 6).of_aus((4, 9, 12))
+    source, target = (
+        random_people(64, 4, "B", 5, points=True),
+        random_people(96, 6, "D", 6, points=True).of_aus((4, 9, 12)),
+    )
     return divisions.transferred("regression", source, divisions.seeded_folds(target, 2))
 
 
@@ -125,6 +115,8 @@ def test_a_model_without_such_features_is_refused_before_training(protocol, fabr
 
 def test_people_of_the_source_may_not_be_in_a_fold(finished, protocol, tmp_path):
     _, out, _ = finished
-    known = dataclasses.replace(protocol.folds[0], training=people(64, 4, "B", 5).of_aus((4, 9, 12)))
+    known = dataclasses.replace(
+        protocol.folds[0], training=random_people(64, 4, "B", 5, points=True).of_aus((4, 9, 12))
+    )
     with pytest.raises(UserError, match="was trained on subject"):
         regression.transfer("eacnet", known, out / "source" / crossval.training_run.CHECKPOINT_FILE, tmp_path)

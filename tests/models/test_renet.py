@@ -458,7 +458,8 @@ def test_a_single_action_unit_is_refused():
 
 
 def test_absolute_sums_allow_what_signed_ones_do_not():
-    small(relation_sum="absolute", relations=(1, -0.5, -0.3, -0.2, *RELATIONS[4:]))
+    model = small(relation_sum="absolute", relations=(1, -0.5, -0.3, -0.2, *RELATIONS[4:]))
+    np.testing.assert_allclose(model.graph.mixing()[0], [0.5, -0.25, -0.15, -0.1], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -146,11 +146,7 @@ def run(
     check_data(training, validation)
     weight = row_weight(settings, training)
     settings = with_relations(with_label_rates(settings, training), training)
-    start = None if init is None else read_header(init)
-    taught = None if teacher is None else read_header(teacher)
-    for path, header in ((init, start), (teacher, taught)):
-        if header is not None:
-            _refuse_known_faces(header, validation, path)
+    start, taught = (_earlier(path, validation) for path in (init, teacher))
     if teacher is not None and taught is not None:
         check_teacher(teacher, taught, settings.model, training.aus)
     if fabric.is_global_zero:
@@ -258,10 +254,15 @@ def _present(data: CropData) -> list[str]:
     return [data.subjects[i] for i in np.unique(data.subject)]
 
 
-def _refuse_known_faces(start: dict[str, Any], validation: CropData, init: Path | None) -> None:
-    known = sorted(set(start.get("data", {}).get("training_subjects", ())) & set(_present(validation)))
+def _earlier(path: Path | None, validation: CropData) -> dict[str, Any] | None:
+    """Header of an earlier run's checkpoint. Raises UserError where it was trained on somebody who validates now."""
+    if path is None:
+        return None
+    header = read_header(path)
+    known = sorted(set(header.get("data", {}).get("training_subjects", ())) & set(_present(validation)))
     if known:
-        raise UserError(f"{init} was trained on subject {known[0]} of the validation data; validate on others")
+        raise UserError(f"{path} was trained on subject {known[0]} of the validation data; validate on others")
+    return header
 
 
 def _identity(

@@ -118,19 +118,11 @@ class EacNet(nn.Module):
         return [self._stage(name) for name in NETWORKS[: NETWORKS.index(self.config.variant) + 1]]
 
     def _stage(self, name: str) -> Stage:
-        c = self.config
-        return Stage(
+        return Stage.of(
+            self.config,
             name=name,
             parameters=self._trained(name),
-            epochs=c.epochs,
-            batch_size=c.batch_size,
-            optimizer=c.optimizer,
-            lr=c.lr,
-            weight_decay=c.weight_decay,
-            momentum=c.momentum,
-            schedule=c.schedule,
-            warmup_steps=c.warmup_steps,
-            options={"nesterov": 1.0} if c.optimizer == "sgd" else {},
+            options={"nesterov": 1.0} if self.config.optimizer == "sgd" else {},
             inputs=("image",) if name == "fvgg" else ("image", "landmarks"),
         )
 

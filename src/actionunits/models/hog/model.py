@@ -57,15 +57,5 @@ class HogSvm(nn.Module):
 
     def stages(self) -> list[Stage]:
         """All machines at once."""
-        c = self.config
-        return [
-            Stage(
-                name="svm",
-                parameters=("svm.",),
-                epochs=c.epochs,
-                batch_size=c.batch_size,
-                optimizer="adam",
-                lr=c.lr,
-                schedule=c.schedule,
-            )
-        ]
+        # The penalty is a loss here: the optimiser must not decay the weights besides.
+        return [Stage.of(self.config, name="svm", parameters=("svm.",), optimizer="adam", weight_decay=0.0)]

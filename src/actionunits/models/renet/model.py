@@ -138,19 +138,6 @@ class ReNet(nn.Module):
 
     def stages(self) -> list[Stage]:
         """Everything at once."""
-        c = self.config
-        return [
-            Stage(
-                name="renet",
-                parameters=("",),
-                epochs=c.epochs,
-                batch_size=c.batch_size,
-                optimizer=c.optimizer,
-                lr=c.lr,
-                weight_decay=c.weight_decay,
-                schedule=c.schedule,
-                warmup_steps=c.warmup_steps,
-                lr_factors=(("norms.", c.norm_lr_factor),),
-                undecayed=("norms.", "graph."),
-            )
-        ]
+        factors = (("norms.", self.config.norm_lr_factor),)
+        undecayed = ("norms.", "graph.")
+        return [Stage.of(self.config, name="renet", parameters=("",), lr_factors=factors, undecayed=undecayed)]

@@ -178,31 +178,17 @@ class ResNet18(nn.Module):
     def stages(self) -> list[Stage]:
         """The image branch first; then, where there is one, the landmark branch alone."""
         c = self.config
-        stages = [
-            Stage(
-                name="image",
-                parameters=("image.",),
-                epochs=c.epochs,
-                batch_size=c.batch_size,
-                optimizer=c.optimizer,
-                lr=c.lr,
-                weight_decay=c.weight_decay,
-                schedule=c.schedule,
-                warmup_steps=c.warmup_steps,
-            )
-        ]
+        stages = [Stage.of(c, name="image", parameters=("image.",))]
         if c.landmark_branch:
             stages.append(
-                Stage(
+                Stage.of(
+                    c,
                     name="landmarks",
                     parameters=("landmarks.",),
                     epochs=c.landmark_epochs,
-                    batch_size=c.batch_size,
                     optimizer="adamw",
                     lr=c.landmark_lr,
                     weight_decay=c.landmark_weight_decay,
-                    schedule=c.schedule,
-                    warmup_steps=c.warmup_steps,
                     inputs=("mesh",),
                     time_share=0.1,  # a step costs a hundredth of an image step
                 )
