@@ -31,7 +31,7 @@ def main() -> int:
     except (UserError, OSError, pd.errors.ParserError) as error:
         print(f"blendshape_agreement: {error}", file=sys.stderr)
         return 2
-    shown = table.assign(r=table["r"].round(2), spread=table["spread"].round(3))
+    shown = table.assign(r=table["r"].round(2), spread=table["spread"].round(3), highest=table["highest"].round(1))
     print(shown.to_string(index=False))
     print(f"median r over the {int(table['varies'].sum())} AUs that vary: {median_r(table):.2f}")
     if options.out:

@@ -69,13 +69,13 @@ def real_agreement() -> str:
     """Pearson r of detected intensities with the readings of MediaPipe on the real clip."""
     table = pd.read_csv(RESULTS / "resnet18_real.csv")
     rows = [
-        [named(r.au), number(r.spread, 3), number(r.r) if r.varies else f"({number(r.r)})"]
+        [named(r.au), number(r.spread, 3), number(r.r) if r.varies else f"({number(r.r)})", number(r.highest, 1)]
         for r in table.itertuples()
     ]
     median = table.loc[table["varies"], "r"].median()
     return rows_to_markdown(
-        ["AU", "spread of the blendshape", "r"],
-        [*rows, ["**median of those that vary**", "", f"**{number(median)}**"]],
+        ["AU", "spread of the blendshape", "r", "highest intensity"],
+        [*rows, ["**median of those that vary**", "", f"**{number(median)}**", ""]],
     )
 
 

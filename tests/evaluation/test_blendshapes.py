@@ -67,3 +67,11 @@ def test_readings_of_a_real_clip(samples_dir, models_dir):
     assert readings["AU25"].notna().mean() > 0.9
     # Lips that part are seen by both: by the mesh, and by the blendshape of the upper lip.
     assert readings["AU25"].corr(readings["AU10"]) > 0.7
+
+
+def test_an_output_that_follows_but_hardly_moves_is_told_by_its_highest_value():
+    frame = np.arange(1, 101)
+    reading = 0.5 + 0.5 * np.sin(frame / 5)
+    weak = pd.DataFrame({"frame": frame, "face_id": 0, "success": 1, "AU01_r": 0.2 * reading})
+    row = agreement(weak, pd.DataFrame({"frame": frame, "AU01": reading})).iloc[0]
+    assert row["r"] > 0.999 and row["highest"] == pytest.approx(0.2, abs=1e-3)

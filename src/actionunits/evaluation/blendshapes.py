@@ -88,9 +88,9 @@ def agreement(detections: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFrame:
     """Pearson r of intensity and blendshape reading per AU over the frames that have both.
 
     detections: default table of a video with one person (`frame`, `AUxx_r`, `success`); readings: of
-    `read_blendshapes`. Returns au, frames, r, spread (standard deviation of the reading) and varies
-    (whether the reading moves enough for r to mean something). Raises UserError when they cannot be
-    compared.
+    `read_blendshapes`. Returns au, frames, r, spread (standard deviation of the reading), varies (whether the
+    reading moves enough for r to mean something) and highest (intensity, 0-5: r alone would praise an output
+    that hardly moves). Raises UserError when they cannot be compared.
     """
     detections = detections.rename(columns=str.strip)
     if not {"frame", "success"} <= set(detections.columns):
@@ -111,7 +111,11 @@ def agreement(detections: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFrame:
         spread = float(pair[label].std(ddof=0)) if len(pair) else np.nan
         enough = len(pair) >= MIN_FRAMES and spread > 0 and pair[f"{label}_r"].std(ddof=0) > 0
         r = float(np.corrcoef(pair[f"{label}_r"], pair[label])[0, 1]) if enough else np.nan
-        rows.append({"au": label, "frames": len(pair), "r": r, "spread": spread, "varies": spread >= VARIES})
+        highest = float(pair[f"{label}_r"].max()) if len(pair) else np.nan
+        varies = spread >= VARIES
+        rows.append(
+            {"au": label, "frames": len(pair), "r": r, "spread": spread, "varies": varies, "highest": highest}
+        )
     if not rows:
         raise UserError("the table of detections has no intensity column (AUxx_r) to compare")
     table = pd.DataFrame(rows)
