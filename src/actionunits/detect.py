@@ -27,7 +27,7 @@ from actionunits.models import MODELS
 from actionunits.pipeline import bounded
 from actionunits.smoothing import Smoother
 from actionunits.training.checkpoint import load_checkpoint
-from actionunits.types import Batch, Face, Frame, FrameResult, Prediction
+from actionunits.types import MESH_POINTS, Batch, Face, Frame, FrameResult, Prediction
 from actionunits.weights.locate import find_weights
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "resnet18"
 QUEUE_FRAMES = 4  # a full HD frame is 6 MB
-MESH_POINTS = 478
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+MESH_POINTS = 478  # of MediaPipe's face mesh: 468 of the face, 10 of the irises
+
 
 @dataclass(frozen=True)
 class Frame:

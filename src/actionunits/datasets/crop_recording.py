@@ -18,6 +18,7 @@ from actionunits.datasets.recording import PictureFiles, Recording, VideoFile
 from actionunits.errors import UserError
 from actionunits.faces.align import register, similarity_transform, transform_points
 from actionunits.faces.mean_face import REGISTRATION_POINTS
+from actionunits.types import MESH_POINTS
 
 if TYPE_CHECKING:
     from actionunits.faces import FaceFinder
@@ -31,7 +32,7 @@ VIDEO_ENDS = "video ends early"
 
 MAX_FACES = 4  # people that are followed at once in one recording
 SAME_SIZE = 2.0  # faces of one person in one recording differ in size by less than this factor
-MESH_SHAPE = (478, 3)
+MESH_SHAPE = (MESH_POINTS, 3)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from actionunits.errors import UserError
-from actionunits.types import Batch
+from actionunits.types import MESH_POINTS, Batch
 
 # Stored crops show this much more on every side than the registered crop that a network sees, so that shifts,
 # rotations and zooms never run into a border: 128 pixels around 112, or 256 around 224.
@@ -280,7 +280,7 @@ def _concatenate_meshes(pieces: Sequence[CropData]) -> tuple[Rows | None, np.nda
             meshes.append(Rows.of(piece.mesh))
             valid.append(piece.mesh_valid)
         else:
-            blank = np.zeros((1, 478, 3), np.float16)
+            blank = np.zeros((1, MESH_POINTS, 3), np.float16)
             nowhere = np.zeros(len(piece), np.int64)
             meshes.append(Rows((blank,), nowhere.astype(np.int32), nowhere))
             valid.append(np.zeros(len(piece), bool))

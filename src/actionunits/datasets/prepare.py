@@ -35,6 +35,7 @@ from actionunits.datasets.layouts import LAYOUTS
 from actionunits.datasets.recording import Inventory, PictureFiles, Recording
 from actionunits.errors import UserError
 from actionunits.files import write_atomically, write_errors_told
+from actionunits.types import MESH_POINTS
 
 FORMAT_VERSION = 1
 LANDMARKS = ("auto", "read", "find")
@@ -236,7 +237,7 @@ def _same_plan(path: Path, plan: dict[str, Any], out: Path) -> None:
 
 def _check_space(out: Path, frames: int, task: CropTask) -> None:
     """Raises UserError where the disk cannot hold what will be written."""
-    each = 3 * task.crop_size**2 + 1000 + (2 * 3 * 478 if task.find else 0)
+    each = 3 * task.crop_size**2 + 1000 + (2 * 3 * MESH_POINTS if task.find else 0)
     needed, free = frames * each + SPARE_BYTES, shutil.disk_usage(out).free
     if needed > free:
         raise UserError(f"the crops need {needed / 1e9:.1f} GB, and {out} has {free / 1e9:.1f} GB free")

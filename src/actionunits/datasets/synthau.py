@@ -6,14 +6,9 @@ Registered crops are cached as one array per folder, so that every later load on
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +17,12 @@ import pandas as pd
 
 from actionunits.aus import AUS, INTENSITY_MAX, SYNTH_AUS, au_label
 from actionunits.datasets.crops import STORED_MARGIN, CropData, Rows, concatenate
+from actionunits.datasets.synthau_cache import Clip, cache_key, read_meshes, store_images, store_meshes
 from actionunits.errors import UserError
-from actionunits.faces.align import register, similarity_transform, transform_points
-from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
-from actionunits.files import write_atomically
+from actionunits.faces.align import similarity_transform
 
 OCCURRENCE_LEVEL = 1.0  # A and above counts as present
 CACHE_FOLDER = ".crops"  # inside the data set, unless told otherwise
-CACHE_VERSION = 1  # raise when a stored crop would come out differently for another reason than its key names
-MESH_POINTS = 478
-# A found face further than this from the labelled one, in units of the eyes' distance, is another face.
-SAME_FACE_DISTANCE = 0.35
 
 _INDEX_COLUMNS = ["subject", "task", "clip", "frame"]
 _LANDMARK_COLUMNS = [f"{axis}_{i}" for axis in "xy" for i in range(68)]
@@ -157,17 +147,6 @@ def load_labels(folder: Path | str) -> CropData:
     return _with_labels(Path(folder), frames, aus, STORED_MARGIN)
 
 
-@dataclass(frozen=True)
-class _Clip:
-    """One clip's share of the work: which frames to keep and where they go."""
-
-    path: Path
-    frames: int  # labelled frames
-    every: int
-    first_row: int  # of the kept frames in the output
-    landmarks_px: np.ndarray  # (kept, 68, 2)
-
-
 def load_crops(
     folders: Path | str | Sequence[Path | str],
     crop_size: int = 128,
@@ -204,37 +183,37 @@ def load_crops(
             columns.append("anchor")
         frames = read_frames(folder, columns)
         target = Path(cache) if cache is not None else folder / CACHE_FOLDER
-        key = _cache_key(folder, frames, crop_size, margin, every)
+        key = cache_key(folder, frames, crop_size, margin, every)
         clips = _clips(folder, frames, every)
         piece = _with_labels(folder, frames[frames["frame"] % every == 0], tuple(aus), margin)
         image_path = target / f"images-{key}.npy"
         if not image_path.is_file():
-            _store_images(image_path, clips, len(piece), crop_size, margin, workers, progress)
+            store_images(image_path, clips, len(piece), crop_size, margin, workers, progress)
         images = np.load(image_path, mmap_mode="r")
         fields: dict[str, Any] = {"images": images, "anchor": _anchors(images, frames, clips)}
         fields["landmarks"] = _crop_landmarks(clips, crop_size, margin)
         if meshes:
             path = target / f"mesh-{key}-{mesh_every}.npz"
             if not path.is_file():
-                _store_meshes(path, clips, len(piece), crop_size, margin, mesh_every, workers, progress)
-            fields["mesh"], fields["mesh_valid"] = _read_meshes(path, len(piece))
+                store_meshes(path, clips, len(piece), crop_size, margin, mesh_every, workers, progress)
+            fields["mesh"], fields["mesh_valid"] = read_meshes(path, len(piece))
         pieces.append(CropData(**{**vars(piece), **fields}))
     data = concatenate(pieces)
     return data if subjects is None else data.of_subjects(subjects)
 
 
-def _clips(folder: Path, frames: pd.DataFrame, every: int) -> list[_Clip]:
+def _clips(folder: Path, frames: pd.DataFrame, every: int) -> list[Clip]:
     landmarks = frames[_LANDMARK_COLUMNS].to_numpy(np.float64).reshape(-1, 2, 68).transpose(0, 2, 1)
     lengths = frames.groupby("clip", observed=True).size()
     clips, start, first_row = [], 0, 0
     for name, length in lengths.items():
         kept = landmarks[start : start + length : every]
-        clips.append(_Clip(folder / str(name), int(length), every, first_row, kept))
+        clips.append(Clip(folder / str(name), int(length), every, first_row, kept))
         start, first_row = start + length, first_row + len(kept)
     return clips
 
 
-def _anchors(images: np.ndarray, frames: pd.DataFrame, clips: list[_Clip]) -> Rows:
+def _anchors(images: np.ndarray, frames: pd.DataFrame, clips: list[Clip]) -> Rows:
     """For each kept frame the crop of its clip's anchor frame, which the `anchor` column names; frame 0 without one.
 
     Where `every` leaves the anchor frame out, the nearest kept frame before it stands in.
@@ -251,7 +230,7 @@ def _anchors(images: np.ndarray, frames: pd.DataFrame, clips: list[_Clip]) -> Ro
     return Rows((images,), np.zeros(len(images), np.int16), np.concatenate(rows).astype(np.int64))
 
 
-def _crop_landmarks(clips: list[_Clip], crop_size: int, margin: float) -> np.ndarray:
+def _crop_landmarks(clips: list[Clip], crop_size: int, margin: float) -> np.ndarray:
     """The labelled points of the kept frames, (N, 68, 2) float32, 0-1 spans the stored crop."""
     points = np.concatenate([clip.landmarks_px for clip in clips])
     matrix = similarity_transform(points, crop_size, margin)
@@ -281,133 +260,3 @@ def _with_labels(folder: Path, frames: pd.DataFrame, aus: tuple[int, ...], margi
         occurrence_level=OCCURRENCE_LEVEL,
         margin=margin,
     )
-
-
-def _cache_key(folder: Path, frames: pd.DataFrame, crop_size: int, margin: float, every: int) -> str:
-    """Name of the cached arrays: it changes with the data set, the registration and the options."""
-    digest = hashlib.blake2b(digest_size=10)
-    digest.update((folder / "frames.parquet").read_bytes())
-    sizes = [(clip, (folder / clip).stat().st_size) for clip in frames["clip"].cat.categories]
-    digest.update(json.dumps([CACHE_VERSION, sizes, crop_size, margin, every, REGISTRATION_POINTS]).encode())
-    digest.update(template_landmarks().tobytes())
-    return digest.hexdigest()
-
-
-@contextmanager
-def _progress_bar(shown: bool, what: str, total: int) -> Iterator[Any]:
-    """A function that counts finished clips on a bar on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
-
-
-def _clip_frames(clip: _Clip) -> Iterator[np.ndarray]:
-    """The kept frames of a clip, (H, W, 3) uint8 each. Raises UserError when their number is not the labels'."""
-    from actionunits.media import open_media
-
-    decoded = 0
-    with open_media(clip.path) as reader:
-        for decoded, frame in enumerate(reader, start=1):
-            if (decoded - 1) % clip.every == 0 and decoded <= clip.frames:
-                yield frame.image_rgb
-    if decoded != clip.frames:
-        raise UserError(
-            f"{clip.path} has {decoded} frames, frames.parquet has labels for {clip.frames}; "
-            "the clip is damaged or belongs to another data set"
-        )
-
-
-def _store_images(
-    path: Path, clips: list[_Clip], rows: int, crop_size: int, margin: float, workers: int, progress: bool
-) -> None:
-    """Decode and register all clips into one .npy file."""
-    with write_atomically(path) as temporary:
-        shape = (rows, crop_size, crop_size, 3)
-        out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-
-        def fill(clip: _Clip) -> None:
-            for k, image in enumerate(_clip_frames(clip)):
-                out[clip.first_row + k] = register(image, clip.landmarks_px[k], crop_size, margin)
-
-        with (
-            _progress_bar(progress, f"Registering {clips[0].path.parents[1].name}", len(clips)) as advance,
-            ThreadPoolExecutor(workers) as pool,  # decoding and warping run outside the interpreter's lock
-        ):
-            for _ in pool.map(fill, clips):
-                advance()
-        out.flush()
-
-
-def _store_meshes(
-    path: Path, clips: list[_Clip], rows: int, crop_size: int, margin: float, every: int, workers: int, progress: bool
-) -> None:
-    """Find the 478 points in every `every`-th kept frame and store them: points, their rows, which are valid."""
-    points, row, valid = [], [], []
-    find = partial(_find_meshes, crop_size=crop_size, margin=margin, every=every)
-    with (
-        write_atomically(path) as temporary,
-        _progress_bar(progress, f"Finding landmarks {clips[0].path.parents[1].name}", len(clips)) as advance,
-        _processes(min(workers, len(clips))) as pool,
-    ):
-        results = pool.map(find, clips) if pool else map(find, clips)
-        for clip, (mesh, found) in zip(clips, results, strict=True):
-            points.append(mesh)
-            valid.append(found)
-            row.append(clip.first_row + every * np.arange(len(mesh)))
-            advance()
-        with open(temporary, "wb") as file:
-            np.savez(
-                file, mesh=np.concatenate(points), valid=np.concatenate(valid), row=np.concatenate(row), rows=rows
-            )
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[Executor | None]:
-    """A pool of fresh processes, or None where one process is enough."""
-    if workers <= 1:
-        yield None
-        return
-    import multiprocessing
-
-    # MediaPipe and torch hold threads, which a forked child would inherit in an unknown state.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool
-
-
-def _find_meshes(clip: _Clip, crop_size: int, margin: float, every: int) -> tuple[np.ndarray, np.ndarray]:
-    """MediaPipe's points of the labelled face, (n, 478, 3) float16 in the stored crop 0-1, and which were found."""
-    from actionunits.faces import FaceFinder
-    from actionunits.types import Frame
-
-    count = len(range(0, len(clip.landmarks_px), every))
-    mesh, valid = np.zeros((count, MESH_POINTS, 3), np.float16), np.zeros(count, bool)
-    with FaceFinder(video=False) as finder:
-        for k, image in enumerate(_clip_frames(clip)):
-            if k % every:
-                continue
-            labelled = clip.landmarks_px[k]
-            eyes = np.linalg.norm(labelled[36] - labelled[45])
-            nearest, distance = None, SAME_FACE_DISTANCE * eyes
-            for face in finder(Frame(image, k, 0.0, str(clip.path))):
-                away = np.linalg.norm(face.landmarks_px - labelled, axis=1).mean()
-                if away < distance and face.mesh_px is not None:
-                    nearest, distance = (face.landmarks_px, face.mesh_px), away
-            if nearest is not None:
-                landmarks_px, mesh_px = nearest
-                centred = transform_points(mesh_px, similarity_transform(landmarks_px, crop_size, margin))
-                mesh[k // every] = (centred + np.array([0.5, 0.5, 0])) / crop_size
-                valid[k // every] = True
-    return mesh, valid
-
-
-def _read_meshes(path: Path, rows: int) -> tuple[Rows, np.ndarray]:
-    """Stored points for all rows; a row without any points to some stored one and is not valid."""
-    with np.load(path) as stored:
-        mesh, found, row = stored["mesh"], stored["valid"], stored["row"]
-    position, valid = np.zeros(rows, np.int64), np.zeros(rows, bool)
-    position[row] = np.arange(len(row))
-    valid[row] = found
-    return Rows((mesh,), np.zeros(rows, np.int16), position), valid

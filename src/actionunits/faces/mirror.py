@@ -8,6 +8,8 @@ tessellation itself lays differently in the two halves.
 
 import numpy as np
 
+from actionunits.types import MESH_POINTS
+
 _PAIRS = """
 3-248 7-249 20-250 21-251 22-252 23-253 24-254 25-255 26-256 27-257 28-258 29-259 30-260 31-261
 32-262 33-263 34-264 35-265 36-266 37-267 38-268 39-269 40-270 41-271 42-272 43-273 44-274 45-275
@@ -31,7 +33,7 @@ _PAIRS = """
 
 
 def _permutation() -> np.ndarray:
-    mirror = np.arange(478)
+    mirror = np.arange(MESH_POINTS)
     for pair in _PAIRS.split():
         left, right = map(int, pair.split("-"))
         mirror[left], mirror[right] = right, left

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-POINTS = 478
+from actionunits.types import MESH_POINTS
 
 # Outer and inner eye corners, in MediaPipe's numbering: origin and unit of length.
 EYE_CORNERS = (33, 133, 362, 263)
@@ -49,8 +49,8 @@ class MeshShape(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("template", torch.zeros(POINTS, 3))
-        self.register_buffer("variance", torch.ones(POINTS, 3))
+        self.register_buffer("template", torch.zeros(MESH_POINTS, 3))
+        self.register_buffer("variance", torch.ones(MESH_POINTS, 3))
         self.register_buffer("count", torch.zeros(()))
         self.register_buffer("batches", torch.zeros(()))
 
@@ -96,7 +96,7 @@ class LandmarkNet(nn.Module):
         super().__init__()
         self.shape = MeshShape()
         self.layers = nn.Sequential(
-            nn.Linear(POINTS * 3 + 9, width),
+            nn.Linear(MESH_POINTS * 3 + 9, width),
             nn.LayerNorm(width),
             nn.GELU(),
             nn.Dropout(dropout),
