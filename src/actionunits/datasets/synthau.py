@@ -17,7 +17,7 @@ import pandas as pd
 
 from actionunits.aus import AUS, INTENSITY_MAX, SYNTH_AUS, au_label
 from actionunits.datasets.crops import STORED_MARGIN, CropData, Rows, concatenate
-from actionunits.datasets.synthau_cache import Clip, cache_key, read_meshes, store_images, store_meshes
+from actionunits.datasets.synthau_cache import MESH_VERSION, Clip, cache_key, read_meshes, store_images, store_meshes
 from actionunits.errors import UserError
 from actionunits.faces.align import similarity_transform
 
@@ -165,11 +165,11 @@ def load_crops(
 
     crop_size: stored width in pixels, `margin` included. subjects: only these (names as in `CropData.subjects`).
     every: keep frames 0, every, 2 every ... of each clip. meshes: also find MediaPipe's 478 points in every
-    `mesh_every`-th kept frame, registered with the landmarks that MediaPipe itself finds, as in detection;
-    a frame where it finds no face, or another one, has `mesh_valid` False. Anchors are rows of the same stored
-    array; where `every` leaves an anchor frame out, the nearest kept frame before it stands in. cache: folder for
-    the arrays, by default `.crops` inside each data set. The first load decodes with all cores, later ones map
-    the arrays.
+    `mesh_every`-th kept frame, where the labelled face is, registered with the landmarks that MediaPipe itself
+    finds, as in detection; a frame where it sees no face there has `mesh_valid` False. Anchors are rows of the
+    same stored array; where `every` leaves an anchor frame out, the nearest kept frame before it stands in.
+    cache: folder for the arrays, by default `.crops` inside each data set. The first load decodes with all
+    cores, later ones map the arrays.
 
     Raises UserError for a folder, label table or clip that cannot be used, or a cache that cannot be written.
     """
@@ -193,7 +193,7 @@ def load_crops(
         fields: dict[str, Any] = {"images": images, "anchor": _anchors(images, frames, clips)}
         fields["landmarks"] = _crop_landmarks(clips, crop_size, margin)
         if meshes:
-            path = target / f"mesh-{key}-{mesh_every}.npz"
+            path = target / f"mesh{MESH_VERSION}-{key}-{mesh_every}.npz"
             if not path.is_file():
                 store_meshes(path, clips, len(piece), crop_size, margin, mesh_every, workers, progress)
             fields["mesh"], fields["mesh_valid"] = read_meshes(path, len(piece))

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,9 @@ from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 from actionunits.files import write_atomically
 from actionunits.types import MESH_POINTS
 
-CACHE_VERSION = 1  # raise when a stored crop would come out differently for another reason than its key names
+# Raise one when what is stored would come out differently for another reason than its key names.
+CACHE_VERSION = 1
+MESH_VERSION = 2
 # A found face further than this from the labelled one, in units of the eyes' distance, is another face.
 SAME_FACE_DISTANCE = 0.35
 
@@ -137,25 +139,21 @@ def _processes(workers: int) -> Iterator[Executor | None]:
 
 def _find_meshes(clip: Clip, crop_size: int, margin: float, every: int) -> tuple[np.ndarray, np.ndarray]:
     """MediaPipe's points of the labelled face, (n, 478, 3) float16 in the stored crop 0-1, and which were found."""
-    from actionunits.faces import FaceFinder
-    from actionunits.types import Frame
+    from actionunits.faces.landmarks import landmarks_from_mesh
+    from actionunits.faces.mesh import MIN_PRESENCE, MeshReader
 
     count = len(range(0, len(clip.landmarks_px), every))
     mesh, valid = np.zeros((count, MESH_POINTS, 3), np.float16), np.zeros(count, bool)
-    with FaceFinder(video=False) as finder:
+    with closing(MeshReader()) as reader:
         for k, image in enumerate(_clip_frames(clip)):
             if k % every:
                 continue
             labelled = clip.landmarks_px[k]
-            eyes = np.linalg.norm(labelled[36] - labelled[45])
-            nearest, distance = None, SAME_FACE_DISTANCE * eyes
-            for face in finder(Frame(image, k, 0.0, str(clip.path))):
-                away = np.linalg.norm(face.landmarks_px - labelled, axis=1).mean()
-                if away < distance and face.mesh_px is not None:
-                    nearest, distance = (face.landmarks_px, face.mesh_px), away
-            if nearest is not None:
-                landmarks_px, mesh_px = nearest
-                centred = transform_points(mesh_px, similarity_transform(landmarks_px, crop_size, margin))
+            reading = reader.around(image, labelled)
+            found = landmarks_from_mesh(reading.mesh_px)
+            away, eyes = np.linalg.norm(found - labelled, axis=1).mean(), np.linalg.norm(labelled[36] - labelled[45])
+            if reading.presence >= MIN_PRESENCE and away < SAME_FACE_DISTANCE * eyes:
+                centred = transform_points(reading.mesh_px, similarity_transform(found, crop_size, margin))
                 mesh[k // every] = (centred + np.array([0.5, 0.5, 0])) / crop_size
                 valid[k // every] = True
     return mesh, valid

@@ -23,7 +23,7 @@ import numpy as np
 from actionunits.errors import UserError
 from actionunits.faces.detect import Detection, FaceDetector, same_face, tile_corners, tile_side
 from actionunits.faces.landmarks import landmarks_from_mesh
-from actionunits.faces.mesh import MeshReader, Region, cut_region, region_of_mesh, region_of_points
+from actionunits.faces.mesh import MIN_PRESENCE, MeshReader, Region, cut_region, region_of_mesh, region_of_points
 from actionunits.faces.pose import estimate_pose
 from actionunits.faces.track import IdentityTracker, Sighting, appearance_of
 from actionunits.types import Face, Frame
@@ -35,7 +35,6 @@ _SEARCH_EVERY_FRAMES = 30  # where frame times do not advance
 _SEARCH_LOST_EVERY_S = 0.1
 _TILES_PER_SEARCH = 2  # a video search looks at the whole frame and at this many tiles, in turn
 _MIN_DETECTION = 0.5  # MediaPipe's own default
-_MIN_PRESENCE = 0.5  # as MediaPipe's own graph
 _CHECK_EVERY_S = 0.2
 _CLOSE_UP = 1.35  # side of the checked surroundings over the side of the mesh region
 _CLOSE_UP_PX = 128  # input side of the short-range network
@@ -197,7 +196,7 @@ class FaceFinder:
         reading = self._mesh(image, region)
         points = reading.mesh_px[:, :2]
         box = np.concatenate([points.min(0), points.max(0)])
-        if reading.presence < _MIN_PRESENCE or np.ptp(points, axis=0).max() < _MIN_FACE_PX:
+        if reading.presence < MIN_PRESENCE or np.ptp(points, axis=0).max() < _MIN_FACE_PX:
             return None
         return _Candidate(reading.mesh_px, box, reading.presence, confidence)
 

@@ -24,6 +24,8 @@ from actionunits.faces.quiet import quiet_native_start
 _EYE_CORNERS = (33, 263)  # mesh vertices: outer corners, image left and right
 _MARGIN = 1.5  # side of the region over the longer side of the face, as in MediaPipe's own graph
 
+MIN_PRESENCE = 0.5  # as in MediaPipe's own graph; below it a region holds no face
+
 _BUNDLED_SIZE = 192
 _BUNDLED_GRAPH = """
 input_stream: "image"
@@ -179,6 +181,15 @@ class MeshReader:
         mesh[:, :2] = (points[:, :2] - 0.5) @ to_image[:, :2].T + to_image[:, 2]
         mesh[:, 2] = points[:, 2] * (region.side_px / self._size)
         return MeshReading(mesh, float(getattr(result, self._presence)))
+
+    def around(self, image_rgb: np.ndarray, landmarks_px: np.ndarray) -> MeshReading:
+        """Mesh of the face whose 68 landmarks (68, 2) are known roughly, as if it had been followed to here.
+
+        The first look is at the landmarks, the second at the first one's mesh: the region that a followed face has.
+        """
+        eyes = landmarks_px[36:42].mean(0), landmarks_px[42:48].mean(0)
+        first = self(image_rgb, region_of_points(landmarks_px, *eyes))
+        return self(image_rgb, region_of_mesh(first.mesh_px))
 
     def _run(self, crop_rgb: np.ndarray) -> Any:
         inputs = {"image": crop_rgb}
