@@ -25,6 +25,8 @@ that the chain works; they say nothing about real faces and do not compare with 
 actionunits reproduce renet-table1 --data DIR --model resnet18   # another model on the table's folds
 actionunits reproduce eacnet-table6 --data DISFA --train-data BP4D --model resnet18   # trained on BP4D first
 actionunits reproduce eacnet-table2 --data DIR   # occurrence rates: nothing is trained
+actionunits reproduce renet-table8 --data DIR --set balance=duplicate   # a setting of your own
+actionunits reproduce renet-table7 --data DIR --model resnet18,renet --init resnet18 --set init_body_only=true
 actionunits crossval resnet18 --data DIR --folds 10 --fold-seeds 0,1,2 --out OUT   # a question of your own
 actionunits crossval resnet18 --data A,B --protocol cross --out OUT   # trained on A, tested on B
 ```

@@ -28,6 +28,9 @@ def crossval(
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
     ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Weights of other people to start from: released ones or a checkpoint.")
+    ] = None,
     results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> None:
@@ -41,6 +44,7 @@ def crossval(
     from actionunits.evaluation.reproduction import Request, answer, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
     from actionunits.training.run import split_paths
+    from actionunits.weights.locate import find_weights
 
     request = Request(
         data=tuple(split_paths(data)),
@@ -51,10 +55,12 @@ def crossval(
         threshold=threshold,
         results=results,
         minutes=minutes,
+        init=find_weights(init) if init else None,
+        assignments=tuple(assignments or ()),
         accelerator=accelerator,
     )
     with told_when_interrupted():
-        rows = answer(protocol, request, config, assignments or [], progress=True)
+        rows = answer(protocol, request, config, progress=True)
     console = Console()
     console.print(render_sections(scores_sections(rows)))
     console.print(provenance(rows), highlight=False)
@@ -72,12 +78,16 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder; a started one is continued. Else out/TABLE.")
     ] = None,
+    assignments: Annotated[list[str] | None, typer.Option("--set", help="One setting, setting=value.")] = None,
     folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
     fold_seeds: Annotated[str, typer.Option("--fold-seed", help="Seed of the division; several with commas.")] = "0",
     threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
     results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Weights of other people to start from: released ones or a checkpoint.")
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> None:
@@ -95,12 +105,13 @@ def reproduce(
     from actionunits.reports.rates import rates_of
     from actionunits.reports.reproduction import render, write_markdown, write_page
     from actionunits.training.run import split_paths
+    from actionunits.weights.locate import find_weights
 
     console, published, folders = Console(), published_table(table), tuple(split_paths(data))
     out = out or Path("out") / table
     if is_of_rates(published):
         training = {"--train-data": train_data, "--model": model, "--folds": folds, "--minutes": minutes}
-        refuse_training_options(published, training | {"--results": results})
+        refuse_training_options(published, training | {"--results": results, "--init": init, "--set": assignments})
         rates = rates_of(published, folders)
         console.print(rates.to_terminal())
         typer.echo(f"written to {write_page(out / f'{table}.md', rates.to_markdown())}")
@@ -116,6 +127,8 @@ def reproduce(
         threshold=threshold,
         results=results,
         minutes=minutes,
+        init=find_weights(init) if init else None,
+        assignments=tuple(assignments or ()),
         accelerator=accelerator,
     )
     with told_when_interrupted():

@@ -95,6 +95,11 @@ class Output:
     au_logit: Tensor  # (B, A): log-odds of presence
     au_intensity: Tensor | None = None  # (B, A), 0-5
 
+    @property
+    def au_level(self) -> Tensor | None:
+        """(B, A) int64: the most probable level of intensity, 0-5, of a model that classifies levels."""
+        return None
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -34,6 +34,21 @@ def test_what_is_written_is_read_back(tmp_path, intensity):
     pd.testing.assert_frame_equal(score_frames(again, 20).table, score_frames(frames, 20).table)
 
 
+def test_the_most_probable_levels_are_kept_and_scored_beside_the_intensities(tmp_path):
+    frames = drawn_predictions()
+    level = np.where(np.isfinite(frames.au_intensity), np.round(frames.au_intensity), 0).astype(np.int8)
+    frames = dataclasses.replace(frames, au_level_predicted=level)
+    write_predictions(tmp_path / "x.parquet", concatenate([frames]))
+    again = read_predictions(tmp_path / "x.parquet")
+    np.testing.assert_array_equal(again.au_level_predicted, level)
+    scores = score_frames(again, 20).table
+    error = np.abs(level - frames.au_intensity)
+    np.testing.assert_allclose(scores["mae_level"], np.nanmean(error, 0), rtol=1e-6)
+    assert (scores["icc_level"] > scores["icc"]).all()
+    with pytest.raises(UserError, match="with and without levels"):
+        concatenate([frames, drawn_predictions(seed=1)])
+
+
 def test_columns_of_the_file(tmp_path):
     frames = drawn_predictions()
     write_predictions(tmp_path / "x.parquet", frames)

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from actionunits.cli import app
 from actionunits.evaluation import reproduction
-from actionunits.training.checkpoint import read_header
+from actionunits.models import MODELS
+from actionunits.training.checkpoint import read_header, save_checkpoint
 
 TINY = {"image_size": 32, "width": 2, "batch_size": 16, "epochs": 1, "ema_decay": 0.9}
 
@@ -40,7 +41,26 @@ def test_table_7_has_fixed_and_learned_relations(data, tmp_path, monkeypatch):
         read_header(out / name / "fold-1" / "model.safetensors") for name in ("renet", "renet-learnable")
     )
     assert (fixed["config"]["variant"], learned["config"]["variant"]) == ("fixed", "learnable")
+    assert "level" not in shown
     assert len(fixed["config"]["relations"]) == len(fixed["aus"]) ** 2 and learned["config"]["relations"] == []
+
+
+def test_table_4_from_other_peoples_weights_scores_both_readings_of_the_levels(data, tmp_path, monkeypatch):
+    (tmp_path / "renet_small.yaml").write_text("\n".join(f"{name}: {value}" for name, value in TINY.items()))
+    monkeypatch.setattr(reproduction, "CONFIGS", tmp_path)
+    torch.manual_seed(0)
+    body = tmp_path / "body.safetensors"
+    source = MODELS["resnet18"].model(MODELS["resnet18"].config(image_size=32, width=2), (1, 12))
+    save_checkpoint(body, source, {"data": {"names": ["others"], "training_subjects": ["others/S1"]}})
+    words = ["reproduce", "renet-table4", "--data", data, "--scale", "small", "--folds", 2, "--init", body]
+    shown = command(*words, "--set", "relation_sum=absolute", "--out", tmp_path / "out")
+    settings = "relation_sum=absolute, from body"
+    assert f"small, {settings}" in shown and f"settings: {settings}" in shown
+    average = pd.read_csv(tmp_path / "out" / "results.csv").query("fold == 'mean' and au == 'average'").iloc[0]
+    assert average[["icc", "icc_level", "mae", "mae_level"]].notna().all()
+    assert f"{average['mae_level']:.2f}" in (tmp_path / "out" / "renet-table4.md").read_text()
+    header = read_header(tmp_path / "out" / "renet" / "fold-1" / "model.safetensors")
+    assert "others/S1" in header["data"]["training_subjects"] and header["config"]["relation_sum"] == "absolute"
 
 
 def test_tables_6_and_8_are_settings_of_crossval(data, tmp_path):

@@ -66,3 +66,16 @@ def test_nobody_validates_who_was_trained_on_before(tmp_path):
             fabric,
             init=path,
         )
+
+
+def test_a_body_alone_leaves_the_output_layers_at_their_random_start(tmp_path):
+    path = write(tmp_path / "first.safetensors")
+    first, model = load_checkpoint(path).model.state_dict(), small()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    start_from(model, path, body_only=True)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name] if ".head." in name else first[name]), name
+    config = MODELS["renet"].config(image_size=42, width=4, relations=(1.0, 0.0, 0.0, 1.0))
+    save_checkpoint(tmp_path / "renet.safetensors", MODELS["renet"].model(config, (1, 4)), {"data": {}})
+    with pytest.raises(UserError, match="init_body_only wants a resnet18"):
+        start_from(small(), tmp_path / "renet.safetensors", body_only=True)

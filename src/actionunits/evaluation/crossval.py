@@ -68,9 +68,12 @@ class System:
     settings: Settings
 
 
-def cross_validate(system: System, protocol: Protocol, out: Path, fabric: Fabric) -> list[FoldOutputs]:
+def cross_validate(
+    system: System, protocol: Protocol, out: Path, fabric: Fabric, init: Path | None = None
+) -> list[FoldOutputs]:
     """Train and test all folds, one after the other; finished ones are read from `out`.
 
+    init: checkpoint of other people whose weights every training starts from.
     Raises Interrupted when asked to stop, and UserError where `out` holds another protocol or other settings, or
     data cannot be trained on.
     """
@@ -82,11 +85,10 @@ def cross_validate(system: System, protocol: Protocol, out: Path, fabric: Fabric
     fabric.barrier()
     told = _Told(protocol, fabric.is_global_zero)
     try:
-        init = None
         if protocol.source is not None:
             folder = out / "source"
             told.fold(protocol.source, folder)
-            _train(system, protocol.source, folder, fabric, None)
+            _train(system, protocol.source, folder, fabric, init)
             init = folder / training_run.CHECKPOINT_FILE
         found = []
         for fold in protocol.folds:

@@ -39,8 +39,11 @@ def differences(published: PublishedTable, rows: pd.DataFrame) -> list[str]:
     if first["model"] not in {row.model for row in published.rows}:
         found.append(f"model: {first['model']} is not a system of this table")
     found += _of_protocol(published, first)
-    if first["scale"] != "paper":
-        found.append(f"scale: {first['scale']}, with the settings of configs/{first['model']}_small.yaml")
+    scale, _, settings = first["scale"].partition(", ")
+    if scale != "paper":
+        found.append(f"scale: {scale}, with the settings of configs/{first['model'].partition(':')[0]}_{scale}.yaml")
+    if settings:
+        found.append(f"settings: {settings}")
     rule = "chosen on each fold's validation people" if first["threshold_rule"] == "validation" else "0.5 throughout"
     found.append(f"threshold: {rule}; the paper does not name its own")
     return found

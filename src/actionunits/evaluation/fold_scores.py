@@ -20,9 +20,10 @@ from actionunits.evaluation import bootstrap
 from actionunits.evaluation.crossval import FoldOutputs
 from actionunits.evaluation.metrics import mean_over_aus
 from actionunits.evaluation.predictions import FramePredictions, concatenate
-from actionunits.evaluation.protocols import METRICS, score_frames
+from actionunits.evaluation.protocols import LEVEL_METRICS, METRICS, score_frames
 
 MEAN, POOLED, AVERAGE = "mean", "pooled", "average"
+SCORES = (*METRICS, *LEVEL_METRICS)
 INTERVALS = ("f1", "auc", "icc")  # scores that get low and high columns
 COLUMNS = (
     "fold",
@@ -34,7 +35,7 @@ COLUMNS = (
     "au",
     "n",
     "base_rate",
-    *METRICS,
+    *SCORES,
     *(f"{name}_{bound}" for name in INTERVALS for bound in ("low", "high")),
     "n_intensity",
     "threshold",
@@ -78,7 +79,7 @@ class _Drawing:
         result = score_frames(frames, self.replicates, self.seed)
         table = result.table.copy()
         average: dict[str, Any] = {"au": AVERAGE, "n": np.nan, "n_intensity": np.nan, "threshold": np.nan}
-        average |= {name: mean_over_aus(table[name].to_numpy()) for name in ("base_rate", *METRICS)}
+        average |= {name: mean_over_aus(table[name].to_numpy()) for name in ("base_rate", *SCORES)}
         for name, (low, high) in result.intervals.items():
             average |= {f"{name}_low": low, f"{name}_high": high}
         table = pd.concat([table, pd.DataFrame([average])], ignore_index=True)
@@ -90,7 +91,7 @@ class _Drawing:
         """Mean over folds of every AU, with the interval of that mean."""
         aus = [au_label(au) for au in frames[0].aus]
         rows: list[dict[str, Any]] = []
-        columns = ["base_rate", *METRICS]
+        columns = ["base_rate", *SCORES]
         stacked = np.stack([part[part["au"] != AVERAGE][columns].to_numpy(np.float64) for part in parts])  # (F, A, M)
         mean = np.array([[mean_over_aus(cell) for cell in au] for au in stacked.transpose(1, 2, 0)])  # (A, M)
         # Frames are counted once, however many divisions they are in.

@@ -2,7 +2,8 @@
 
 One Parquet file: `data`, `subject`, `clip`, `frame`, `fold`, and per AU `AUxx` (label, 0 or 1), `AUxx_valid` (whether
 it is known), `AUxx_prob`, `AUxx_present` (detected, 0 or 1), `AUxx_r` (intensity label, empty where unknown) and
-`AUxx_r_predicted` (empty for a model without intensity). The file's metadata holds one JSON entry, `actionunits`.
+`AUxx_r_predicted` (empty for a model without intensity); for a model that classifies levels also
+`AUxx_level_predicted` (the most probable one, 0-5). The file's metadata holds one JSON entry, `actionunits`.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class FramePredictions:
     occurrence_level: float  # intensity from which an AU counts as present
     thresholds: np.ndarray  # (A,) of the probability; NaN where the rows have several
     about: dict[str, Any] = field(default_factory=dict)  # run, commit, seed and the like, JSON values
+    au_level_predicted: np.ndarray | None = None  # (N, A) int8, 0-5: the most probable level
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -128,6 +130,7 @@ class FramePredictions:
             occurrence_level=data.occurrence_level,
             thresholds=np.full(len(data.aus), np.nan) if several else thresholds,
             about=dict(about or {}),
+            au_level_predicted=predictions.au_level,
         )
 
 
@@ -146,8 +149,9 @@ def concatenate(pieces: Sequence[FramePredictions]) -> FramePredictions:
                     f"predictions with different {text} cannot be pooled: {getattr(first, what)} and "
                     f"{getattr(piece, what)}"
                 )
-        if (piece.au_intensity_predicted is None) != (first.au_intensity_predicted is None):
-            raise UserError("predictions with and without intensities cannot be pooled")
+        for name, text in (("au_intensity_predicted", "intensities"), ("au_level_predicted", "levels")):
+            if (getattr(piece, name) is None) != (getattr(first, name) is None):
+                raise UserError(f"predictions with and without {text} cannot be pooled")
     keys = [key for piece in pieces for key in piece.frame_keys()]
     if len(set(keys)) < len(keys):
         twice = _first_double(keys)
@@ -160,13 +164,16 @@ def concatenate(pieces: Sequence[FramePredictions]) -> FramePredictions:
         name: Names.concatenate([getattr(piece, name) for piece in pieces])
         for name in ("data", "subject", "clip", "fold")
     }
-    predicted = [piece.au_intensity_predicted for piece in pieces if piece.au_intensity_predicted is not None]
+    predicted: dict[str, Any] = {
+        name: None if getattr(first, name) is None else np.concatenate([getattr(piece, name) for piece in pieces])
+        for name in ("au_intensity_predicted", "au_level_predicted")
+    }
     same = all(np.array_equal(piece.thresholds, first.thresholds) for piece in pieces)
     return FramePredictions(
         aus=first.aus,
         **names,
         **joined,
-        au_intensity_predicted=np.concatenate(predicted) if predicted else None,
+        **predicted,
         occurrence_level=first.occurrence_level,
         thresholds=first.thresholds if same else np.full(len(first.aus), np.nan),
         about={name: value for name, value in first.about.items() if all(p.about.get(name) == value for p in pieces)},
@@ -199,12 +206,15 @@ def write_predictions(path: Path | str, frames: FramePredictions) -> None:
         predicted = frames.au_intensity_predicted
         values = np.full(len(frames), np.nan) if predicted is None else predicted[:, a]
         columns[f"{label}_r_predicted"] = pa.array(values.astype(np.float32))
+        if frames.au_level_predicted is not None:
+            columns[f"{label}_level_predicted"] = pa.array(frames.au_level_predicted[:, a].astype(np.int8))
     header = {
         "format": FORMAT_VERSION,
         "aus": list(frames.aus),
         "occurrence_level": frames.occurrence_level,
         "thresholds": [None if np.isnan(t) else float(t) for t in frames.thresholds],
         "intensity": frames.au_intensity_predicted is not None,
+        "level": frames.au_level_predicted is not None,
         "about": frames.about,
     }
     table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(header).encode()})
@@ -257,6 +267,7 @@ def _from_table(table: pa.Table, header: Mapping[str, Any]) -> FramePredictions:
         occurrence_level=float(header["occurrence_level"]),
         thresholds=np.array([np.nan if t is None else t for t in header["thresholds"]], np.float64),
         about=dict(header["about"]),
+        au_level_predicted=stack("_level_predicted", np.int8) if header.get("level", False) else None,
     )
 
 

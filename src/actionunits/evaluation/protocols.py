@@ -22,6 +22,8 @@ from actionunits.files import write_atomically
 from actionunits.training.validation import CropPredictions, predict_crops
 
 METRICS = ("f1", "f1_norm", "f1_event", "precision", "recall", "accuracy", "auc", "icc", "mae", "pcc")
+# The same on the most probable level, of models that classify levels.
+LEVEL_METRICS = ("icc_level", "mae_level")
 DEFAULT_THRESHOLD = 0.5  # of the probability, for an AU whose threshold the checkpoint does not name
 
 
@@ -29,8 +31,8 @@ DEFAULT_THRESHOLD = 0.5  # of the probability, for an AU whose threshold the che
 class EvaluationResult:
     """Scores of one checkpoint on one test set.
 
-    table: one row per AU with au ("AU01"), n (frames whose occurrence is known), base_rate, the METRICS,
-    n_intensity, and threshold (of the probability). NaN where a score has no value: see `metrics`.
+    table: one row per AU with au ("AU01"), n (frames whose occurrence is known), base_rate, the METRICS and
+    LEVEL_METRICS, n_intensity, and threshold (of the probability). NaN where a score has no value: see `metrics`.
     """
 
     table: pd.DataFrame
@@ -101,6 +103,12 @@ def score_frames(frames: FramePredictions, replicates: int = bootstrap.REPLICATE
         spread["icc"] = bootstrap.icc_3_1(draws, owner, intensity, predicted, rated)
     else:
         table |= dict.fromkeys(("icc", "mae", "pcc"), np.nan)
+    level = frames.au_level_predicted
+    if level is not None:
+        table["icc_level"] = metrics.icc_3_1(intensity, level, rated)
+        table["mae_level"] = metrics.mae(intensity, level, rated)
+    else:
+        table |= dict.fromkeys(LEVEL_METRICS, np.nan)
     table["n_intensity"] = rated.sum(0)
     table["threshold"] = frames.thresholds
     return EvaluationResult(
@@ -209,10 +217,7 @@ def predict(model: Any, data: CropData, batch_size: int, device: torch.device, p
         )
         for start in track(starts, "Predicting", console=console, disable=not progress)
     ]
-    intensity = [part.au_intensity for part in parts if part.au_intensity is not None]
-    return CropPredictions(
-        np.concatenate([part.au_logit for part in parts]), np.concatenate(intensity) if intensity else None
-    )
+    return CropPredictions.concatenate(parts)
 
 
 def run_name(checkpoint: Path | str) -> str:

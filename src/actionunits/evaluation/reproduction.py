@@ -23,7 +23,7 @@ from actionunits.evaluation import fold_scores, questions
 from actionunits.evaluation.crossval import System, cross_validate, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
 from actionunits.evaluation.predictions import concatenate, write_predictions
-from actionunits.evaluation.protocols import METRICS, merge_rows, refuse_other_table
+from actionunits.evaluation.protocols import LEVEL_METRICS, METRICS, merge_rows, refuse_other_table, run_name
 from actionunits.evaluation.published import PublishedRow, PublishedTable, table
 from actionunits.evaluation.questions import Question
 from actionunits.models import MODELS
@@ -80,6 +80,8 @@ class Request:
     threshold: str = "validation"
     results: Path | None = None  # table to extend, besides the one in `out`
     minutes: float | None = None  # of training per fold
+    init: Path | None = None  # weights of other people that every model starts from
+    assignments: tuple[str, ...] = ()  # settings besides those of the scale, setting=value
     accelerator: str = "auto"
 
 
@@ -116,35 +118,30 @@ def reproduce(key: str, request: Request, progress: bool = False) -> list[Reprod
     for name, question, settings in asked:
         protocol = questions.load_protocol(question, settings, progress)
         system = System(name.partition(":")[0], settings)
-        scores = run_protocol(system, protocol, request.out / name.replace(":", "-"), fabric, request.threshold)
-        rows = described_rows(scores, key, name, request.scale, question, protocol)
+        scores = run_protocol(system, protocol, request.out / name.replace(":", "-"), fabric, request)
+        rows = described_rows(scores, key, name, request, question, protocol)
         _write(rows, request)
         found.append(Reproduction(published, rows))
     return found
 
 
-def answer(
-    protocol: str, request: Request, config: Path | None, assignments: Sequence[str], progress: bool = False
-) -> pd.DataFrame:
+def answer(protocol: str, request: Request, config: Path | None, progress: bool = False) -> pd.DataFrame:
     """Scores of one model in a protocol of one's own (ROW_COLUMNS), which are also written.
 
-    For protocols across data sets the last of `request.data` is tested on, the others are trained on. config,
-    assignments: settings that differ from the model's defaults. Raises like `reproduce`.
+    For protocols across data sets the last of `request.data` is tested on, the others are trained on. config:
+    settings that differ from the model's defaults; those of the request come after. Raises like `reproduce`.
     """
     read_threshold_rule(request.threshold)
     (name,) = request.models
-    values = (read_config_file(config) if config else {}) | parse_assignments(assignments)
-    if request.minutes is not None:
-        values["max_minutes"] = request.minutes
-    settings = make_settings(name, values)
+    settings = make_settings(name, (read_config_file(config) if config else {}) | _asked_settings(request))
     across = protocol in questions.ACROSS
     data, train_data = (request.data[-1:], request.data[:-1]) if across else (request.data, ())
     question = Question(protocol, data, train_data, request.folds, request.fold_seeds)
     refuse_unusable_places(request)
     divided = questions.load_protocol(question, settings, progress)
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    scores = run_protocol(System(name, settings), divided, request.out, fabric, request.threshold)
-    rows = described_rows(scores, "", name, "", question, divided)
+    scores = run_protocol(System(name, settings), divided, request.out, fabric, request)
+    rows = described_rows(scores, "", name, request, question, divided)
     _write(rows, request)
     return rows
 
@@ -182,24 +179,28 @@ def read_results(path: Path) -> pd.DataFrame | None:
         rows = pd.read_csv(path, dtype=CONTEXT)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from None
-    return rows if tuple(rows.columns) == ROW_COLUMNS else None
+    if not set(ROW_COLUMNS) - set(LEVEL_METRICS) <= set(rows.columns) <= set(ROW_COLUMNS):
+        return None
+    return rows.reindex(columns=list(ROW_COLUMNS))  # a table of an earlier version has no scores of levels
 
 
-def run_protocol(system: System, protocol: Protocol, out: Path, fabric: Any, rule: str) -> pd.DataFrame:
+def run_protocol(system: System, protocol: Protocol, out: Path, fabric: Any, request: Request) -> pd.DataFrame:
     """Scores of all folds; outputs for all test frames go to `out/predictions.parquet` where each was tested once."""
-    outputs = cross_validate(system, protocol, out, fabric)
+    outputs, rule = cross_validate(system, protocol, out, fabric, request.init), request.threshold
     if len({fold.seed for fold in outputs}) == 1:
         write_predictions(out / "predictions.parquet", concatenate([fold.with_rule(rule) for fold in outputs]))
     return fold_scores.score_folds(outputs, rule)
 
 
 def described_rows(
-    scores: pd.DataFrame, key: str, model: str, scale: str, question: Question, protocol: Protocol
+    scores: pd.DataFrame, key: str, model: str, request: Request, question: Question, protocol: Protocol
 ) -> pd.DataFrame:
-    """Scores of folds with RUN_COLUMNS before them."""
+    """Scores of folds with RUN_COLUMNS before them. key: of a published table, or empty."""
     cards = [questions.dataset_card(folder) for folder in question.data]
     names = names_of(question.data)
     rule = scores["threshold_rule"].iloc[0]
+    start = f"from {run_name(request.init)}" if request.init else ""
+    scale = ", ".join(filter(None, (request.scale if key else "", *request.assignments, start)))
     words = (key or protocol.name, model, scale, names, protocol.division, f"threshold {rule}")
     fixed = {
         "run": ", ".join(word for word in words if word),
@@ -331,6 +332,9 @@ def settings_for(model: str, published: PublishedTable, request: Request) -> Set
         raise UserError(f"there is no {path}; use --scale paper")
     if variant:
         values["variant"] = variant
-    if request.minutes is not None:
-        values["max_minutes"] = request.minutes
-    return make_settings(key, values)
+    return make_settings(key, values | _asked_settings(request))
+
+
+def _asked_settings(request: Request) -> dict[str, Any]:
+    asked = parse_assignments(request.assignments)
+    return asked if request.minutes is None else asked | {"max_minutes": request.minutes}

@@ -135,6 +135,8 @@ def _our_lines(published: PublishedTable, rows: pd.DataFrame, metric: str, unit:
     if metric in INTERVALS:
         yield line("  95% interval, low", "low", mean, f"{metric}_low")
         yield line("  95% interval, high", "high", mean, f"{metric}_high")
+    if mean.get(f"{metric}_level", pd.Series(dtype=float)).notna().any():
+        yield line("  on the most probable level", "level", mean, f"{metric}_level")
     if POOLED in set(rows["fold"]):
         pooled = rows[rows["fold"] == POOLED].set_index("au")
         yield line(f"ours: {model}, frames pooled", "pooled", pooled, metric)

@@ -57,6 +57,7 @@ class LoopSettings:
     log_every_steps: int = 20
     validate_every_epochs: float = 1.0
     save_every_minutes: float = 5.0
+    init_body_only: bool = False  # --init gives the ResNet-18 alone, as ImageNet would, and no output layer
 
 
 @dataclass

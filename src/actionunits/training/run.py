@@ -155,7 +155,7 @@ def run(
     torch.manual_seed(settings.loop.seed)
     model = MODELS[model_name].model(settings.model, training.aus)
     if init is not None:
-        start_from(model, init)
+        start_from(model, init, settings.loop.init_body_only)
     bf16 = "bf16" in str(fabric.strategy.precision.precision)
     soft = None if teacher is None else teach(teacher, training, fabric.device, bf16)
     size = settings.model.image_size

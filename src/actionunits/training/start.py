@@ -12,21 +12,23 @@ from actionunits.errors import UserError
 from actionunits.training.checkpoint import load_checkpoint
 
 
-def start_from(model: nn.Module, path: Path | str) -> dict[str, Any]:
+def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> dict[str, Any]:
     """Give `model` the weights of a checkpoint and return its header.
 
     An output layer (`model.au_outputs`) gets the rows of the AUs that both know, and a table of pairs of AUs
     (`model.au_pairs`, where there are such) their rows and columns; those of other AUs keep their random start.
-    A model that can (`take_resnet`) also starts from the convolutions and normalisations of a resnet18.
-    Raises UserError for another kind of model, other widths, or no common AU.
+    A model that can (`take_resnet`) also starts from the convolutions and normalisations of a resnet18; with
+    body_only, a resnet18 does so too. Raises UserError for another kind of model, other widths, or no common AU.
     """
     checkpoint = load_checkpoint(path)
     source = checkpoint.model
     prefix = getattr(source, "resnet_prefix", None)
-    if type(source) is not type(model) and prefix is not None and hasattr(model, "take_resnet"):
+    if (body_only or type(source) is not type(model)) and prefix is not None and hasattr(model, "take_resnet"):
         named = source.state_dict().items()
         model.take_resnet({name.removeprefix(prefix): value for name, value in named if name.startswith(prefix)})  # type: ignore[operator]
         return checkpoint.header
+    if body_only:
+        raise UserError(f"init_body_only wants a resnet18, and a model that has its layers; {path} is none")
     if type(source) is not type(model):
         raise UserError(f"{path} holds a {checkpoint.header['model']}; it cannot start another model")
     aus: tuple[int, ...] = tuple(model.aus)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,17 @@ class CropPredictions:
 
     au_logit: np.ndarray  # (N, A) float32
     au_intensity: np.ndarray | None  # (N, A) float32, 0-5
+    au_level: np.ndarray | None = None  # (N, A) int8, 0-5: the most probable level, of models that classify levels
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[CropPredictions]) -> CropPredictions:
+        """Rows of several, one after the other."""
+
+        def joined(name: str) -> np.ndarray | None:
+            values = [getattr(part, name) for part in parts]
+            return None if values[0] is None else np.concatenate(values)
+
+        return cls(np.concatenate([part.au_logit for part in parts]), joined("au_intensity"), joined("au_level"))
 
     @property
     def au_prob(self) -> np.ndarray:
@@ -41,17 +53,21 @@ def predict_crops(
 ) -> CropPredictions:
     """Outputs of a model in eval mode for all rows, from their plain registered crops."""
     device = torch.device(device)
-    logits: list[np.ndarray] = []
-    intensities: list[np.ndarray] = []
+    parts = []
     for start in range(0, len(data), batch_size):
         rows = np.arange(start, min(start + batch_size, len(data)))
         batch = center_crop(data.batch(rows, device), image_size, data.margin)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             output = model(batch)
-        logits.append(output.au_logit.float().cpu().numpy())
-        if output.au_intensity is not None:
-            intensities.append(output.au_intensity.float().cpu().numpy())
-    return CropPredictions(np.concatenate(logits), np.concatenate(intensities) if intensities else None)
+        intensity, level = output.au_intensity, output.au_level
+        parts.append(
+            CropPredictions(
+                output.au_logit.float().cpu().numpy(),
+                None if intensity is None else intensity.float().cpu().numpy(),
+                None if level is None else level.cpu().numpy().astype(np.int8),
+            )
+        )
+    return CropPredictions.concatenate(parts)
 
 
 def scores(data: CropData, predictions: CropPredictions) -> dict[str, float]:

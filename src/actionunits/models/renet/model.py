@@ -37,11 +37,9 @@ class ReNetOutput(Output):
     rows: tuple[int, ...] = ()  # numbers of the AUs that ran
 
     @property
-    def au_level(self) -> Tensor:
+    def au_level(self) -> Tensor | None:
         """(B, A) int64: the most probable level, 0-5."""
-        if self.level_logit is None:
-            raise ValueError("the model has no intensity output")
-        return self.level_logit.argmax(-1)
+        return None if self.level_logit is None else self.level_logit.argmax(-1)
 
 
 class ReNet(nn.Module):

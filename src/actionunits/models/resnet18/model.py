@@ -7,6 +7,7 @@ Deviations: crops of 112 pixels by default; all AUs are trained in every batch; 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from actionunits.aus import INTENSITY_MAX
-from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body
+from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import loss
 from actionunits.models.resnet18.config import ResNet18Config
 from actionunits.models.resnet18.landmarks import LandmarkNet
@@ -78,6 +79,13 @@ class ResNet18(nn.Module):
                 raise ValueError(f"au_rates has {len(config.au_rates)} values for {len(aus)} action units")
             weight = loss.inverse_rate_weights(torch.tensor(config.au_rates))
         self.register_buffer("au_weight", weight, persistent=False)
+
+    def take_resnet(self, weights: Mapping[str, Tensor]) -> None:
+        """Start the image branch's body from a ResNet-18, its weights named as in torchvision.
+
+        Raises UserError where a weight is missing or of another width.
+        """
+        load_imagenet(self.image.body, weights)
 
     def features(self, batch: Batch) -> Tensor:
         """Pooled features of the image branch, which all AUs share, (B, D)."""
