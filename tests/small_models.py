@@ -13,6 +13,7 @@ AUS = (1, 4, 12, 25)
 SMALL: dict[str, dict[str, Any]] = {
     "eacnet": {"image_size": 64, "width": 4, "crop_units": 16, "dropout": 0.0},
     "hog": {"image_size": 64},
+    "ofnet": {"image_size": 64, "width": 4},
     "renet": {
         "image_size": 64,
         "width": 8,
@@ -37,7 +38,7 @@ BY_HEART_LR = {"eacnet": 1.5e-4}
 
 
 def random_batch(rows: int = 8, size: int = 64, seed: int = 0) -> Batch:
-    """Random images, labels, meshes and landmarks; the last row has no mesh, and some labels are unknown."""
+    """Random images, anchors, labels, meshes and landmarks; the last row has no mesh, and some labels are unknown."""
     generator = torch.Generator().manual_seed(seed)
 
     def rand(*shape: int) -> torch.Tensor:
@@ -57,4 +58,5 @@ def random_batch(rows: int = 8, size: int = 64, seed: int = 0) -> Batch:
         mesh=face + 0.02 * rand(rows, 478, 3),
         mesh_valid=mesh_valid,
         landmarks=torch.from_numpy(template_landmarks()) + 0.02 * rand(rows, 68, 2),
+        anchor=rand(rows, 3, size, size),
     )

@@ -94,6 +94,8 @@ class Output:
 
     au_logit: Tensor  # (B, A): log-odds of presence
     au_intensity: Tensor | None = None  # (B, A), 0-5
+    # (B, 2, H, W): motion from the image to the anchor, pixels of the image, right and down.
+    flow: Tensor | None = field(default=None, kw_only=True)
 
     @property
     def au_level(self) -> Tensor | None:

@@ -13,8 +13,10 @@ from torch import nn
 from actionunits.aus import au_label
 from actionunits.datasets.augment import center_crop
 from actionunits.datasets.crops import CropData
+from actionunits.errors import UserError
 from actionunits.evaluation import metrics
 
+PREDICTION_INPUTS = ("image", "landmarks", "mesh")  # of models that name none
 DEFAULT_THRESHOLD = 0.5  # for an AU that no validation frame shows
 
 
@@ -51,12 +53,18 @@ def predict_crops(
     device: torch.device | str = "cpu",
     bf16: bool = False,
 ) -> CropPredictions:
-    """Outputs of a model in eval mode for all rows, from their plain registered crops."""
+    """Outputs of a model in eval mode for all rows, from their plain registered crops.
+
+    Raises UserError where the model reads anchors and the data has none.
+    """
+    inputs = getattr(model, "inputs", PREDICTION_INPUTS)
+    if "anchor" in inputs and data.anchor is None:
+        raise UserError("the model reads anchor frames, and not every part of the data has them; prepare it again")
     device = torch.device(device)
     parts = []
     for start in range(0, len(data), batch_size):
         rows = np.arange(start, min(start + batch_size, len(data)))
-        batch = center_crop(data.batch(rows, device), image_size, data.margin)
+        batch = center_crop(data.batch(rows, device, inputs), image_size, data.margin)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             output = model(batch)
         intensity, level = output.au_intensity, output.au_level

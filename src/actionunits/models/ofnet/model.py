@@ -1,0 +1,119 @@
+"""OF-Net and AU-Net: the motion from a face to its neutral anchor, hidden between two networks.
+
+Yang & Yin, "Learning Temporal Information From A Single Image For AU Detection", FG 2019.
+Deviations: those of `flow`, `au_net`, `two_frame` and `loss`; trained separately, AU-Net reads the flows of a frozen
+OF-Net rather than stored ones, so that its crops vary too.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from actionunits.errors import UserError
+from actionunits.models.ofnet import loss
+from actionunits.models.ofnet.au_net import AuNet
+from actionunits.models.ofnet.config import TWO_FRAME_FLOWS, OfNetConfig
+from actionunits.models.ofnet.flow import OpticalFlowNet
+from actionunits.models.ofnet.two_frame import two_frame_flow
+from actionunits.types import Batch, Output, Stage
+
+
+class OfNet(nn.Module):
+    """Both networks; with a variant of TWO_FRAME_FLOWS, AU-Net behind a flow computed from image and anchor."""
+
+    au_outputs: ClassVar[dict[str, int]] = {"au_net.output.": 1}
+
+    def __init__(self, config: OfNetConfig, aus: tuple[int, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.aus = tuple(aus)
+        self.of_net = None if config.variant in TWO_FRAME_FLOWS else OpticalFlowNet(config.width)
+        self.au_net = AuNet(config.width, len(aus))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What a prediction reads."""
+        return ("image",) if self.of_net is not None else ("image", "anchor")
+
+    def flow(self, batch: Batch) -> Tensor:
+        """Motion from the image to the anchor, (B, 2, H, W) float32 in pixels, right and down."""
+        if self.of_net is not None:
+            return self.of_net(batch.image).float()
+        return two_frame_flow(self.config.variant, batch.image, self._anchor(batch))
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the last layer reads, (B, 8 width)."""
+        return self.au_net.features(self.flow(batch))
+
+    def forward(self, batch: Batch) -> Output:
+        """Presence of every AU, (B, A), and the flow that it is read from."""
+        flow = self.flow(batch)
+        return Output(self.au_net(self.au_net.features(flow)), flow=flow)
+
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """The terms of Eq. (6), weighed: those of the flow where OF-Net trains, that of AUs where AU-Net does."""
+        found: dict[str, Tensor] = {}
+        if self.of_net is not None and _trains(self.of_net):
+            found |= self._flow_losses(output, batch)
+        if _trains(self.au_net):
+            if batch.au_present is None or batch.au_present_valid is None:
+                raise ValueError("the batch carries no occurrence labels")
+            au_loss = loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid)
+            found["occurrence"] = self.config.au_weight * au_loss
+        return found
+
+    def _flow_losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        config, found = self.config, {}
+        flow = output.flow
+        assert flow is not None
+        with torch.autocast(flow.device.type, enabled=False):
+            if config.learns_motion:
+                warped, inside = loss.warp(self._anchor(batch), flow)
+                if config.pixel_weight:
+                    pixel = loss.pixel_loss(batch.image, warped, inside, config.pixel_alpha, config.epsilon)
+                    found["pixel"] = config.pixel_weight * pixel
+                if config.dssim_weight:
+                    dssim = loss.dssim_loss(batch.image, warped, inside, config.ssim_window)
+                    found["dssim"] = config.dssim_weight * dssim
+            if config.smooth_weight:
+                smooth = loss.smooth_loss(flow, config.smooth_alpha, config.epsilon)
+                found["smooth"] = config.smooth_weight * smooth
+        return found
+
+    def _anchor(self, batch: Batch) -> Tensor:
+        """The anchors of a batch. Raises UserError where there are none, or of another size."""
+        if batch.anchor is None:
+            raise UserError("flow between two frames needs an anchor: a neutral frame of the same person's sequence")
+        if batch.anchor.shape != batch.image.shape:
+            anchor, image = ("x".join(map(str, t.shape[:0:-1])) for t in (batch.anchor, batch.image))
+            raise UserError(f"anchors are {anchor}, images {image} (width x height x colours); register both alike")
+        return batch.anchor
+
+    def stages(self) -> list[Stage]:
+        """Jointly: OF-Net alone for some epochs, then both. Separately: OF-Net, then AU-Net (Sec. III-C, IV-A)."""
+        config = self.config
+        if self.of_net is None:
+            return [self._stage("au", "au_net.", config.epochs, ("image", "anchor"))]
+        if config.variant == "separate":
+            return [
+                self._stage("flow", "of_net.", config.epochs, ("image", "anchor")),
+                self._stage("au", "au_net.", config.epochs, ("image",)),
+            ]
+        if not config.learns_motion:
+            return [self._stage("joint", "", config.epochs, ("image",))]
+        both = self._stage("joint", "", config.epochs - config.warmup_epochs, ("image", "anchor"))
+        if not config.warmup_epochs:
+            return [both]
+        return [self._stage("flow", "of_net.", config.warmup_epochs, ("image", "anchor")), both]
+
+    def _stage(self, name: str, trained: str, epochs: int, inputs: tuple[str, ...]) -> Stage:
+        return Stage.of(
+            self.config, name=name, parameters=(trained,), epochs=epochs, inputs=inputs, time_share=float(epochs)
+        )
+
+
+def _trains(network: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in network.parameters())
