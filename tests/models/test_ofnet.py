@@ -31,7 +31,9 @@ def blobs(size=64, shift=(0.0, 0.0)):
     """A smooth picture, (1, 3, S, S), its content moved by `shift` pixels right and down."""
     y, x = np.mgrid[:size, :size].astype(np.float64)
     x, y = x - shift[0], y - shift[1]
-    value = 0.5 + 0.2 * np.sin(x / 5.1) * np.cos(y / 4.3) + 0.15 * np.sin((x + 2 * y) / 9.7) + 0.1 * np.cos(x / 3.3 - y)
+    value = (
+        0.5 + 0.2 * np.sin(x / 5.1) * np.cos(y / 4.3) + 0.15 * np.sin((x + 2 * y) / 9.7) + 0.1 * np.cos(x / 3.3 - y)
+    )
     return torch.from_numpy(np.stack([value] * 3)[None]).float()
 
 
@@ -200,7 +202,10 @@ def test_pixels_from_outside_the_anchor_do_not_matter():
     image, anchor, flow = case()
     warped, inside = loss.warp(anchor, flow)
     spoilt = torch.where(inside, warped, 9.0)
-    for one in (lambda w: loss.pixel_loss(image, w, inside, ALPHA, EPS), lambda w: loss.dssim_loss(image, w, inside, 3)):
+    for one in (
+        lambda w: loss.pixel_loss(image, w, inside, ALPHA, EPS),
+        lambda w: loss.dssim_loss(image, w, inside, 3),
+    ):
         torch.testing.assert_close(one(spoilt), one(warped))
 
 

@@ -5,6 +5,8 @@ Deviations: the paper draws no sizes; five blocks of 3x3 convolution, batch norm
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,7 @@ class AuNet(nn.Module):
                     nn.ReLU(inplace=True),
                     nn.MaxPool2d(2),
                 )
-                for before, after in zip(channels[:-1], channels[1:], strict=True)
+                for before, after in pairwise(channels)
             )
         )
         self.output = nn.Linear(channels[-1], outputs)

@@ -14,7 +14,7 @@ VARIANTS = ("joint", "separate", *TWO_FRAME_FLOWS)
 class OfNetConfig:
     """One model and its training recipe."""
 
-    variant: str = "joint"  # "joint" | "separate", Sec. III-C; "dis" | "tvl1": flow computed from two frames, Sec. IV-D
+    variant: str = "joint"  # "joint" | "separate", Sec. III-C; "dis" | "tvl1": flow of two frames, Sec. IV-D
     image_size: int = 128  # pixels; Sec. IV-A
     width: int = 64  # channels of the first layers of both networks
 

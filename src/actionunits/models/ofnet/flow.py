@@ -33,7 +33,8 @@ class OpticalFlowNet(nn.Module):
         steps = [8 * width, 4 * width, 2 * width, width, width // 2]
         skips = channels[-2::-1]
         self.decoder = nn.ModuleList(
-            _Step(before, after, skip) for before, after, skip in zip([channels[-1], *steps], steps, skips, strict=False)
+            _Step(before, after, skip)
+            for before, after, skip in zip([channels[-1], *steps], steps, skips, strict=False)
         )
 
     def forward(self, image: Tensor) -> Tensor:

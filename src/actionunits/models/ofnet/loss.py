@@ -1,16 +1,16 @@
 """Losses of OF-Net and AU-Net, one function per equation.
 
-Deviations: means over pixels, so that the weights suit every image size; pixels whose place in the anchor lies outside
-it have no part; an unknown label has no part, and the mean of an AU is over its known labels.
+Deviations: means over pixels, so that the weights suit every image size; pixels whose place in the anchor lies
+outside it have no part; an unknown label has no part, and the mean of an AU is over its known labels.
 
-Symbols: I1 image, I2 anchor, I1w the anchor warped to the image (I1'), F flow (u right, v down), m mask of pixels that
-count, z logit, y label, B batch, A AUs, alpha and eps of the generalised Charbonnier penalty rho.
+Symbols: I1 image, I2 anchor, I1w the anchor warped to the image (I1'), F flow (u right, v down), m mask of pixels
+that count, z logit, y label, B batch, A AUs, alpha and eps of the generalised Charbonnier penalty rho.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F_
+import torch.nn.functional as nn_functional
 from torch import Tensor
 
 # Constants of SSIM for values 0-1: Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error visibility
@@ -33,7 +33,9 @@ def warp(I2: Tensor, F: Tensor) -> tuple[Tensor, Tensor]:
     y = torch.arange(height, dtype=F.dtype, device=F.device)[:, None] + F[:, 1]
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], -1)
-    return F_.grid_sample(I2, grid, mode="bilinear", padding_mode="border", align_corners=True), inside[:, None]
+    return nn_functional.grid_sample(I2, grid, mode="bilinear", padding_mode="border", align_corners=True), inside[
+        :, None
+    ]
 
 
 def pixel_loss(I1: Tensor, I1w: Tensor, m: Tensor, alpha: float, eps: float) -> Tensor:
@@ -45,7 +47,10 @@ def pixel_loss(I1: Tensor, I1w: Tensor, m: Tensor, alpha: float, eps: float) -> 
 
 
 def smooth_loss(F: Tensor, alpha: float, eps: float) -> Tensor:
-    """Sum over u and v, along x and y, of the mean of rho(difference of neighbours), pixels. Eq. (3). F: (B, 2, H, W)."""
+    """Sum over u and v, along x and y, of the mean of rho(step to the neighbour), pixels. Eq. (3).
+
+    F: (B, 2, H, W).
+    """
     along_x, along_y = F.diff(dim=3), F.diff(dim=2)
     means = [charbonnier(step, alpha, eps).mean((0, 2, 3)) for step in (along_x, along_y)]
     return torch.stack(means).sum()
@@ -55,7 +60,7 @@ def ssim(I1: Tensor, I2: Tensor, window: int) -> Tensor:
     """Structural similarity in every square window that lies inside, (B, C, H', W'); H' = H - window + 1."""
 
     def mean(x: Tensor) -> Tensor:
-        return F_.avg_pool2d(x, window, 1)
+        return nn_functional.avg_pool2d(x, window, 1)
 
     mean1, mean2 = mean(I1), mean(I2)
     var1, var2 = mean(I1 * I1) - mean1**2, mean(I2 * I2) - mean2**2
@@ -66,7 +71,7 @@ def ssim(I1: Tensor, I2: Tensor, window: int) -> Tensor:
 
 def dssim_loss(I1: Tensor, I1w: Tensor, m: Tensor, window: int) -> Tensor:
     """Mean over images of 1 - SSIM(I1, I1'), over the windows whose pixels all count. Eq. (4)."""
-    whole = -F_.max_pool2d(-m.to(I1.dtype), window, 1)
+    whole = -nn_functional.max_pool2d(-m.to(I1.dtype), window, 1)
     return _masked_mean((1 - ssim(I1, I1w, window)).mean(1, keepdim=True), whole > 0)
 
 
@@ -76,7 +81,7 @@ def au_loss(z: Tensor, y: Tensor, v: Tensor) -> Tensor:
     z, y, v: (B, A). 0 for an AU without a known label.
     """
     label = torch.where(v, y, 0).to(z.dtype)
-    loss = F_.binary_cross_entropy_with_logits(z, label, reduction="none")
+    loss = nn_functional.binary_cross_entropy_with_logits(z, label, reduction="none")
     return (torch.where(v, loss, 0).sum(0) / v.sum(0).clamp(min=1)).sum()
 
 

@@ -1,12 +1,13 @@
 """Flow computed from an image and its anchor by OpenCV: what learned flow is compared with (Sec. IV-D).
 
-Deviations: the paper's Pyflow is replaced by DIS (Kroeger, Timofte, Dai & Van Gool, "Fast optical flow using dense
-inverse search", ECCV 2016) and TV-L1 (Zach, Pock & Bischof, "A duality based approach for realtime TV-L1 optical flow",
-DAGM 2007).
+Deviations: in place of the paper's Pyflow, DIS (Kroeger, Timofte, Dai & Van Gool, "Fast optical flow using dense
+inverse search", ECCV 2016) and TV-L1 (Zach, Pock & Bischof, "A duality based approach for realtime TV-L1 optical
+flow", DAGM 2007).
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,7 @@ def two_frame_flow(method: str, image: Tensor, anchor: Tensor) -> Tensor:
 
 
 def _flow_computer(method: str) -> Any:
-    import cv2
-
+    cv2: Any = import_module("cv2")  # its type hints lack both classes
     if method == "dis":
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         dis.setFinestScale(0)  # the preset stops at half of a crop's few pixels
