@@ -30,15 +30,20 @@ SMALL: dict[str, dict[str, Any]] = {
         "class_weighting": "inverse",
         "au_rates": (0.1, 0.2, 0.3, 0.05),
     },
+    "tcae": {"image_size": 64, "width": 4, "embedding": 16, "au_rates": (0.4, 0.2, 0.3, 0.1)},
 }
 
-# Learning rates of the test that eight samples are learned by heart, where 3e-3 is too much: EAC-Net is deep without
-# normalisation, and its Eq. (3) hardly pulls on a label that an overshooting step has got very wrong.
-BY_HEART_LR = {"eacnet": 1.5e-4}
+# Learning rates of the test that eight samples are learned by heart, where 3e-3 is not right: EAC-Net is deep without
+# normalisation, and its Eq. (3) hardly pulls on a label that an overshooting step has got very wrong. TCAE's probe is
+# one small linear layer.
+BY_HEART_LR = {"eacnet": 1.5e-4, "tcae": 3e-2}
 
 
-def random_batch(rows: int = 8, size: int = 64, seed: int = 0) -> Batch:
-    """Random images, anchors, labels, meshes and landmarks; the last row has no mesh, and some labels are unknown."""
+def random_batch(rows: int = 8, size: int = 64, seed: int = 0, inputs: tuple[str, ...] = ()) -> Batch:
+    """Random images, anchors, labels, meshes and landmarks; the last row has no mesh, and some labels are unknown.
+
+    inputs: of a stage; target frames are there for a stage that reads them.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def rand(*shape: int) -> torch.Tensor:
@@ -59,4 +64,5 @@ def random_batch(rows: int = 8, size: int = 64, seed: int = 0) -> Batch:
         mesh_valid=mesh_valid,
         landmarks=torch.from_numpy(template_landmarks()) + 0.02 * rand(rows, 68, 2),
         anchor=rand(rows, 3, size, size),
+        target=rand(rows, 3, size, size) if "target" in inputs else None,
     )

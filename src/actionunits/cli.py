@@ -35,7 +35,9 @@ def version_option(
 def train_command(
     model: str = typer.Argument(help="Model to train, for instance resnet18."),
     data: str = typer.Option(..., help="Training data: one folder, or several with commas between."),
-    valid: str = typer.Option(..., help="Validation data, of other people: one folder or several."),
+    valid: str | None = typer.Option(
+        None, help="Validation data, of other people: one folder or several; else a fifth of the people is held out."
+    ),
     out: Path = typer.Option(..., help="Folder of this run: state, log and model.safetensors."),  # noqa: B008
     config: Path | None = typer.Option(None, help="YAML file of settings, for instance from configs/."),  # noqa: B008
     assignments: list[str] = typer.Option([], "--set", help="One setting, setting=value; may be repeated."),  # noqa: B008
@@ -54,18 +56,26 @@ def train_command(
     teacher: str | None = typer.Option(None, help="Weights whose outputs are learned beside the labels (resnet18)."),
     resume: bool = typer.Option(False, "--resume", help="Continue the run in the output folder."),
 ) -> None:
-    """Train a model on data of known action units."""
+    """Train a model on data of known action units, or, one that learns from pairs of frames, on videos as they are.
+
+    A folder of videos is prepared first, beside the weights that were downloaded; an interrupted run goes on there.
+    """
+    from actionunits.console import videos_prepared
     from actionunits.training import run, settings
     from actionunits.weights.locate import find_weights
 
     given = {"epochs": epochs, "max_minutes": max_minutes, "batch_size": batch_size, "lr": lr, "seed": seed}
     values = settings.read_config_file(config) if config else {}
     values |= settings.parse_assignments(assignments) | {k: v for k, v in given.items() if v is not None}
+    chosen = settings.make_settings(model, values)
+    folders = run.split_paths(data)
+    if run.reads_pairs(chosen):
+        folders = videos_prepared(folders, chosen.model.image_size, chosen.data.fps)
     finished = run.run_from_folders(
         model,
-        settings.make_settings(model, values),
-        run.split_paths(data),
-        run.split_paths(valid),
+        chosen,
+        folders,
+        run.split_paths(valid) if valid else [],
         out,
         run.Hardware(precision, accelerator, devices, num_nodes, strategy),
         resume=resume,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -140,6 +142,41 @@ def frames_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+def videos_prepared(folders: Sequence[Path], image_size: int, fps: float) -> list[Path]:
+    """The folders of data, where those that hold videos are replaced by what is prepared from them, in the cache.
+
+    What is found, left out and lost is told; what an interrupted run did is kept. Raises UserError like `prepare`.
+    """
+    from actionunits.datasets.load import is_data
+    from actionunits.datasets.prepare import prepare, source_digest
+    from actionunits.datasets.videos import read
+    from actionunits.reports.prepared import print_inventory, print_prepared
+    from actionunits.weights.locate import cache_folder
+
+    console = Console(stderr=True)
+    found = []
+    for folder in folders:
+        if is_data(folder):
+            found.append(folder)
+            continue
+        inventory = read(folder, fps=fps)
+        print_inventory(inventory, console)
+        # Other videos, another place, rate or size: another name.
+        key = f"{folder.resolve()} {source_digest(inventory.recordings)}"
+        name = f"{folder.resolve().name}-{hashlib.blake2b(key.encode(), digest_size=6).hexdigest()}-{image_size}"
+        with told_when_interrupted(), frames_progress("preparing") as on_progress:
+            prepared = prepare(
+                inventory,
+                cache_folder() / "videos" / name,
+                image_size=image_size,
+                options={"fps": fps},
+                on_progress=on_progress,
+            )
+        print_prepared(prepared, console)
+        found.append(prepared.folder)
+    return found
 
 
 @contextmanager

@@ -90,6 +90,10 @@ class Detector:
         checkpoint = load_checkpoint(self.weights)
         self.header = checkpoint.header
         self.model_name = str(self.header["model"])
+        if not checkpoint.aus:
+            raise UserError(
+                f"{self.weights} was trained without labels; give it action units with `actionunits probe`"
+            )
         if model is not None and model != self.model_name:
             raise UserError(f"{self.weights} holds weights of '{self.model_name}', not of '{model}'")
         self.aus, self._columns = _chosen_aus(checkpoint.aus, aus, self.model_name)

@@ -78,6 +78,7 @@ class Batch:
     mesh: Tensor | None = None  # (B, 478, 3) float, crop coordinates: 0-1 spans the crop, z in the same unit
     mesh_valid: Tensor | None = None  # (B,) bool
     anchor: Tensor | None = None  # (B, 3, H, W) like image: a neutral face of the same person and sequence
+    target: Tensor | None = None  # (B, 3, H, W) like image: another frame of the same person's track
     landmarks: Tensor | None = None  # (B, 68, 2) float, Multi-PIE order, 0-1 spans the crop; NaN where unknown
     teacher_logit: Tensor | None = None  # (B, A) float, log-odds that a teacher gives; NaN for AUs it does not know
     teacher_intensity: Tensor | None = None  # (B, A) float, 0-5, likewise
@@ -121,6 +122,7 @@ class Stage:
     inputs: tuple[str, ...] = ("image",)  # fields of Batch that are read; rows without one are left out
     lr_factors: tuple[tuple[str, float], ...] = ()  # name prefix -> factor of the learning rate, 1 for other names
     undecayed: tuple[str, ...] = ()  # prefixes of names that weight decay spares, besides all vectors
+    patience: int = 0  # validations without a better score that end the stage; 0: none do
     time_share: float = 1.0  # part of a time budget, relative to the other stages
 
     @classmethod

@@ -57,10 +57,11 @@ def test_losses_are_named_finite_scalars(key):
 
 
 def test_a_stage_trains_its_parameters_and_no_others(key):
-    model, batch = build(key), random_batch()
+    model = build(key)
     names = [stage.name for stage in model.stages()]
     assert len(set(names)) == len(names)
     for stage in model.stages():
+        batch = random_batch(inputs=stage.inputs)
         trained = {name for name, _ in set_trainable(model, stage)}
         model.zero_grad(set_to_none=True)
         total(model, batch).backward()
@@ -70,8 +71,9 @@ def test_a_stage_trains_its_parameters_and_no_others(key):
 
 
 def test_a_stage_leaves_other_parts_of_the_model_unchanged(key):
-    model, batch = build(key), random_batch()
+    model = build(key)
     for stage in model.stages():
+        batch = random_batch(inputs=stage.inputs)
         optimizer = make_optimizer(set_trainable(model, stage), stage, fused=True)
         before = {name: value.clone() for name, value in model.state_dict().items()}
         total(model, batch).backward()

@@ -85,14 +85,14 @@ def training_crops():
 @pytest.fixture(scope="module")
 def uninterrupted(training_crops, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
-    result = run(training_crops, out, validate=lambda model: {"score": 0.5})
+    result = run(training_crops, out, validate=lambda model, stage: {"score": 0.5})
     return weights(result), log_lines(out), result
 
 
 @pytest.mark.parametrize("crash_at", [(0, 0), (0, 17), (1, 3)])
 def test_a_killed_run_continues_exactly(training_crops, tmp_path, uninterrupted, crash_at):
     every_step = dataclasses.replace(SETTINGS, save_every_minutes=0)
-    validate = lambda model: {"score": 0.5}  # noqa: E731
+    validate = lambda model, stage: {"score": 0.5}  # noqa: E731
     with pytest.raises(Crash):
         run(training_crops, tmp_path, settings=every_step, crash_at=crash_at, validate=validate)
     result = run(training_crops, tmp_path, settings=every_step, resume=True, validate=validate)
@@ -116,7 +116,7 @@ def test_steps_after_the_last_save_are_done_and_logged_once(training_crops, tmp_
 
 
 def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_are_not(training_crops, tmp_path, uninterrupted):
-    validate = lambda model: {"score": 0.5}  # noqa: E731
+    validate = lambda model, stage: {"score": 0.5}  # noqa: E731
     again = run(training_crops, tmp_path / "same", validate=validate)
     assert all(torch.equal(value, uninterrupted[0][name]) for name, value in weights(again).items())
     assert log_lines(tmp_path / "same") == uninterrupted[1]
@@ -136,7 +136,7 @@ def test_every_step_of_every_stage_is_taken(uninterrupted, training_crops):
 def test_an_interrupt_saves_the_state_and_the_run_can_go_on(training_crops, tmp_path, uninterrupted):
     seen = []
 
-    def validate(model):
+    def validate(model, stage):
         seen.append(1)
         if len(seen) == 2:
             os.kill(os.getpid(), signal.SIGINT)
@@ -147,7 +147,7 @@ def test_an_interrupt_saves_the_state_and_the_run_can_go_on(training_crops, tmp_
     assert not result.finished and 0 < result.steps < uninterrupted[2].steps
     assert signal.getsignal(signal.SIGINT) is before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "state.pt"]
-    resumed = run(training_crops, tmp_path, resume=True, validate=lambda model: {"score": 0.5})
+    resumed = run(training_crops, tmp_path, resume=True, validate=lambda model, stage: {"score": 0.5})
     assert all(torch.equal(value, uninterrupted[0][name]) for name, value in weights(resumed).items())
 
 

@@ -1,8 +1,9 @@
 """Random changes of registered crops, for a whole batch at once on its own device.
 
-One resampling does crop, shift, rotation, zoom and flip together. A frame, its anchor, its landmarks and its mesh
-get the same geometry; frame and anchor get the same appearance too, because a flow between them is told by equal
-brightness (OF-Net's eq. 1), and only the noise of the sensor is drawn apart. A change never touches a label.
+One resampling does crop, shift, rotation, zoom and flip together. A frame, its anchor, the other frame of its pair,
+its landmarks and its mesh get the same geometry; the pictures get the same appearance too, because a flow between
+them is told by equal brightness (OF-Net's eq. 1, TCAE's eq. 2), and only the noise of the sensor is drawn apart. A
+change never touches a label.
 """
 
 from __future__ import annotations
@@ -137,18 +138,24 @@ def _swap_sides(points: Tensor, geometry: Geometry, mirror: np.ndarray) -> Tenso
 
 def _move_batch(batch: Batch, pictures: Tensor, geometry: Geometry, margin: float) -> Batch:
     """The batch with changed pictures (see `_stack`), and its points moved along."""
-    image, anchor = (pictures, None) if batch.anchor is None else pictures.split(3, 1)
+    changed = dict(zip(_pictures(batch), pictures.split(3, 1), strict=True))
     landmarks, mesh = batch.landmarks, batch.mesh
     if landmarks is not None:
         landmarks = apply_geometry_to_landmarks(landmarks, geometry, margin)
     if mesh is not None:
         mesh = apply_geometry_to_mesh(mesh, geometry, margin)
-    return replace(batch, image=image, anchor=anchor, landmarks=landmarks, mesh=mesh)
+    return replace(batch, **changed, landmarks=landmarks, mesh=mesh)
+
+
+def _pictures(batch: Batch) -> dict[str, Tensor]:
+    """Image, and anchor and target where there are such, by name."""
+    named = {name: getattr(batch, name) for name in ("image", "anchor", "target")}
+    return {name: picture for name, picture in named.items() if picture is not None}
 
 
 def _stack(batch: Batch) -> Tensor:
-    """Image and anchor as channels of one picture, (B, 3 or 6, S, S): what happens to one happens to both."""
-    return batch.image if batch.anchor is None else torch.cat([batch.image, batch.anchor], 1)
+    """All pictures of a row as channels of one, (B, 3, 6 or 9, S, S): what happens to one happens to all."""
+    return torch.cat(list(_pictures(batch).values()), 1)
 
 
 def center_crop(batch: Batch, size: int, margin: float = STORED_MARGIN) -> Batch:
@@ -176,8 +183,8 @@ def augment(
 ) -> Batch:
     """Random crop, rotation, zoom, flip, colour, blur, low resolution, noise and patches; labels stay.
 
-    batch.image, batch.anchor: (B, 3, S, S) stored crops -> (B, 3, size, size); an image without pixels stays so, and
-    the points move as they would with one. The generator (CPU) decides everything.
+    batch.image, batch.anchor, batch.target: (B, 3, S, S) stored crops -> (B, 3, size, size); an image without pixels
+    stays so, and the points move as they would with one. The generator (CPU) decides everything.
     """
     config = config or AugmentConfig()
     geometry = draw_geometry(len(batch.image), config, generator)

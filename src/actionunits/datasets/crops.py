@@ -124,6 +124,7 @@ class CropData:
     ) -> Batch:
         """The rows as a Batch of whole stored crops; images travel to the device as bytes.
 
+        indices: (B,), or (B, 2) for pairs of rows, the second of which is the target frame and gives its image alone.
         inputs: what to read of "image", "anchor", "landmarks" and "mesh"; what is not named, or what the data lacks,
         is None, and an image that is not named has no pixels. Anchors double the reading: only who needs them asks.
         The caller crops the rows to the network's size: `augment.augment` or `augment.center_crop`.
@@ -132,7 +133,9 @@ class CropData:
         def tensor(values: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(values)).to(device).to(dtype)
 
-        key = indices if isinstance(indices, slice) else np.asarray(indices)
+        key, target = (indices, None) if isinstance(indices, slice) else (np.asarray(indices), None)
+        if not isinstance(key, slice) and key.ndim == 2:
+            key, target = key.T
 
         def pictures(values: np.ndarray) -> torch.Tensor:
             return tensor(values, torch.float32).permute(0, 3, 1, 2).mul_(1 / 255)
@@ -158,6 +161,7 @@ class CropData:
             mesh_valid=mesh_valid,
             anchor=anchor,
             landmarks=landmarks,
+            target=None if target is None else pictures(self.images[target]),
         )
 
     def subset(self, selection: np.ndarray | Sequence[int]) -> CropData:

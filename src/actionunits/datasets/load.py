@@ -88,6 +88,14 @@ def subject_names(folder: Path | str) -> list[str]:
     return _reader(folder).subject_names(folder)  # type: ignore[no-any-return]
 
 
+def is_data(folder: Path | str) -> bool:
+    """Whether a folder is, or is becoming, a data set of this program. Raises UserError where there is no folder."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"no such folder: {folder}")
+    return (folder / "dataset.json").is_file() or (folder / ".parts").is_dir()
+
+
 def is_prepared(folder: Path | str) -> bool:
     """Whether a folder is, or is becoming, one that `prepare` writes, rather than one of renders.
 

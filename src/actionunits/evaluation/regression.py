@@ -23,7 +23,7 @@ from actionunits.evaluation.protocols import refuse_seen_subjects
 from actionunits.models import MODELS
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.run import CHECKPOINT_FILE, source_commit
-from actionunits.training.validation import neutral_logits, per_au_scores, predict_crops, scores, thresholds
+from actionunits.training.validation import judged
 
 BATCH_SIZE = 128
 # The logistic function has the slope 1/4 at 0: the probability is then the regressed label to first order, and 0.5
@@ -94,7 +94,6 @@ def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.d
     model.load_state_dict(own | shared)
     model = model.to(device, memory_format=torch.channels_last).eval()
     fit_output_layer(model, fold.training, device)
-    predictions = predict_crops(model, fold.validation, model.config.image_size, BATCH_SIZE, device)
     before = trained.header["data"]
     people = {*before.get("training_subjects", ()), *present_subjects(fold.training)}
     header = {
@@ -110,12 +109,7 @@ def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.d
         },
         "seed": trained.header.get("seed"),
         "commit": source_commit(),
-        "thresholds": thresholds(fold.validation, predictions),
-        "neutral_logit": neutral_logits(fold.validation, predictions),
-        "scores": {
-            "validation": {name: round(value, 4) for name, value in scores(fold.validation, predictions).items()},
-            "validation_per_au": per_au_scores(fold.validation, predictions),
-        },
+        **judged(model, fold.validation, model.config.image_size, device),
     }
     out.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out / CHECKPOINT_FILE, model, header)

@@ -10,6 +10,7 @@ from actionunits.models.hog import HogConfig, HogSvm
 from actionunits.models.ofnet import OfNet, OfNetConfig
 from actionunits.models.renet import ReNet, ReNetConfig
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
+from actionunits.models.tcae import Tcae, TcaeConfig
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ MODELS: dict[str, ModelEntry] = {
     "ofnet": ModelEntry(config=OfNetConfig, model=OfNet),
     "renet": ModelEntry(config=ReNetConfig, model=ReNet),
     "resnet18": ModelEntry(config=ResNet18Config, model=ResNet18),
+    "tcae": ModelEntry(config=TcaeConfig, model=Tcae),
 }
 
 __all__ = ["MODELS", "ModelEntry"]

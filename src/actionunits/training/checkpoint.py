@@ -86,7 +86,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise UserError(f"{path}: unknown model '{header['model']}'; known are {', '.join(MODELS)}")
     entry = MODELS[header["model"]]
     aus = tuple(header["aus"])
-    if not aus or any(au not in AUS for au in aus):
+    if any(au not in AUS for au in aus):
         raise UserError(f"{path}: the list of action units {list(aus)} is not usable")
     model = entry.model(make_config(entry.config, header["config"], str(path)), aus)
     weights = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}

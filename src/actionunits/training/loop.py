@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from lightning_fabric import Fabric
@@ -33,7 +33,10 @@ from actionunits.types import Batch, Stage
 
 STATE_FILE = "state.pt"
 LOG_FILE = "metrics.jsonl"
-STATE_VERSION = 1
+STATE_VERSION = 2
+
+# Scores of a model in a stage; `score` is the one that decides, higher is better.
+Validate: TypeAlias = Callable[[nn.Module, Stage], dict[str, float]]
 
 
 class BatchSource(Protocol):
@@ -92,10 +95,12 @@ class LossStep(nn.Module):
 
 
 def batch_fields(batch: Batch) -> dict[str, Tensor]:
-    """The tensors of a batch by name, images in the layout that convolutions are fastest in."""
+    """The tensors of a batch by name, pictures in the layout that convolutions are fastest in."""
     fields = {name: value for name, value in vars(batch).items() if value is not None}
-    fields["image"] = fields["image"].contiguous(memory_format=torch.channels_last)
-    return fields
+    return {
+        name: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+        for name, value in fields.items()
+    }
 
 
 def train(
@@ -104,13 +109,13 @@ def train(
     out: Path,
     settings: LoopSettings,
     fabric: Fabric,
-    validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    validate: Validate | None = None,
     resume: bool = False,
 ) -> TrainResult:
     """Run all stages of a model and return the moving average of its weights.
 
     source_of: makes the batches of a stage from the stage and its number. out: folder for `state.pt` and
-    `metrics.jsonl`. validate: scores of a model; its `score` (higher is better) decides about plateaus.
+    `metrics.jsonl`. validate: scores of a model in a stage; its `score` (higher is better) decides about plateaus.
     Raises UserError where a loss stops being finite, or the state cannot be read or belongs to another model.
     resume: continue from the state in `out`, or from the start where a run was stopped before its first save.
     """
@@ -140,7 +145,7 @@ class _Run:
         out: Path,
         settings: LoopSettings,
         fabric: Fabric,
-        validate: Callable[[nn.Module], dict[str, float]] | None,
+        validate: Validate | None,
     ) -> None:
         self.model, self.out, self.settings, self.fabric, self.validate = model, out, settings, fabric, validate
         self.average = MovingAverage(model, settings.ema_decay)
@@ -183,7 +188,7 @@ class _Run:
             share = position.step / max(1, total_steps)
             if budget_s is not None:
                 share = max(share, position.elapsed_s / budget_s)
-            if share >= 1 or self.interrupted:
+            if share >= 1 or rate.saturated or self.interrupted:
                 break
             lr = rate.at(position.step, share)
             for group in optimizer.param_groups:
@@ -345,12 +350,12 @@ class _Report:
         run.progress.update(self.task, completed=share, text=f"{text}  {images_per_s:.0f} img/s")
         self.sums, self.count, self.images, self.since_s = {}, 0, 0, now_s
 
-    def validation(self, validate: Callable[[nn.Module], dict[str, float]]) -> float:
+    def validation(self, validate: Validate) -> float:
         """Scores of the averaged weights, measured by the first process; returns `score`."""
         run, began_s = self.run, time.monotonic()
         scores: dict[str, float] = {}
         if run.fabric.is_global_zero:
-            scores = validate(run.average.model)
+            scores = validate(run.average.model, self.stage)
             self._write(validation=scores)
             text = " ".join(f"{name} {value:.3f}" for name, value in scores.items())
             minutes = (began_s - self.began_s) / 60

@@ -82,7 +82,8 @@ class LearningRate:
         self.stage = stage
         self.factor = 1.0
         self.best = -math.inf
-        self.waited = 0
+        self.waited = 0  # validations since the best score or the last lowering
+        self.stalled = 0  # validations since the best score
 
     def at(self, step: int, share: float) -> float:
         """Learning rate of a step (from 0); `share` of the stage, 0-1, lies behind it."""
@@ -94,19 +95,26 @@ class LearningRate:
     def observe(self, score: float) -> None:
         """Take note of a validation score, higher is better; a plateau lowers the rate."""
         if score > self.best:
-            self.best, self.waited = score, 0
+            self.best, self.waited, self.stalled = score, 0, 0
             return
         self.waited += 1
+        self.stalled += 1
         if self.stage.schedule == "plateau" and self.waited >= PLATEAU_PATIENCE:
             self.factor, self.waited = self.factor * PLATEAU_FACTOR, 0
 
+    @property
+    def saturated(self) -> bool:
+        """Whether the stage ends because its score has stopped rising."""
+        return 0 < self.stage.patience <= self.stalled
+
     def state_dict(self) -> dict[str, float]:
         """What a resumed run needs."""
-        return {"factor": self.factor, "best": self.best, "waited": self.waited}
+        return {"factor": self.factor, "best": self.best, "waited": self.waited, "stalled": self.stalled}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Continue from a saved state."""
-        self.factor, self.best, self.waited = state["factor"], state["best"], int(state["waited"])
+        self.factor, self.best = state["factor"], state["best"]
+        self.waited, self.stalled = int(state["waited"]), int(state["stalled"])
 
 
 class MovingAverage:

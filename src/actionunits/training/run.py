@@ -19,6 +19,7 @@ from torch import nn
 
 from actionunits.datasets import load
 from actionunits.datasets.crops import CropData, stored_size
+from actionunits.datasets.folds import VALIDATION_FRACTION, hold_out
 from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
@@ -30,13 +31,7 @@ from actionunits.training.settings import Settings
 from actionunits.training.source import CropSource
 from actionunits.training.start import start_from
 from actionunits.training.teacher import check_teacher, teach
-from actionunits.training.validation import (
-    neutral_logits,
-    per_au_scores,
-    predict_crops,
-    scores,
-    thresholds,
-)
+from actionunits.training.validation import judged, pair_scores, predict_crops, scores
 from actionunits.types import Stage
 
 CHECKPOINT_FILE = "model.safetensors"
@@ -88,15 +83,24 @@ def make_fabric(hardware: Hardware) -> Fabric:
 def load_data(
     data: Sequence[Path], valid: Sequence[Path], settings: Settings, progress: bool
 ) -> tuple[CropData, CropData]:
-    """Training and validation crops. Raises UserError where subjects are in both or no AU is."""
+    """Training and validation crops; without validation folders, a fifth of the training people is held out.
+
+    Raises UserError where subjects are in both, or where a model that learns from labels gets none.
+    """
     size = stored_size(settings.model.image_size)
-    meshes = any("mesh" in stage.inputs for stage in _stages_of(settings))
+    recipe = _stages_of(settings)
+    if not reads_pairs(settings) and not any(load.coded_aus(folder) for folder in data):
+        raise UserError("the training data codes no action unit, which this model learns from; tcae learns without")
+    meshes = any("mesh" in stage.inputs for stage in recipe)
     common: dict[str, Any] = {
         "meshes": meshes,
         "mesh_every": settings.data.mesh_every,
         "progress": progress,
     }
     training = load.load_data(list(data), size, every=settings.data.every, **common)
+    if not valid:
+        rest, held = hold_out(_present(training), VALIDATION_FRACTION, settings.loop.seed)
+        return training.of_subjects(rest), training.of_subjects(held)
     coded = {au for folder in valid for au in load.coded_aus(folder)}
     if training.aus and not coded.intersection(training.aus):
         raise UserError("the training and the validation data have no action unit in common")
@@ -176,7 +180,9 @@ def run(
             soft,
         )
 
-    def validate(network: nn.Module) -> dict[str, float]:
+    def validate(network: nn.Module, stage: Stage) -> dict[str, float]:
+        if "target" in stage.inputs:
+            return pair_scores(network, validation, size, settings.data.validation_frames, fabric.device, bf16)
         predictions = predict_crops(network, quick, size, device=fabric.device, bf16=bf16)
         return scores(quick, predictions)
 
@@ -234,6 +240,11 @@ def source_commit() -> str:
     return commit + ("+" if changed else "")
 
 
+def reads_pairs(settings: Settings) -> bool:
+    """Whether a model learns from pairs of frames, which need no label."""
+    return any("target" in stage.inputs for stage in _stages_of(settings))
+
+
 def _stages_of(settings: Settings) -> list[Stage]:
     for entry in MODELS.values():
         if type(settings.model) is entry.config:
@@ -245,7 +256,7 @@ def _stages_of(settings: Settings) -> list[Stage]:
 
 def _for_recipe(config: Any) -> Any:
     """The config of a model that is built for its stages alone, before any label is known."""
-    stands_in = {"class_weighting": "none", "relations": (1.0, 0.0, 0.0, 1.0), "unseen_aus": ()}
+    stands_in = {"class_weighting": "none", "relations": (1.0, 0.0, 0.0, 1.0), "unseen_aus": (), "au_rates": ()}
     return dataclasses.replace(config, **{name: value for name, value in stands_in.items() if hasattr(config, name)})
 
 
@@ -310,13 +321,7 @@ def _write_checkpoint(
     fold: str | None,
     taught: dict[str, Any] | None,
 ) -> None:
-    predictions = predict_crops(
-        result.model,
-        validation,
-        settings.model.image_size,
-        device=fabric.device,
-    )  # in full precision, as detection runs: the thresholds are for it
-    overall = scores(validation, predictions)
+    found = judged(result.model, validation, settings.model.image_size, fabric.device)
     before = {} if start is None else start["data"]
     known = {name for header in (start, taught) if header for name in header["data"].get("training_subjects", ())}
     header = {
@@ -333,16 +338,11 @@ def _write_checkpoint(
         },
         "seed": settings.loop.seed,
         "commit": source_commit(),
-        "thresholds": thresholds(validation, predictions),
-        "neutral_logit": neutral_logits(validation, predictions),
-        "scores": {
-            "validation": {name: round(value, 4) for name, value in overall.items()},
-            "validation_per_au": per_au_scores(validation, predictions),
-        },
+        **found,
     }
     path = out / CHECKPOINT_FILE
     save_checkpoint(path, result.model, header, stored_type)
-    text = ", ".join(f"{name} {value:.3f}" for name, value in overall.items())
+    text = ", ".join(f"{name} {value:.3f}" for name, value in found["scores"]["validation"].items())
     Console(stderr=True).print(f"{path}: {text} on {len(validation)} validation frames", highlight=False)
 
 

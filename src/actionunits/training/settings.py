@@ -23,6 +23,7 @@ class DataSettings:
     """Which frames are trained and validated on."""
 
     every: int = 1  # of the training frames, every so many is used
+    fps: float = 1.0  # of videos that are not prepared yet: frames per second that are kept; TCAE Sec. 4.1
     mesh_every: int = 4  # mesh points are looked for in every so many used frames
     balance: str = "none"  # "repeat" shows frames with scarce AUs 4-7 times an epoch, "duplicate" twice
     balance_aus: tuple[int, ...] = ()  # the scarce AUs; empty: by their rates

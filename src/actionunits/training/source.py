@@ -12,6 +12,7 @@ import torch
 from actionunits.datasets.augment import AugmentConfig, augment
 from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import Sampler, rank_slice
+from actionunits.datasets.sequences import PairSampler
 from actionunits.errors import UserError
 from actionunits.training.validation import CropPredictions
 from actionunits.types import Batch, Stage
@@ -51,6 +52,8 @@ def usable_rows(data: CropData, stage: Stage) -> np.ndarray:
 class CropSource:
     """Augmented batches for one stage; each process of several takes its part of every batch.
 
+    A stage that reads target frames gets pairs of frames of one clip; an epoch shows as many frames as there are.
+
     weight: (N,) how often each row appears per epoch, or None for once. teacher: another model's outputs for every
     row, which batches then carry. A stage that does not read images gets batches whose image has no pixels. Raises
     UserError where no row has what the stage reads.
@@ -84,9 +87,14 @@ class CropSource:
         if stage.batch_size % world_size:
             raise UserError(f"batch size {stage.batch_size} does not divide over {world_size} devices")
         self._rows = rows
-        self._sampler = Sampler(
-            len(rows), stage.batch_size, seed, None if weight is None else np.asarray(weight)[rows]
-        )
+        self._sampler: Sampler | PairSampler
+        if "target" in stage.inputs:
+            if weight is not None:
+                raise UserError(f"stage '{stage.name}' draws pairs evenly over people; leave balance out")
+            self._sampler = PairSampler((data.subject[rows], data.clip[rows]), stage.batch_size, seed)
+        else:
+            weight = None if weight is None else np.asarray(weight)[rows]
+            self._sampler = Sampler(len(rows), stage.batch_size, seed, weight)
         self.steps_per_epoch = self._sampler.steps_per_epoch
 
     def batch(self, step: int) -> Batch:

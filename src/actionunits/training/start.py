@@ -18,7 +18,8 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
     An output layer (`model.au_outputs`) gets the rows of the AUs that both know, and a table of pairs of AUs
     (`model.au_pairs`, where there are such) their rows and columns; those of other AUs keep their random start.
     A model that can (`take_resnet`) also starts from the convolutions and normalisations of a resnet18; with
-    body_only, a resnet18 does so too. Raises UserError for another kind of model, other widths, or no common AU.
+    body_only, a resnet18 does so too. A run without labels leaves output layers empty, and one that starts from it
+    draws all of their rows anew. Raises UserError for another kind of model, other widths, or no common AU.
     """
     checkpoint = load_checkpoint(path)
     source = checkpoint.model
@@ -33,7 +34,7 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
         raise UserError(f"{path} holds a {checkpoint.header['model']}; it cannot start another model")
     aus: tuple[int, ...] = tuple(model.aus)  # type: ignore[arg-type]
     common = [au for au in aus if au in checkpoint.aus]
-    if not common:
+    if aus and checkpoint.aus and not common:
         raise UserError(f"{path} and the data have no action unit in common")
     target_rows = torch.tensor([aus.index(au) for au in common])
     source_rows = torch.tensor([checkpoint.aus.index(au) for au in common])

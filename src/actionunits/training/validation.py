@@ -13,11 +13,13 @@ from torch import nn
 from actionunits.aus import au_label
 from actionunits.datasets.augment import center_crop
 from actionunits.datasets.crops import CropData
+from actionunits.datasets.sequences import PairSampler
 from actionunits.errors import UserError
 from actionunits.evaluation import metrics
 
 PREDICTION_INPUTS = ("image", "landmarks", "mesh")  # of models that name none
 DEFAULT_THRESHOLD = 0.5  # for an AU that no validation frame shows
+PAIRS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,57 @@ def predict_crops(
             )
         )
     return CropPredictions.concatenate(parts)
+
+
+@torch.inference_mode()
+def pair_scores(
+    model: nn.Module,
+    data: CropData,
+    image_size: int,
+    frames: int | None = None,
+    device: torch.device | str = "cpu",
+    bf16: bool = False,
+) -> dict[str, float]:
+    """Mean losses of a model in eval mode over pairs of frames of one clip, and `score`, less their sum.
+
+    The pairs are drawn once, from plain registered crops, and show as many frames as the data has, at most `frames`.
+    Raises UserError where no clip has two frames.
+    """
+    device = torch.device(device)
+    sampler = PairSampler((data.subject, data.clip), min(PAIRS_AT_ONCE, max(1, len(data) // 4)), seed=0)
+    steps = sampler.steps_per_epoch
+    if frames is not None:
+        steps = min(steps, max(1, frames // (2 * sampler.batch_size)))
+    sums: dict[str, float] = {}
+    for step in range(steps):
+        batch = center_crop(data.batch(sampler.batch_indices(step), device), image_size, data.margin)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            losses = model.losses(model(batch), batch)  # type: ignore[operator]
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + float(value) / steps
+    return sums | {"score": -sum(sums.values())}
+
+
+def judged(model: nn.Module, data: CropData, image_size: int, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What a checkpoint tells of a model by its validation crops: thresholds, neutral logits, scores.
+
+    In full precision, as detection runs. A model that was trained without labels has scores on pairs of frames alone.
+    """
+    if not data.aus:
+        return {"scores": {"validation": _rounded(pair_scores(model, data, image_size, device=device))}}
+    predictions = predict_crops(model, data, image_size, device=device)
+    return {
+        "thresholds": thresholds(data, predictions),
+        "neutral_logit": neutral_logits(data, predictions),
+        "scores": {
+            "validation": _rounded(scores(data, predictions)),
+            "validation_per_au": per_au_scores(data, predictions),
+        },
+    }
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
 
 
 def scores(data: CropData, predictions: CropPredictions) -> dict[str, float]:

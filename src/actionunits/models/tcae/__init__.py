@@ -1,0 +1,6 @@
+"""TCAE: action units and head pose told apart in unlabelled videos, by moving pixels from one frame to another."""
+
+from actionunits.models.tcae.config import TcaeConfig
+from actionunits.models.tcae.model import Tcae
+
+__all__ = ["Tcae", "TcaeConfig"]

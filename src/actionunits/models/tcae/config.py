@@ -1,0 +1,58 @@
+"""Settings of TCAE and Fab-Net; a default is the paper's value (Sec. 4.1, Fig. 3), or else the released code's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actionunits.errors import UserError
+
+VARIANTS = ("tcae", "fabnet")
+
+
+@dataclass(frozen=True)
+class TcaeConfig:
+    """One model and its training recipe."""
+
+    variant: str = "tcae"  # "tcae" | "fabnet": one branch, not disentangled; Sec. 4.2
+    image_size: int = 256  # pixels, a power of two; Fig. 3
+    width: int = 32  # channels of the first convolution; all others are multiples; released code
+    embedding: int = 256  # length of the AU and of the pose vector; Fig. 3
+
+    sparsity_weight: float = 0.01  # lambda 1, of Eq. (1); Sec. 4.1
+    cycle_weight: float = 0.1  # lambda 2, of Eq. (3) and (4); Sec. 4.1
+    embedding_weight: float = 0.1  # lambda 3, of Eq. (5) and (6); Sec. 4.1
+
+    # Of the pairs of a batch, in order of their losses, those from each of these fractions on are learned from, part
+    # by part; Sec. 4.1: ranks 0-50%, then 10-60%, then 20-70%.
+    curriculum: tuple[float, ...] = (0.0, 0.1, 0.2)
+    curriculum_share: float = 0.5
+    patience: int = 15  # validations without a better loss that end a part before the last; released code
+
+    optimizer: str = "sgd"  # Sec. 4.1
+    lr: float = 1e-3  # Sec. 4.1
+    momentum: float = 0.9  # released code
+    batch_size: int = 64  # pairs; Sec. 4.1
+    weight_decay: float = 0.0
+    epochs: int = 1000  # of all parts of the curriculum together; Sec. 4.1
+    schedule: str = "plateau"  # of the last part; before it, a plateau moves on to the next part
+    warmup_steps: int = 0
+
+    probe_lr: float = 1e-2  # Adam; the paper does not tell how the linear classifier is trained
+    probe_epochs: int = 5
+    au_rates: tuple[float, ...] = ()  # base rate of each AU in the labels; training fills it in
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise UserError(f"variant is '{self.variant}'; it must be one of {', '.join(VARIANTS)}")
+        if self.image_size < 32 or self.image_size & (self.image_size - 1):
+            raise UserError(f"image_size is {self.image_size}; it must be a power of two from 32 on")
+        if self.width < 1 or self.embedding < 1:
+            raise UserError("width and embedding must be at least 1")
+        if not 0 < self.curriculum_share <= 1 or not self.curriculum:
+            raise UserError("curriculum must name one fraction or more, and curriculum_share lie above 0, at most 1")
+        if any(not 0 <= first <= 1 - self.curriculum_share + 1e-9 for first in self.curriculum):
+            raise UserError(
+                f"a curriculum fraction must lie between 0 and 1 less {self.curriculum_share:g}, its share"
+            )
+        if len(set(self.curriculum)) < len(self.curriculum):
+            raise UserError("the curriculum names a fraction twice")

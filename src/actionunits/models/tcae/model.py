@@ -1,0 +1,202 @@
+"""TCAE: a face is turned into another frame of the same person by an AU movement and a head movement.
+
+Li, Zeng, Shan & Chen, "Self-supervised Representation Learning from Videos for Facial Action Unit Detection", CVPR
+2019. Variant `fabnet`: Wiles, Koepke & Zisserman, "Self-supervised learning of a facial attribute embedding from
+video", BMVC 2018, with TCAE's encoder. What the text leaves open follows the released code.
+Deviations: pictures of other sizes than 256 have fewer or more blocks; crops are registered faces; the two frames of
+a pair are cut out and changed alike; those of `displacement`; Fab-Net has one source frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from actionunits.models.tcae import loss
+from actionunits.models.tcae.config import TcaeConfig
+from actionunits.models.tcae.curriculum import pair_weight
+from actionunits.models.tcae.decoder import Decoder, Movement
+from actionunits.models.tcae.displacement import integrate, warp
+from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
+from actionunits.models.tcae.probe import Probe
+from actionunits.types import Batch, Output, Stage
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """The generated faces that differ from the source in one respect, and the way back (Sec. 3.3)."""
+
+    pose: Movement  # T^p
+    au_changed: Tensor  # T^A(I_s), (B, 3, H, W)
+    pose_changed: Tensor  # T^p(I_s)
+    au_returned: Tensor  # T^-A(T^A(I_s))
+    pose_returned: Tensor  # T^-p(T^p(I_s))
+    of_au_changed: Embeddings
+    of_pose_changed: Embeddings
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is made of a source and a target frame."""
+
+    source: Embeddings
+    target: Embeddings
+    au: Movement  # T^A; in Fab-Net the whole movement
+    reconstruction: Tensor  # T(I_s), (B, 3, H, W): the source turned into the target
+    mask: Tensor  # a^A, (B, H, W): share of the AU movement in T
+    cycles: Cycles | None  # None in Fab-Net
+
+
+@dataclass(frozen=True)
+class TcaeOutput(Output):
+    """Logits of the probe for the source; what a batch with target frames gives besides."""
+
+    pair: Pair | None = None
+
+
+class Tcae(nn.Module):
+    """Encoder, a decoder for each kind of movement, and the probe that reads the AU vector."""
+
+    au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1}
+    transfer: ClassVar[str] = "probe"  # how the paper brings it to labelled data, Sec. 4.1
+    class_weights: Tensor
+
+    def __init__(self, config: TcaeConfig, aus: tuple[int, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.aus = tuple(aus)
+        c = config
+        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose=c.variant == "tcae")
+        self.au_decoder = Decoder(c.image_size, c.width, c.embedding)
+        self.pose_decoder = Decoder(c.image_size, c.width, c.embedding) if c.variant == "tcae" else None
+        self.probe = Probe(c.embedding, len(aus))
+        rates = torch.tensor(c.au_rates) if c.au_rates else torch.full((len(aus),), 0.5)
+        if len(rates) != len(aus):
+            raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
+        self.register_buffer("class_weights", loss.class_weights(rates), persistent=False)
+        self.first_rank = 0.0  # of the current part of the curriculum
+
+    def enter_stage(self, stage: Stage) -> None:
+        """Learn from the pairs of a stage's part of the curriculum."""
+        self.first_rank = self._parts().get(stage.name, 0.0)
+
+    def features(self, batch: Batch) -> Tensor:
+        """The AU vectors, (B, D)."""
+        return self.encoder(batch.image).au
+
+    def forward(self, batch: Batch) -> TcaeOutput:
+        """Presence of every AU in the image; with target frames also what turns the one into the other."""
+        if batch.target is None:
+            return TcaeOutput(self.probe(self.features(batch)))
+        pair = self.pair(batch.image, batch.target)
+        return TcaeOutput(self.probe(pair.source.au), pair=pair)
+
+    def pair(self, source: Tensor, target: Tensor) -> Pair:
+        """Movements from source to target frames, (B, 3, H, W) each, and the faces they generate."""
+        count = len(source)
+        both = self.encoder(stacked(source, target))
+        s, t = both.rows(slice(count)), both.rows(slice(count, None))
+        au = self.au_decoder(s.au, t.au)
+        if self.pose_decoder is None:
+            mask = torch.ones_like(au.mask_logit)
+            return Pair(s, t, au, warp(source, au.displacement), mask, None)
+        pose = self.pose_decoder(s.pose, t.pose)
+        displacement, mask = integrate(au, pose)
+        cycles = self._cycles(source, s, au, pose)
+        return Pair(s, t, au, warp(source, displacement), mask, cycles)
+
+    def _cycles(self, source: Tensor, s: Embeddings, au: Movement, pose: Movement) -> Cycles:
+        assert self.pose_decoder is not None
+        au_changed, pose_changed = warp(source, au.displacement), warp(source, pose.displacement)
+        changed = self.encoder(stacked(au_changed, pose_changed))
+        of_au, of_pose = changed.rows(slice(len(source))), changed.rows(slice(len(source), None))
+        return Cycles(
+            pose,
+            au_changed,
+            pose_changed,
+            warp(au_changed, self.au_decoder(of_au.au, s.au).displacement),
+            warp(pose_changed, self.pose_decoder(of_pose.pose, s.pose).displacement),
+            of_au,
+            of_pose,
+        )
+
+    def losses(self, output: TcaeOutput, batch: Batch) -> dict[str, Tensor]:
+        """Of a batch with target frames, what these teach encoder and decoders; else what labels teach the probe.
+
+        While training, the mean runs over the pairs of the current part of the curriculum, otherwise over all.
+        """
+        if output.pair is not None:
+            each = self._pair_losses(output.pair, batch)
+            total = torch.stack(list(each.values())).sum(0)
+            if self.training:
+                weight = pair_weight(total, self.first_rank, self.config.curriculum_share)
+            else:
+                weight = torch.full_like(total, 1 / len(total))
+            return {name: (weight * value).sum() for name, value in each.items()}
+        if batch.au_present is None or batch.au_present_valid is None:
+            raise ValueError("the batch carries neither target frames nor occurrence labels")
+        known = batch.au_present_valid
+        return {"occurrence": loss.probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
+
+    def _pair_losses(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
+        """The terms of the full loss for every pair, (B,) each. Sec. 4.1."""
+        c = self.config
+        assert batch.target is not None
+        values = batch.image[0].numel()
+        terms = {"reconstruction": loss.reconstruction_loss(pair.reconstruction, batch.target) / values}
+        if pair.cycles is None:
+            return terms
+        cycles, s, t = pair.cycles, pair.source, pair.target
+        of_au, of_pose = cycles.of_au_changed, cycles.of_pose_changed
+        assert of_au.pose is not None and of_pose.pose is not None and s.pose is not None and t.pose is not None
+        weight = c.embedding_weight / c.embedding
+        offsets = pair.au.displacement[0].numel()
+        return terms | {
+            "au_sparsity": c.sparsity_weight / offsets * loss.sparsity_loss(pair.au.displacement),
+            "au_cycle": c.cycle_weight / values * loss.cycle_loss(cycles.au_returned, batch.image),
+            "pose_cycle": c.cycle_weight / values * loss.cycle_loss(cycles.pose_returned, batch.image),
+            "au_embedding": weight * loss.embedding_loss(of_au.pose, s.pose, of_au.au, t.au),
+            "pose_embedding": weight * loss.embedding_loss(of_pose.au, s.au, of_pose.pose, t.pose),
+        }
+
+    def _parts(self) -> dict[str, float]:
+        """Stages on pairs, by name: the fraction of the ranks at which each part of the curriculum begins."""
+        share = self.config.curriculum_share
+        return {f"pairs {100 * first:.0f}-{100 * (first + share):.0f}%": first for first in self.config.curriculum}
+
+    def stages(self) -> list[Stage]:
+        """The parts of the curriculum on pairs of frames; then, where labels tell of action units, the probe."""
+        c = self.config
+        parts = self._parts()
+        ends = [round(c.epochs * k / len(parts)) for k in range(len(parts) + 1)]
+        stages = [
+            Stage.of(
+                c,
+                name=name,
+                parameters=("encoder.", "au_decoder.", "pose_decoder."),
+                epochs=end - start,
+                schedule="constant" if c.schedule == "plateau" and end < c.epochs else c.schedule,
+                patience=c.patience if end < c.epochs else 0,
+                inputs=("image", "target"),
+            )
+            for name, (start, end) in zip(parts, pairwise(ends), strict=True)
+            if end > start
+        ]
+        if not self.aus:
+            return stages
+        probe = Stage.of(
+            c,
+            name="probe",
+            parameters=("probe.",),
+            epochs=c.probe_epochs,
+            optimizer="adam",
+            lr=c.probe_lr,
+            schedule="cosine",
+            patience=0,
+            time_share=0.1 * len(parts),
+        )
+        return [*stages, probe]

@@ -1,0 +1,24 @@
+"""The linear AU classifier on frozen features: "a batch-norm layer followed by a linear fully connected layer with no
+bias" (Sec. 4.1)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+START_STD = 0.01  # the problem is convex: any small start does
+
+
+class Probe(nn.Module):
+    """Features (B, D) to logits (B, A); no gradient reaches the features. Without action units (B, 0)."""
+
+    def __init__(self, features: int, aus: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(features)
+        self.weight = nn.Parameter(START_STD * torch.randn(aus, features))
+
+    def forward(self, features: Tensor) -> Tensor:
+        # Tiny: full precision costs nothing and keeps the logits exact.
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(self.norm(features.detach().to(self.weight.dtype)), self.weight)
