@@ -79,3 +79,16 @@ def test_a_body_alone_leaves_the_output_layers_at_their_random_start(tmp_path):
     save_checkpoint(tmp_path / "renet.safetensors", MODELS["renet"].model(config, (1, 4)), {"data": {}})
     with pytest.raises(UserError, match="init_body_only wants a resnet18"):
         start_from(small(), tmp_path / "renet.safetensors", body_only=True)
+
+
+def test_a_model_without_action_units_gives_all_but_the_probe(tmp_path):
+    settings = {"image_size": 32, "width": 2, "embedding": 8}
+    entry = MODELS["tcae"]
+    unlabelled, labelled = entry.model(entry.config(**settings), ()), entry.model(entry.config(**settings), (1, 4))
+    save_checkpoint(tmp_path / "model.safetensors", unlabelled, {})
+    probe = labelled.probe.weight.detach().clone()
+    start_from(labelled, tmp_path / "model.safetensors")
+    for name, value in unlabelled.state_dict().items():
+        if name != "probe.weight":
+            assert torch.equal(labelled.state_dict()[name], value), name
+    assert torch.equal(labelled.probe.weight, probe)

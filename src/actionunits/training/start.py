@@ -36,8 +36,8 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
     common = [au for au in aus if au in checkpoint.aus]
     if aus and checkpoint.aus and not common:
         raise UserError(f"{path} and the data have no action unit in common")
-    target_rows = torch.tensor([aus.index(au) for au in common])
-    source_rows = torch.tensor([checkpoint.aus.index(au) for au in common])
+    target_rows = torch.tensor([aus.index(au) for au in common], dtype=torch.long)
+    source_rows = torch.tensor([checkpoint.aus.index(au) for au in common], dtype=torch.long)
     state = model.state_dict()
     weights = source.state_dict()
     for name, value in state.items():
