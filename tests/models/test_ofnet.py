@@ -272,6 +272,16 @@ def test_without_motion_losses_no_anchor_is_read():
     assert losses_of(model, stage) == {"smooth", "occurrence"}
 
 
+def test_half_precision_gives_the_same_losses():
+    model, batch = build(), random_batch()
+    exact = model.losses(model(batch), batch)
+    half = dataclasses.replace(batch, image=batch.image.bfloat16(), anchor=batch.anchor.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = model.losses(model(half), half)
+    for name, value in exact.items():
+        torch.testing.assert_close(rounded[name], value, rtol=0.05, atol=0)
+
+
 def test_flow_is_learned_from_single_images():
     """Faces stand in as two patterns, each with its own motion; the losses see the anchor, the network does not."""
     torch.manual_seed(0)

@@ -69,14 +69,16 @@ class OfNet(nn.Module):
         config, found = self.config, {}
         flow = output.flow
         assert flow is not None
+        # Half precision would round the places that the warp samples, and the variances of SSIM.
         with torch.autocast(flow.device.type, enabled=False):
             if config.learns_motion:
-                warped, inside = loss.warp(self._anchor(batch), flow)
+                image = batch.image.float()
+                warped, inside = loss.warp(self._anchor(batch).float(), flow)
                 if config.pixel_weight:
-                    pixel = loss.pixel_loss(batch.image, warped, inside, config.pixel_alpha, config.epsilon)
+                    pixel = loss.pixel_loss(image, warped, inside, config.pixel_alpha, config.epsilon)
                     found["pixel"] = config.pixel_weight * pixel
                 if config.dssim_weight:
-                    dssim = loss.dssim_loss(batch.image, warped, inside, config.ssim_window)
+                    dssim = loss.dssim_loss(image, warped, inside, config.ssim_window)
                     found["dssim"] = config.dssim_weight * dssim
             if config.smooth_weight:
                 smooth = loss.smooth_loss(flow, config.smooth_alpha, config.epsilon)
