@@ -13,12 +13,12 @@ def crossval(
     data: Annotated[
         str,
         typer.Option(
-            help="One folder, or several with commas; for cross, finetune and regression the last one is tested."
+            help="One folder, or several with commas; across data sets the last one is tested, the others trained on."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this protocol; a started one is continued.")],
     protocol: Annotated[
-        str, typer.Option(help="folds, own-split, leave-one-data-set-out, cross, finetune or regression.")
+        str, typer.Option(help="folds, own-split, leave-one-data-set-out, cross, finetune, regression or probe.")
     ] = "folds",
     folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
     fold_seeds: Annotated[str, typer.Option(help="Seeds of the division; several with commas repeat it.")] = "0",
@@ -64,6 +64,54 @@ def crossval(
     console = Console()
     console.print(render_sections(scores_sections(rows)))
     console.print(provenance(rows), highlight=False)
+    typer.echo(f"written to {out}")
+
+
+def probe(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint of a representation, from `train tcae`.")],
+    data: Annotated[str, typer.Option(help="Data of known action units: one folder, or several with commas.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this probe; a started one is continued.")],
+    labels: Annotated[
+        str, typer.Option(help="Shares of the labels that are used, one after the other, such as 0.01,0.1,1.")
+    ] = "1",
+    protocol: Annotated[str, typer.Option(help="folds or own-split.")] = "folds",
+    folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
+    fold_seeds: Annotated[str, typer.Option(help="Seeds of the division; several with commas repeat it.")] = "0",
+    threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
+    every: Annotated[int, typer.Option(min=1, help="Train on each n-th frame of a recording.")] = 1,
+    results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+) -> None:
+    """Fit a linear layer on a frozen representation to labelled people, and test it on others (TCAE, Sec. 4.1).
+
+    Each fold leaves a checkpoint that `detect` reads. An interrupted run goes on when the command is repeated.
+    """
+    from rich.console import Console
+
+    from actionunits.console import told_when_interrupted
+    from actionunits.evaluation.probe import parse_shares
+    from actionunits.evaluation.probe import probe as run_probe
+    from actionunits.evaluation.reproduction import Request, parse_seeds
+    from actionunits.reports.reproduction import provenance, render_sections, scores_sections
+    from actionunits.training.run import split_paths
+    from actionunits.weights.locate import find_weights
+
+    request = Request(
+        data=tuple(split_paths(data)),
+        out=out,
+        folds=folds,
+        fold_seeds=parse_seeds(fold_seeds),
+        threshold=threshold,
+        results=results,
+        init=find_weights(checkpoint),
+        accelerator=accelerator,
+    )
+    with told_when_interrupted():
+        rows = run_probe(protocol, request, parse_shares(labels), every, progress=True)
+    console = Console()
+    for _, of_share in rows.groupby("division", sort=False):
+        console.print(render_sections(scores_sections(of_share)))
+        console.print(provenance(of_share), highlight=False)
     typer.echo(f"written to {out}")
 
 

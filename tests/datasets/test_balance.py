@@ -5,7 +5,6 @@ from scipy.stats import norm
 from actionunits.datasets.balance import (
     au_rates,
     balance_weight,
-    class_weights,
     duplicate_weight,
     repeat_weight,
     scarce_aus,
@@ -107,19 +106,8 @@ def test_impossible_settings_are_told(balance, named, times, message):
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("rule", [repeat_weight, duplicate_weight, class_weights, au_rates])
+@pytest.mark.parametrize("rule", [repeat_weight, duplicate_weight, au_rates])
 def test_unknown_labels_change_nothing(rule, seed):
     present, known = some_labels(seed)
     other = np.where(known, present, 1 - present)
     np.testing.assert_array_equal(rule(present, known), rule(other, known))
-
-
-def test_classes_weigh_inversely_to_their_frequency():
-    present, known = some_labels()
-    weight = class_weights(present, known)
-    total = np.where(known, np.where(present > 0, weight[:, 1], weight[:, 0]), 0)
-    np.testing.assert_allclose(total.sum(0), known.sum(0))  # 1 on average
-    positive = ((present > 0) & known).sum(0)
-    np.testing.assert_allclose(weight[:, 1] * positive, weight[:, 0] * (known.sum(0) - positive))
-    edge = class_weights(np.array([[1, 0, 0]], np.uint8), np.array([[True, True, False]]))
-    np.testing.assert_array_equal(edge, [[0, 1], [1, 0], [0, 0]])

@@ -1,7 +1,7 @@
-"""How often a frame is shown, and how much a label counts, where some AUs are scarce.
+"""How often a frame is shown where some AUs are scarce.
 
-Sources: EAC-Net, section IV-A and Table II; OF-Net, section IV-A and Table II; RE-Net, section 4.4 and Table 8; TCAE,
-section 4.2. Deviation: the papers name their scarce AUs or do not say how they chose them; here the rates of the
+Sources: EAC-Net, section IV-A and Table II; OF-Net, section IV-A and Table II; RE-Net, section 4.4 and Table 8.
+Deviation: the papers name their scarce AUs or do not say how they chose them; here the rates of the
 training labels tell, unless AUs are named. A label that is not known has no part in anything.
 """
 
@@ -102,16 +102,3 @@ def balance_weight(
     if balance == "duplicate":
         return duplicate_weight(au_present, au_present_valid, scarce)
     return None
-
-
-def class_weights(au_present: np.ndarray, au_present_valid: np.ndarray) -> np.ndarray:
-    """Weights of absent and present labels inverse to their frequency, (A, 2), for TCAE's probe.
-
-    Over the known labels of an AU the weights average 1. A class that never occurs has weight 0; the other one then
-    has 1, and an AU without a known label has two zeros.
-    """
-    known = au_present_valid.sum(0)
-    present = ((au_present > 0) & au_present_valid).sum(0)
-    count = np.stack([known - present, present], -1)
-    occurring = np.maximum((count > 0).sum(-1, keepdims=True), 1)
-    return np.where(count > 0, known[:, None] / (occurring * np.maximum(count, 1)), 0.0)

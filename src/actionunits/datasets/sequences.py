@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
+from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import rows_of_clips
 from actionunits.errors import UserError
 
@@ -74,6 +76,11 @@ def pad_sequences(sequences: Sequence[np.ndarray], context: int = CONTEXT_FRAMES
     position = np.arange(longest)
     counts = (position >= context) & (position < np.array([len(sequence) for sequence in sequences])[:, None])
     return rows, counts
+
+
+def single_frame_clips(data: CropData) -> list[str]:
+    """Names of the clips that have one frame, which makes no pair."""
+    return [Path(data.clips[k]).stem for k in np.flatnonzero(np.bincount(data.clip) == 1)]
 
 
 class PairSampler:

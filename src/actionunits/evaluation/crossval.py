@@ -78,8 +78,9 @@ def cross_validate(
     data cannot be trained on.
     """
     fabric.launch()
-    if protocol.name == "regression":
-        regression.refuse_without_features(system.model)
+    frozen = protocol.name in regression.FITS
+    if frozen:
+        regression.refuse_without_features(system.model, protocol.name)
     if fabric.is_global_zero:
         claim_protocol(out, system, protocol)
     fabric.barrier()
@@ -94,7 +95,7 @@ def cross_validate(
         for fold in protocol.folds:
             folder = out / f"fold-{fold.name}"
             told.fold(fold, folder)
-            if protocol.name == "regression":
+            if frozen:
                 assert init is not None
                 _regress(system, fold, folder, fabric, init)
             else:

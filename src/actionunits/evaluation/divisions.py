@@ -33,7 +33,7 @@ class Fold:
 class Protocol:
     """The folds that make up one reported score."""
 
-    name: str  # "folds" | "own-split" | "leave-one-data-set-out" | "cross" | "finetune" | "regression"
+    name: str  # "folds" | "own-split" | "leave-one-data-set-out" | "cross" | "finetune" | "regression" | "probe"
     division: str  # in words, for instance "published 3 folds" or "3 folds with seeds 0, 1"
     folds: tuple[Fold, ...]
     source: Fold | None = None  # trained first; every fold then starts from its weights
@@ -124,7 +124,7 @@ def transferred(name: str, source: CropData, target: Protocol, every: int = 1) -
     """Trained on all of one data set, then, in every fold of another, trained on or regressed on its features."""
     train, validation = hold_out(present_subjects(source), VALIDATION_FRACTION, 0)
     start = Fold("source", _thinned(_only(source, train), every), _only(source, validation), None)
-    how = {"finetune": "started from", "regression": "on features of"}[name]
+    how = "started from" if name == "finetune" else "on features of"
     return Protocol(name, f"{how} {' + '.join(source.names)}; {target.division}", target.folds, start)
 
 

@@ -1,4 +1,4 @@
-"""Transfer of a trained network by linear regression on its frozen features.
+"""Transfer of a trained network by a linear layer on its frozen features: a regression, or the probe of `probe_fit`.
 
 Li, Abtahi, Zhu & Yin, "EAC-Net", FG 2017, Sec. IV-C: features of a network trained on BP4D, "linear regression to
 transform our 1x2048 features to 1x8 AU prediction labels" on DISFA, over three folds of its people.
@@ -7,6 +7,7 @@ Deviation: a frame whose label is unknown has no part in the regression of that 
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from actionunits.datasets.augment import center_crop
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
 from actionunits.evaluation.divisions import Fold, present_subjects
+from actionunits.evaluation.probe_fit import fit_probe
 from actionunits.evaluation.protocols import refuse_seen_subjects
 from actionunits.models import MODELS
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+from actionunits.training.labels import label_rates
 from actionunits.training.run import CHECKPOINT_FILE, source_commit
 from actionunits.training.validation import judged
 
@@ -31,12 +34,12 @@ BATCH_SIZE = 128
 LOGIT_PER_LABEL = 4.0
 
 
-def refuse_without_features(model_name: str) -> None:
-    """Raises UserError for a model whose output is not one layer on features."""
-    able = [key for key, entry in MODELS.items() if hasattr(entry.model, "output_layer")]
+def refuse_without_features(model_name: str, protocol: str) -> None:
+    """Raises UserError for a model that is not brought to other data by this protocol of FITS."""
+    able = [key for key, entry in MODELS.items() if getattr(entry.model, "transfer", "") == protocol]
     if model_name not in able:
         raise UserError(
-            f"{model_name} cannot be transferred by regression on its features; these can: {', '.join(able)}"
+            f"{model_name} cannot be transferred by {protocol} on its features; these can: {', '.join(able)}"
         )
 
 
@@ -70,30 +73,40 @@ def regress(
     return weight, bias
 
 
-def fit_output_layer(model: Any, data: CropData, device: torch.device | str = "cpu") -> None:
-    """Put the regression of the labels of `data` on the model's features into its output layer."""
-    weight, bias = regress(features_of(model, data, device), data.au_present, data.au_present_valid)
+def fit_output_layer(
+    model: Any, features: np.ndarray, training: CropData, valid_features: np.ndarray, validation: CropData
+) -> None:
+    """Put the regression of the training labels on the features (N, D) of their rows into the output layer."""
+    weight, bias = regress(features, training.au_present, training.au_present_valid)
     layer: nn.Linear = model.output_layer
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(LOGIT_PER_LABEL * weight))
         layer.bias.copy_(torch.from_numpy(LOGIT_PER_LABEL * (bias - 0.5)))
 
 
+# What is fitted on frozen features, by the protocol's name, which is a model's `transfer`.
+FITS = {"regression": fit_output_layer, "probe": fit_probe}
+
+
 def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.device | str = "cpu") -> None:
     """Write `out/model.safetensors`: the network of `init` with an output layer for the AUs of a fold.
 
-    Thresholds are chosen on the fold's validation people. Raises UserError where `init` was trained on people of
-    the fold.
+    What is fitted is the model's `transfer`. Thresholds are chosen on the fold's validation people. Raises UserError
+    where `init` was trained on people of the fold.
     """
     trained = load_checkpoint(init)
     for part in (fold.training, fold.validation):
         refuse_seen_subjects(trained.header, present_subjects(part), str(init))
-    model = MODELS[model_name].model(trained.model.config, fold.training.aus)
+    config = trained.model.config
+    if hasattr(config, "au_rates"):
+        config = dataclasses.replace(config, au_rates=label_rates(fold.training))
+    model = MODELS[model_name].model(config, fold.training.aus)
     own = model.state_dict()
     shared = {k: v for k, v in trained.model.state_dict().items() if not k.startswith(tuple(model.au_outputs))}
     model.load_state_dict(own | shared)
     model = model.to(device, memory_format=torch.channels_last).eval()
-    fit_output_layer(model, fold.training, device)
+    features, valid_features = (features_of(model, part, device) for part in (fold.training, fold.validation))
+    FITS[model.transfer](model, features, fold.training, valid_features, fold.validation)  # type: ignore[operator]
     before = trained.header["data"]
     people = {*before.get("training_subjects", ()), *present_subjects(fold.training)}
     header = {

@@ -120,7 +120,7 @@ def reproduce(key: str, request: Request, progress: bool = False) -> list[Reprod
         system = System(name.partition(":")[0], settings)
         scores = run_protocol(system, protocol, request.out / name.replace(":", "-"), fabric, request)
         rows = described_rows(scores, key, name, request, question, protocol)
-        _write(rows, request)
+        write_rows(rows, request)
         found.append(Reproduction(published, rows))
     return found
 
@@ -142,7 +142,7 @@ def answer(protocol: str, request: Request, config: Path | None, progress: bool 
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
     scores = run_protocol(System(name, settings), divided, request.out, fabric, request)
     rows = described_rows(scores, "", name, request, question, divided)
-    _write(rows, request)
+    write_rows(rows, request)
     return rows
 
 
@@ -167,7 +167,8 @@ def refuse_unusable_places(request: Request) -> None:
             raise UserError(f"{request.out} lies in the data folder {folder}; choose another --out")
 
 
-def _write(rows: pd.DataFrame, request: Request) -> None:
+def write_rows(rows: pd.DataFrame, request: Request) -> None:
+    """Write or extend the scores in the request's folder and in its own results table."""
     for path in (request.out / RESULTS_FILE, request.results):
         if path is not None:
             merge_rows(path, rows, ("run",))

@@ -29,10 +29,14 @@ def with_label_rates(settings: Settings, training: CropData) -> Settings:
     """Fill in the base rates of the AUs for a model whose losses weigh by them."""
     if not hasattr(settings.model, "au_rates") or settings.model.au_rates:
         return settings
+    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, au_rates=label_rates(training)))
+
+
+def label_rates(training: CropData) -> tuple[float, ...]:
+    """How often each AU is present, of the rows where that is known; 0 where it never is."""
     known = training.au_present_valid
     rates = ((training.au_present > 0) & known).sum(0) / np.maximum(known.sum(0), 1)
-    config = dataclasses.replace(settings.model, au_rates=tuple(round(float(rate), 5) for rate in rates))
-    return dataclasses.replace(settings, model=config)
+    return tuple(round(float(rate), 5) for rate in rates)
 
 
 def with_relations(settings: Settings, training: CropData) -> Settings:

@@ -19,8 +19,10 @@ from torch import nn
 
 from actionunits.datasets import load
 from actionunits.datasets.crops import CropData, stored_size
+from actionunits.datasets.folder_contents import some
 from actionunits.datasets.folds import VALIDATION_FRACTION, hold_out
 from actionunits.datasets.sampling import even_rows
+from actionunits.datasets.sequences import single_frame_clips
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
@@ -98,6 +100,9 @@ def load_data(
         "progress": progress,
     }
     training = load.load_data(list(data), size, every=settings.data.every, **common)
+    if progress and reads_pairs(settings) and (single := single_frame_clips(training)):
+        text = f"{len(single)} tracks have one frame, which makes no pair, and are left out: {some(single, 12)}"
+        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
     if not valid:
         rest, held = hold_out(_present(training), VALIDATION_FRACTION, settings.loop.seed)
         return training.of_subjects(rest), training.of_subjects(held)

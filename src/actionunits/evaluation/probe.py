@@ -1,0 +1,110 @@
+"""How much a representation knows of action units: a linear probe on frozen features, from all or few of the labels.
+
+Protocol of TCAE (CVPR 2019, Sec. 4.1). Each share of the labels has a folder of its own, like any protocol's: every
+fold's checkpoint there is the pretrained network with its probe, which detection reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from actionunits.datasets.augment import AugmentConfig
+from actionunits.datasets.crops import CropData
+from actionunits.errors import UserError
+from actionunits.evaluation import questions, regression
+from actionunits.evaluation.crossval import System, read_threshold_rule
+from actionunits.evaluation.divisions import Protocol
+from actionunits.evaluation.questions import Question
+from actionunits.evaluation.reproduction import (
+    Request,
+    described_rows,
+    refuse_unusable_places,
+    run_protocol,
+    write_rows,
+)
+from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.loop import LoopSettings
+from actionunits.training.run import Hardware, make_fabric
+from actionunits.training.settings import DataSettings, Settings
+
+PROTOCOLS = ("folds", "own-split")
+
+
+def probe(
+    protocol: str, request: Request, shares: Sequence[float] = (1.0,), every: int = 1, progress: bool = False
+) -> pd.DataFrame:
+    """Scores of the probe on `request.init` for each share of the labels (ROW_COLUMNS), which are also written.
+
+    protocol: one of PROTOCOLS; everyone tested on is new to the network and to the probe. every: of the training and
+    tuning frames, each n-th of a recording. Raises UserError where the data or the checkpoint does not allow it, and
+    crossval.Interrupted when stopped.
+    """
+    if protocol not in PROTOCOLS:
+        raise UserError(f"unknown protocol '{protocol}' of a probe; known are {', '.join(PROTOCOLS)}")
+    read_threshold_rule(request.threshold)
+    refuse_unusable_places(request)
+    assert request.init is not None
+    trained = load_checkpoint(request.init)
+    key = str(trained.header["model"])
+    regression.refuse_without_features(key, "probe")
+    settings = Settings(trained.model.config, LoopSettings(), DataSettings(every=every), AugmentConfig())
+    question = Question(protocol, request.data, folds=request.folds, fold_seeds=request.fold_seeds)
+    divided = questions.load_protocol(question, settings, progress)
+    fabric = make_fabric(Hardware(precision="32", accelerator=request.accelerator, devices="1"))
+    found = []
+    for share in shares:
+        part = with_label_share(divided, share)
+        folder = request.out / f"labels-{percent(share)}"
+        scores = run_protocol(System(key, settings), part, folder, fabric, request)
+        found.append(described_rows(scores, "", key, request, question, part))
+        write_rows(found[-1], request)
+    return pd.concat(found, ignore_index=True)
+
+
+def parse_shares(text: str) -> tuple[float, ...]:
+    """Shares of the labels of a list with commas.
+
+    >>> parse_shares("0.01, 0.1,1")
+    (0.01, 0.1, 1.0)
+    """
+    try:
+        shares = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        shares = ()
+    if not shares or not all(0 < share <= 1 for share in shares) or len(set(shares)) < len(shares):
+        raise UserError(f"'{text}' is no list of different shares above 0 and up to 1, such as 0.01,0.1,1")
+    return shares
+
+
+def percent(share: float) -> str:
+    """A share in percent, without zeros that say nothing.
+
+    >>> percent(0.01), percent(0.005), percent(1.0)
+    ('1%', '0.5%', '100%')
+    """
+    return f"{100 * share:.6g}%"
+
+
+def with_label_share(protocol: Protocol, share: float) -> Protocol:
+    """The protocol where only this share of the training and of the tuning frames is labelled; tests stay whole."""
+    folds = tuple(
+        dataclasses.replace(
+            fold,
+            training=labelled_share(fold.training, share),
+            validation=labelled_share(fold.validation, share),
+        )
+        for fold in protocol.folds
+    )
+    return Protocol("probe", f"{protocol.division}; {percent(share)} of the labels", folds)
+
+
+def labelled_share(data: CropData, share: float, seed: int = 0) -> CropData:
+    """A share of the frames at random, as if coders had looked at single frames of everybody; at least two."""
+    if share == 1:
+        return data
+    count = min(len(data), max(2, round(share * len(data))))
+    return data.subset(np.sort(np.random.default_rng((seed, 5)).permutation(len(data))[:count]))

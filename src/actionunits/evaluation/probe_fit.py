@@ -1,0 +1,74 @@
+"""The linear probe of TCAE on frozen features, fitted as what it is: a convex problem with one solution.
+
+Li, Zeng, Shan & Chen, "Self-supervised Representation Learning from Videos for Facial Action Unit Detection", CVPR
+2019, Sec. 4.1: batch norm, then a linear layer without bias, binary cross-entropy with samples "reweighed inversely
+proportionally to the class frequencies".
+Deviations: the batch norm normalises by the training features' own mean and variance, without scale and shift, which
+the weights have already; the weights are found by L-BFGS, with a penalty on their squares that is chosen on the
+validation people by AUC, since a hundred frames do not determine them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from actionunits.datasets.crops import CropData
+from actionunits.evaluation import metrics
+from actionunits.models.tcae.loss import class_weights, probe_loss
+from actionunits.training.labels import label_rates
+
+PENALTIES = (1.0, 0.1, 1e-2, 1e-3, 1e-4)  # of half the mean square sum of an AU's weights
+STEPS = 100  # of L-BFGS, at most
+
+
+def fit_probe(
+    model: Any, features: np.ndarray, training: CropData, valid_features: np.ndarray, validation: CropData
+) -> None:
+    """Fit batch norm and weights of `model.probe` to the labels of the rows that the features (N, D) are of."""
+    probe = model.probe
+    x = torch.from_numpy(features).double()
+    variance, mean = torch.var_mean(x, 0, correction=0)
+    with torch.no_grad():
+        probe.norm.weight.fill_(1)
+        probe.norm.bias.zero_()
+        probe.norm.running_mean.copy_(mean)
+        probe.norm.running_var.copy_(variance)
+    spread = (variance + probe.norm.eps).sqrt()
+    normal = (x - mean) / spread
+    valid_normal = ((torch.from_numpy(valid_features).double() - mean) / spread).numpy()
+    best, chosen = -np.inf, torch.zeros(len(training.aus), x.shape[1], dtype=torch.float64)
+    start = chosen
+    for penalty in PENALTIES:
+        start = solve(normal, training, penalty, start)
+        auc = metrics.auc(validation.au_present, valid_normal @ start.numpy().T, validation.au_present_valid)
+        score = metrics.mean_over_aus(auc)
+        if score > best or penalty == PENALTIES[0]:
+            best, chosen = score, start
+    with torch.no_grad():
+        probe.weight.copy_(chosen)
+
+
+def solve(normal: Tensor, training: CropData, penalty: float, start: Tensor) -> Tensor:
+    """Weights (A, D) with the least probe loss on normalised features (N, D), plus the penalty.
+
+    The penalty of an AU counts against the mean loss of its own labels, whatever the number of AUs.
+    """
+    present = torch.from_numpy(np.ascontiguousarray(training.au_present)).double()
+    known = torch.from_numpy(np.ascontiguousarray(training.au_present_valid))
+    weights = class_weights(torch.tensor(label_rates(training), dtype=torch.float64))
+    solution = start.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([solution], max_iter=STEPS, line_search_fn="strong_wolfe", tolerance_grad=1e-7)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = probe_loss(normal @ solution.T, present, known, weights)
+        loss = loss + 0.5 * penalty * solution.square().sum() / len(solution)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return solution.detach()
