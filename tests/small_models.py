@@ -13,6 +13,18 @@ AUS = (1, 4, 12, 25)
 SMALL: dict[str, dict[str, Any]] = {
     "eacnet": {"image_size": 64, "width": 4, "crop_units": 16, "dropout": 0.0},
     "hog": {"image_size": 64},
+    "hybrid": {
+        "image_size": 64,
+        "width": 12,
+        "stride": 2,
+        "fc_units": 32,
+        "dropout": 0.0,
+        "components": 32,
+        "lstm_units": 16,
+        "lstm_dropout": 0.0,
+        "initial_range": 0.8,
+        "fusion_units": 16,
+    },
     "ofnet": {"image_size": 64, "width": 4},
     "renet": {
         "image_size": 64,
@@ -43,6 +55,7 @@ def random_batch(rows: int = 8, size: int = 64, seed: int = 0, inputs: tuple[str
     """Random images, anchors, labels, meshes and landmarks; the last row has no mesh, and some labels are unknown.
 
     inputs: of a stage; target frames are there for a stage that reads them.
+    Of models that follow time, every four rows are a clip.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -65,4 +78,5 @@ def random_batch(rows: int = 8, size: int = 64, seed: int = 0, inputs: tuple[str
         landmarks=torch.from_numpy(template_landmarks()) + 0.02 * rand(rows, 68, 2),
         anchor=rand(rows, 3, size, size),
         target=rand(rows, 3, size, size) if "target" in inputs else None,
+        sequence=torch.arange(rows) // 4,
     )

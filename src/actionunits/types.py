@@ -82,6 +82,12 @@ class Batch:
     landmarks: Tensor | None = None  # (B, 68, 2) float, Multi-PIE order, 0-1 spans the crop; NaN where unknown
     teacher_logit: Tensor | None = None  # (B, A) float, log-odds that a teacher gives; NaN for AUs it does not know
     teacher_intensity: Tensor | None = None  # (B, A) float, 0-5, likewise
+    sequence: Tensor | None = (
+        None  # (B,) int: rows of one number are of one clip, in time order; None: single pictures
+    )
+    features: Tensor | None = (
+        None  # (B, D) float: what a frozen part of the model said of each row, in place of `image`
+    )
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -105,6 +111,16 @@ class Output:
 
 
 @dataclass(frozen=True)
+class SequenceSampling:
+    """Which stretches of the training clips a stage sees, in time order."""
+
+    per_clip: int  # random ones, in every epoch
+    frames: int  # of each; shorter clips come whole
+    context: int  # frames at the start of each that no loss sees
+    least_active: float  # mean number of active AUs per frame; others are left out
+
+
+@dataclass(frozen=True)
 class Stage:
     """One step of a model's training recipe, run by the one loop of `training/loop.py`."""
 
@@ -112,7 +128,7 @@ class Stage:
     parameters: tuple[str, ...]  # prefixes of the parameter names that train; ("",) is all of them
     epochs: int
     batch_size: int
-    optimizer: str  # "sgd" | "adam" | "adamw"
+    optimizer: str  # "sgd" | "adam" | "adamw" | "rmsprop"
     lr: float
     weight_decay: float = 0.0
     momentum: float = 0.9
@@ -123,6 +139,7 @@ class Stage:
     lr_factors: tuple[tuple[str, float], ...] = ()  # name prefix -> factor of the learning rate, 1 for other names
     undecayed: tuple[str, ...] = ()  # prefixes of names that weight decay spares, besides all vectors
     patience: int = 0  # validations without a better score that end the stage; 0: none do
+    sequences: SequenceSampling | None = None  # batches of clips' features in time order, `batch_size` sequences each
     time_share: float = 1.0  # part of a time budget, relative to the other stages
 
     @classmethod

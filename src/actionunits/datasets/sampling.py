@@ -60,6 +60,13 @@ def even_rows(rows: int, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, rows - 1, min(count, rows)).round().astype(np.int64))
 
 
+def even_clips(clip: np.ndarray, count: int) -> np.ndarray:
+    """About `count` row numbers: whole clips that are spread evenly over all, ascending; at least one clip."""
+    numbers = np.unique(clip)
+    wanted = max(1, round(len(numbers) * count / len(clip)))
+    return np.flatnonzero(np.isin(clip, numbers[even_rows(len(numbers), wanted)]))
+
+
 def rank_slice(indices: np.ndarray, rank: int, world_size: int) -> np.ndarray:
     """The part of a batch that one of several processes takes; the parts make up the whole batch."""
     return indices[rank::world_size]

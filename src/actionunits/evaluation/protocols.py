@@ -19,7 +19,7 @@ from actionunits.errors import UserError
 from actionunits.evaluation import bootstrap, events, metrics
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
 from actionunits.files import write_atomically
-from actionunits.training.validation import CropPredictions, predict_crops
+from actionunits.training.validation import CropPredictions, predict_crops, row_groups
 
 METRICS = ("f1", "f1_norm", "f1_event", "precision", "recall", "accuracy", "auc", "icc", "mae", "pcc")
 # The same on the most probable level, of models that classify levels.
@@ -205,19 +205,14 @@ def predict(model: Any, data: CropData, batch_size: int, device: torch.device, p
     from rich.console import Console
     from rich.progress import track
 
-    starts = range(0, len(data), 16 * batch_size)
+    groups = row_groups(model, data, 16 * batch_size)
     console = Console(stderr=True)
     parts = [
-        predict_crops(
-            model,
-            data.subset(np.arange(start, min(start + 16 * batch_size, len(data)))),
-            model.config.image_size,
-            batch_size,
-            device,
-        )
-        for start in track(starts, "Predicting", console=console, disable=not progress)
+        predict_crops(model, data.subset(rows), model.config.image_size, batch_size, device)
+        for rows in track(groups, "Predicting", console=console, disable=not progress)
     ]
-    return CropPredictions.concatenate(parts)
+    place = np.argsort(np.concatenate(groups))
+    return CropPredictions.concatenate(parts).select(place)
 
 
 def run_name(checkpoint: Path | str) -> str:

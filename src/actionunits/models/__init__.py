@@ -7,6 +7,7 @@ from typing import Any
 
 from actionunits.models.eacnet import EacNet, EacNetConfig
 from actionunits.models.hog import HogConfig, HogSvm
+from actionunits.models.hybrid import HybridConfig, HybridNet
 from actionunits.models.ofnet import OfNet, OfNetConfig
 from actionunits.models.renet import ReNet, ReNetConfig
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
@@ -24,6 +25,7 @@ class ModelEntry:
 MODELS: dict[str, ModelEntry] = {
     "eacnet": ModelEntry(config=EacNetConfig, model=EacNet),
     "hog": ModelEntry(config=HogConfig, model=HogSvm),
+    "hybrid": ModelEntry(config=HybridConfig, model=HybridNet),
     "ofnet": ModelEntry(config=OfNetConfig, model=OfNet),
     "renet": ModelEntry(config=ReNetConfig, model=ReNet),
     "resnet18": ModelEntry(config=ResNet18Config, model=ResNet18),

@@ -132,6 +132,7 @@ def train(
             if not run.stage(stage, source_of(stage, number), budget_s, saved):
                 return run.result(finished=False)
             saved = None
+            run.take_average()
             run.position = Position(stage=number + 1)
     return run.result(finished=True)
 
@@ -220,6 +221,10 @@ class _Run:
         if self.interrupted:
             self.save_state(optimizer, rate)
         return not self.interrupted
+
+    def take_average(self) -> None:
+        """Go on from the averaged weights: what a later stage freezes is then what the result holds."""
+        self.model.load_state_dict(self.average.model.state_dict())
 
     def _agree(self) -> None:
         """Let all processes see one clock and one wish to stop: each must take the same number of steps."""

@@ -49,7 +49,7 @@ def make_optimizer(
 
     Each group holds its factor of the learning rate as `lr_factor`.
 
-    Raises UserError for a name that is not sgd, adam or adamw.
+    Raises UserError for a name that is not sgd, adam, adamw or rmsprop.
     """
     members: dict[tuple[bool, float], list[nn.Parameter]] = {}
     for name, parameter in parameters:
@@ -70,7 +70,9 @@ def make_optimizer(
         return torch.optim.Adam(groups, lr=stage.lr, fused=fused, **options)
     if stage.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=stage.lr, fused=fused, **options)
-    raise UserError(f"unknown optimizer '{stage.optimizer}'; known are sgd, adam, adamw")
+    if stage.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=stage.lr, momentum=stage.momentum, **options)
+    raise UserError(f"unknown optimizer '{stage.optimizer}'; known are sgd, adam, adamw, rmsprop")
 
 
 class LearningRate:

@@ -21,14 +21,15 @@ from actionunits.datasets import load
 from actionunits.datasets.crops import CropData, stored_size
 from actionunits.datasets.folder_contents import some
 from actionunits.datasets.folds import VALIDATION_FRACTION, hold_out
-from actionunits.datasets.sampling import even_rows
+from actionunits.datasets.sampling import even_clips, even_rows
 from actionunits.datasets.sequences import single_frame_clips
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
 from actionunits.training.checkpoint import STORED_TYPES, read_header, save_checkpoint
 from actionunits.training.labels import row_weight, with_label_rates, with_relations
-from actionunits.training.loop import STATE_FILE, TrainResult, train
+from actionunits.training.loop import STATE_FILE, BatchSource, TrainResult, train
+from actionunits.training.sequence_source import SequenceSource
 from actionunits.training.settings import Settings
 from actionunits.training.source import CropSource
 from actionunits.training.start import start_from
@@ -120,6 +121,8 @@ def check_data(training: CropData, validation: CropData) -> None:
     for what, part in (("training", training), ("validation", validation)):
         if len(part) == 0:
             raise UserError(f"the {what} data holds no frame")
+    if training.aus and not training.au_present_valid.any():
+        raise UserError("no frame of the training data has a known occurrence label; nothing can be learned from it")
     if training.aus != validation.aus:
         raise UserError(
             f"training and validation data code different action units: {training.aus} and {validation.aus}"
@@ -168,9 +171,18 @@ def run(
     bf16 = "bf16" in str(fabric.strategy.precision.precision)
     soft = None if teacher is None else teach(teacher, training, fabric.device, bf16)
     size = settings.model.image_size
-    quick = validation.subset(even_rows(len(validation), settings.data.validation_frames))
+    over_time = any(stage.sequences for stage in model.stages())
+    choose = (
+        even_clips(validation.clip, settings.data.validation_frames)
+        if over_time
+        else even_rows(len(validation), settings.data.validation_frames)
+    )
+    quick = validation.subset(choose)
+    place = (fabric.device, fabric.global_rank, fabric.world_size)
 
-    def source_of(stage: Stage, number: int) -> CropSource:
+    def source_of(stage: Stage, number: int) -> BatchSource:
+        if stage.sequences is not None:
+            return SequenceSource(training, stage, number, model, settings.loop.seed, *place)
         return CropSource(
             training,
             stage,
@@ -179,9 +191,7 @@ def run(
             settings.loop.seed,
             settings.augment,
             weight,
-            fabric.device,
-            fabric.global_rank,
-            fabric.world_size,
+            *place,
             soft,
         )
 

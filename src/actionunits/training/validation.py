@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,11 @@ from torch import nn
 from actionunits.aus import au_label
 from actionunits.datasets.augment import center_crop
 from actionunits.datasets.crops import CropData
+from actionunits.datasets.sampling import rows_of_clips
 from actionunits.datasets.sequences import PairSampler
 from actionunits.errors import UserError
 from actionunits.evaluation import metrics
+from actionunits.types import Output
 
 PREDICTION_INPUTS = ("image", "landmarks", "mesh")  # of models that name none
 DEFAULT_THRESHOLD = 0.5  # for an AU that no validation frame shows
@@ -31,6 +34,16 @@ class CropPredictions:
     au_level: np.ndarray | None = None  # (N, A) int8, 0-5: the most probable level, of models that classify levels
 
     @classmethod
+    def of(cls, output: Output) -> CropPredictions:
+        """What a model returned, as arrays."""
+        intensity, level = output.au_intensity, output.au_level
+        return cls(
+            output.au_logit.float().cpu().numpy(),
+            None if intensity is None else intensity.float().cpu().numpy(),
+            None if level is None else level.cpu().numpy().astype(np.int8),
+        )
+
+    @classmethod
     def concatenate(cls, parts: Sequence[CropPredictions]) -> CropPredictions:
         """Rows of several, one after the other."""
 
@@ -40,22 +53,42 @@ class CropPredictions:
 
         return cls(np.concatenate([part.au_logit for part in parts]), joined("au_intensity"), joined("au_level"))
 
+    def select(self, rows: np.ndarray) -> CropPredictions:
+        """Some of the rows, in the given order."""
+        chosen = (None if values is None else values[rows] for values in (self.au_intensity, self.au_level))
+        return CropPredictions(self.au_logit[rows], *chosen)
+
     @property
     def au_prob(self) -> np.ndarray:
         """(N, A), 0-1."""
         return 1 / (1 + np.exp(-self.au_logit.astype(np.float64)))
 
 
+def row_groups(model: Any, data: CropData, size: int) -> list[np.ndarray]:
+    """All rows in groups that can pass the model apart from each other: `size` rows, or whole clips in time order.
+
+    The latter where the output for a frame depends on the frames before, with `size` rows or more if there are.
+    """
+    if not getattr(model, "temporal", False):
+        return [np.arange(start, min(start + size, len(data))) for start in range(0, len(data), size)]
+    groups: list[list[np.ndarray]] = [[]]
+    for rows in rows_of_clips(data.clip, data.frame, np.unique(data.clip).tolist()):
+        if sum(map(len, groups[-1])) >= size:
+            groups.append([])
+        groups[-1].append(rows)
+    return [np.concatenate(group) for group in groups]
+
+
 @torch.inference_mode()
 def predict_crops(
-    model: nn.Module,
+    model: Any,
     data: CropData,
     image_size: int,
     batch_size: int = 256,
     device: torch.device | str = "cpu",
     bf16: bool = False,
 ) -> CropPredictions:
-    """Outputs of a model in eval mode for all rows, from their plain registered crops.
+    """Outputs of a model in eval mode for all rows, from their plain registered crops; of clips in time order.
 
     Raises UserError where the model reads anchors and the data has none.
     """
@@ -63,21 +96,22 @@ def predict_crops(
     if "anchor" in inputs and data.anchor is None:
         raise UserError("the model reads anchor frames, and not every part of the data has them; prepare it again")
     device = torch.device(device)
-    parts = []
-    for start in range(0, len(data), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(data)))
-        batch = center_crop(data.batch(rows, device, inputs), image_size, data.margin)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            output = model(batch)
-        intensity, level = output.au_intensity, output.au_level
-        parts.append(
-            CropPredictions(
-                output.au_logit.float().cpu().numpy(),
-                None if intensity is None else intensity.float().cpu().numpy(),
-                None if level is None else level.cpu().numpy().astype(np.int8),
-            )
-        )
-    return CropPredictions.concatenate(parts)
+    temporal = getattr(model, "temporal", False)
+    order, parts = [], []
+    for group in row_groups(model, data, 1 if temporal else batch_size):
+        state = None
+        for start in range(0, len(group), batch_size):
+            rows = group[start : start + batch_size]
+            batch = center_crop(data.batch(rows, device, inputs), image_size, data.margin)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                if temporal:
+                    one = torch.zeros(len(rows), dtype=torch.long, device=device)
+                    output, state = model.stream(dataclasses.replace(batch, sequence=one), state)
+                else:
+                    output = model(batch)
+            order.append(rows)
+            parts.append(CropPredictions.of(output))
+    return CropPredictions.concatenate(parts).select(np.argsort(np.concatenate(order)))
 
 
 @torch.inference_mode()

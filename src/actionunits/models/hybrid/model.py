@@ -1,0 +1,172 @@
+"""The hybrid network: a CNN reads single frames, LSTMs their features over time, and a fusion network weighs both.
+
+Chu, De la Torre & Cohn, "Learning Spatial and Temporal Cues for Multi-label Facial Action Unit Detection", FG 2017.
+Deviations: those of `cnn`, `projection`, `lstm`, `fusion` and `loss`.
+
+Symbols: S sequences, K components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from actionunits.models.hybrid import loss
+from actionunits.models.hybrid.cnn import Cnn
+from actionunits.models.hybrid.config import VARIANTS, HybridConfig
+from actionunits.models.hybrid.fusion import Fusion
+from actionunits.models.hybrid.lstm import LstmState, StackedLstm
+from actionunits.models.hybrid.projection import Projection
+from actionunits.types import Batch, Output, SequenceSampling, Stage
+
+STAGES = ("cnn", "lstm", "fusion")
+# What forward() computes: that of a variant, or ANet^T, whose last layer reads fc7 at unit length.
+NETWORKS = (*VARIANTS, "anet_t")
+
+
+class HybridNet(nn.Module):
+    """The network of `config.variant`, or, while its recipe is under way, the one that it has come to."""
+
+    au_outputs: ClassVar[dict[str, int]] = {"cnn.fc8.": 1, "lstm.output.": 1, "fusion.mixing": 2, "fusion.output.": 1}
+    transfer: ClassVar[str] = "svm"  # how the paper brings it to other data, Sec. IV-D: ANet^T
+    image_network: ClassVar[str] = "anet"  # what sees single pictures
+    network: Tensor
+
+    def __init__(self, config: HybridConfig, aus: tuple[int, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.aus = tuple(aus)
+        c, outputs = config, len(aus)
+        # Which of NETWORKS the weights are of: it decides what runs, and is a part of every saved state.
+        self.register_buffer("network", torch.tensor(NETWORKS.index(c.variant)))
+        # The CNN first: with one seed it starts alike in all variants.
+        self.cnn = Cnn(c.image_size, c.width, c.stride, c.fc_units, outputs, c.dropout)
+        self.projection: Projection | None = None
+        self.lstm: StackedLstm | None = None
+        self.fusion: Fusion | None = None
+        if c.variant in ("lstm", "hybrid"):
+            self.projection = Projection(c.fc_units, c.components)
+            self.lstm = StackedLstm(
+                self.projection.outputs, c.lstm_units, c.lstm_layers, outputs, c.lstm_dropout, c.initial_range
+            )
+        if c.variant == "hybrid":
+            self.fusion = Fusion(outputs, c.fusion_units)
+
+    def enter_stage(self, stage: Stage) -> None:
+        """Become the network that a stage trains."""
+        self.enter_network(VARIANTS[STAGES.index(stage.name)])
+        if stage.name == "cnn" and self.projection is not None:
+            self.projection.fitted.fill_(False)  # of features that are about to change
+
+    def enter_network(self, name: str) -> None:
+        """Become one of NETWORKS, as far as the variant has it."""
+        self.network.fill_(NETWORKS.index(name))
+
+    @property
+    def temporal(self) -> bool:
+        """Whether the output for a frame depends on the frames before."""
+        return NETWORKS[int(self.network)] in ("lstm", "hybrid")
+
+    @property
+    def output_layer(self) -> nn.Linear:
+        """The layer that reads `features` in ANet^T."""
+        return self.cnn.fc8
+
+    def features(self, batch: Batch) -> Tensor:
+        """The representation "fc7", of unit length, (B, fc_units). Sec. III-A."""
+        return F.normalize(_full(self.cnn(batch.image)), dim=1)
+
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Take the components of fc7 from the training frames, unless they were taken before."""
+        assert self.projection is not None
+        if not self.projection.fitted:
+            self.projection.fit((self.features(batch) for batch in batches), self.config.energy)
+
+    def frame_features(self, batch: Batch) -> Tensor:
+        """All that the later stages read of a frame: components of fc7 and the CNN's scores, (B, K + A)."""
+        assert self.projection is not None
+        fc7 = self.cnn(batch.image)
+        with torch.autocast(fc7.device.type, enabled=False):
+            return torch.cat([self.projection(F.normalize(_full(fc7), dim=1)), self.cnn.scores(fc7)], 1)
+
+    def forward(self, batch: Batch) -> Output:
+        """Presence of every AU, (B, A). Rows of one `batch.sequence` follow each other in time from its beginning."""
+        return self.stream(batch, None)[0]
+
+    def stream(self, batch: Batch, state: LstmState | None) -> tuple[Output, LstmState | None]:
+        """`forward` that goes on where the sequences stood, and where they stand afterwards.
+
+        state: of the sequences of the batch in the order of their numbers; None at their beginning. Frames that a
+        sequence lacks are passed over: the state waits.
+        """
+        network = NETWORKS[int(self.network)]
+        if network == "anet":
+            return Output(self.cnn.scores(self.cnn(batch.image))), state
+        if network == "anet_t":
+            return Output(self.cnn.scores(self.features(batch))), state
+        assert self.projection is not None and self.lstm is not None
+        frames = self.frame_features(batch) if batch.features is None else batch.features
+        order, lengths = _in_sequence(batch.sequence, len(frames))
+        with torch.autocast(frames.device.type, enabled=False):
+            components, spatial = _full(frames).split([self.projection.outputs, len(self.aus)], 1)
+            state = self.lstm.begin(len(lengths)) if state is None else state
+            in_order, state = self.lstm(components if order is None else components[order], lengths, state)
+            temporal = in_order if order is None else torch.empty_like(in_order).index_copy(0, order, in_order)
+            if network == "lstm" or self.fusion is None:
+                # tanh(x) in [-1, 1] as the log-odds of (1 + tanh(x)) / 2.
+                return Output(2 * temporal), state
+            return Output(self.fusion(spatial, torch.tanh(temporal))), state
+
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of CNN and fusion, Eq. (4) of the LSTMs, over the known labels."""
+        z, y, v = output.au_logit, batch.au_present, batch.au_present_valid
+        if y is None or v is None:
+            raise ValueError("the batch carries no occurrence labels")
+        if NETWORKS[int(self.network)] == "lstm":
+            return {"margin": loss.margin_loss(torch.tanh(z / 2), y, v, self.config.margin)}
+        return {"cross_entropy": loss.cross_entropy(z, y, v)}
+
+    def stages(self) -> list[Stage]:
+        """The CNN on pictures, then the LSTMs and the fusion on its features of whole stretches of clips."""
+        c = self.config
+        sequences = SequenceSampling(c.sequences_per_clip, c.sequence_frames, c.context_frames, c.least_active)
+        common: dict[str, Any] = {"batch_size": c.sequences_per_step, "momentum": c.momentum, "sequences": sequences}
+        stages = [
+            Stage.of(c, name="cnn", parameters=("cnn.",)),
+            Stage(
+                name="lstm",
+                parameters=("lstm.",),
+                epochs=c.lstm_epochs,
+                optimizer=c.lstm_optimizer,
+                lr=c.lstm_lr,
+                schedule=c.lstm_schedule,
+                options={"alpha": c.rmsprop_decay} if c.lstm_optimizer == "rmsprop" else {},
+                **common,
+            ),
+            Stage(
+                name="fusion",
+                parameters=("fusion.",),
+                epochs=c.fusion_epochs,
+                optimizer="adam",
+                lr=c.fusion_lr,
+                **common,
+            ),
+        ]
+        return stages[: VARIANTS.index(c.variant) + 1]
+
+
+def _full(x: Tensor) -> Tensor:
+    """At least in single precision."""
+    return x.float() if x.dtype.itemsize < 4 else x
+
+
+def _in_sequence(sequence: Tensor | None, rows: int) -> tuple[Tensor | None, list[int]]:
+    """Row numbers sequence by sequence (None: as they are) and the length of each; without numbers, one row each."""
+    if sequence is None:
+        return None, [1] * rows
+    lengths = torch.unique(sequence, return_counts=True)[1].tolist()
+    return torch.argsort(sequence, stable=True), lengths

@@ -1,0 +1,124 @@
+"""Training batches of whole stretches of clips, for stages that learn over time from a frozen part's features.
+
+Every frame passes the frozen part once, as its plain registered crop; a batch is rows of the result. Batches are a
+function of seed, stage and step alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from actionunits.datasets.augment import center_crop
+from actionunits.datasets.crops import CropData
+from actionunits.datasets.sampling import rank_slice
+from actionunits.datasets.sequences import pad_sequences, sub_sequences
+from actionunits.errors import UserError
+from actionunits.types import Batch, Stage
+
+FEATURE_BATCH = 128  # crops that pass the frozen part at once
+
+
+def plain_batches(data: CropData, image_size: int, device: torch.device | str) -> Iterator[Batch]:
+    """All rows in order, as the network's plain crops."""
+    for start in range(0, len(data), FEATURE_BATCH):
+        rows = np.arange(start, min(start + FEATURE_BATCH, len(data)))
+        yield center_crop(data.batch(rows, device), image_size, data.margin)
+
+
+@torch.no_grad()
+def frame_features(model: Any, data: CropData, device: torch.device | str) -> np.ndarray:
+    """What the model's frozen part says of every row, (N, D) float32; fitted to these rows where it has to be."""
+    model.eval()
+    size = model.config.image_size
+    model.fit(plain_batches(data, size, device))
+    return np.concatenate([model.frame_features(b).float().cpu().numpy() for b in plain_batches(data, size, device)])
+
+
+class SequenceSource:
+    """Batches for a stage with `sequences`; each process of several takes its part of every batch.
+
+    Raises UserError where no clip is longer than the frames that the loss leaves out, or none shows enough AUs.
+    """
+
+    def __init__(
+        self,
+        data: CropData,
+        stage: Stage,
+        stage_number: int,
+        model: Any,
+        seed: int,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        assert stage.sequences is not None
+        longest = int(np.bincount(data.clip).max())
+        if longest <= stage.sequences.context:
+            raise UserError(
+                f"stage '{stage.name}' leaves the first {stage.sequences.context} frames of a clip out of its loss, "
+                f"and the longest training clip has {longest}; train on longer clips or set context_frames lower"
+            )
+        if stage.batch_size % world_size:
+            raise UserError(f"batch size {stage.batch_size} does not divide over {world_size} devices")
+        self.data, self.stage, self.stage_number, self.seed = data, stage, stage_number, seed
+        self.sampling = stage.sequences
+        self.device, self.rank, self.world_size = torch.device(device), rank, world_size
+        self._epoch, self._order = -1, [np.empty(0, np.int64)]
+        self.steps_per_epoch = -(-len(self.order(0)) // stage.batch_size)
+        self.features = frame_features(model, data, device)
+
+    def order(self, epoch: int) -> list[np.ndarray]:
+        """Stretches of an epoch in the order of use, row numbers each."""
+        if epoch != self._epoch:
+            s, data = self.sampling, self.data
+            found = sub_sequences(
+                data.clip,
+                data.frame,
+                data.au_present,
+                data.au_present_valid,
+                self.seed,
+                epoch,
+                s.per_clip,
+                s.frames,
+                s.least_active,
+            )
+            found = [rows for rows in found if len(rows) > s.context]
+            if not found:
+                raise UserError(
+                    f"no stretch of the training clips is longer than {s.context} frames and has {s.least_active:g} "
+                    "active action units per frame; set context_frames or least_active lower"
+                )
+            shuffled = np.random.default_rng((self.seed, self.stage_number, epoch)).permutation(len(found))
+            self._order, self._epoch = [found[k] for k in shuffled], epoch
+        return self._order
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 0 over all epochs of the stage."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = self.order(epoch)
+        # Epochs may give a few stretches more or fewer than the first, which set their number of steps.
+        places = (position * self.stage.batch_size + np.arange(min(self.stage.batch_size, len(order)))) % len(order)
+        # Always one for each process, if need be twice the same.
+        mine = rank_slice(places, self.rank, self.world_size) if len(places) >= self.world_size else places
+        rows, counts = pad_sequences([order[k] for k in mine], self.sampling.context)
+        batch = self.data.batch(rows.ravel(), self.device, inputs=())
+        assert batch.au_present_valid is not None
+        counted = torch.from_numpy(counts.ravel()[:, None]).to(self.device)
+        return dataclasses.replace(
+            batch,
+            au_present_valid=batch.au_present_valid & counted,
+            features=torch.from_numpy(self.features[rows.ravel()]).to(self.device),
+            sequence=torch.arange(len(rows), device=self.device).repeat_interleave(rows.shape[1]),
+        )
+
+    def batches(self, start: int) -> Generator[Batch, None, None]:
+        """Endless batches from a step on."""
+        step = start
+        while True:
+            yield self.batch(step)
+            step += 1
