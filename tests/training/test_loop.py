@@ -133,6 +133,17 @@ def test_every_step_of_every_stage_is_taken(uninterrupted, training_crops):
     assert sum("validation" in line for line in lines if line["stage"] == "image") == 4
 
 
+def test_a_stage_of_no_epochs_leaves_its_weights_as_they_were(training_crops, tmp_path):
+    only = run(training_crops, tmp_path, dataclasses.replace(CONFIG, epochs=0))
+    assert only.finished and only.steps == int(training_crops.mesh_valid.sum()) // 16
+    torch.manual_seed(7)
+    fresh = MODELS["resnet18"].model(CONFIG, training_crops.aus).state_dict()
+    for name, value in weights(only).items():
+        if name.startswith("image."):
+            assert torch.equal(value, fresh[name]), name
+    assert not torch.equal(weights(only)["landmarks.head.weight"], fresh["landmarks.head.weight"])
+
+
 def test_an_interrupt_saves_the_state_and_the_run_can_go_on(training_crops, tmp_path, uninterrupted):
     seen = []
 

@@ -112,7 +112,7 @@ def train(
     validate: Validate | None = None,
     resume: bool = False,
 ) -> TrainResult:
-    """Run all stages of a model and return the moving average of its weights.
+    """Run all stages of a model that have epochs to run, and return the moving average of its weights.
 
     source_of: makes the batches of a stage from the stage and its number. out: folder for `state.pt` and
     `metrics.jsonl`. validate: scores of a model in a stage; its `score` (higher is better) decides about plateaus.
@@ -121,7 +121,7 @@ def train(
     """
     model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = _Run(model, out, settings, fabric, validate)
-    stages: list[Stage] = model.stages()  # type: ignore[operator]
+    stages: list[Stage] = [stage for stage in model.stages() if stage.epochs > 0]  # type: ignore[operator]
     saved = run.load_state() if resume else None
     with run.watching_signals(), run.progress:
         for number, stage in enumerate(stages):
@@ -186,7 +186,7 @@ class _Run:
         batches = source.batches(position.step)
 
         while True:
-            share = position.step / max(1, total_steps)
+            share = position.step / total_steps
             if budget_s is not None:
                 share = max(share, position.elapsed_s / budget_s)
             if share >= 1 or rate.saturated or self.interrupted:
