@@ -351,6 +351,7 @@ def describe_command(
 
 app.add_typer(cli_reports.app, name="report")
 app.command()(cli_reports.transfer)
+app.command()(cli_reports.edit)
 app.command()(cli_protocols.crossval)
 app.command()(cli_protocols.probe)
 app.command()(cli_protocols.reproduce)

@@ -42,6 +42,39 @@ def relations(
     typer.echo(f"written to {draw_model_relations(find_weights(checkpoint), out)}")
 
 
+@app.command()
+def pairs(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a TCAE.")],
+    data: Annotated[str, typer.Option(help="Frames of people over time: one folder, or several with commas.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    rows: Annotated[int, typer.Option(min=1, max=20, help="Pairs of frames.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
+) -> None:
+    """Draw what a TCAE makes of pairs of frames: AU-changed and pose-changed faces, displacements (TCAE, Fig. 4)."""
+    from actionunits.reports.face_edit import draw_pairs
+    from actionunits.training.run import split_paths
+    from actionunits.weights.locate import find_weights
+
+    draw_pairs(find_weights(checkpoint), split_paths(data), out, rows, seed)
+    typer.echo(f"written to {out}")
+
+
+def edit(
+    source: Annotated[str, typer.Argument(help="Picture or video of the face to change.")],
+    target: Annotated[str, typer.Argument(help="Picture or video of the same person with the other face or pose.")],
+    keep: Annotated[str, typer.Option(help="pose: take the target's action units; aus: take its head pose.")],
+    model: Annotated[str, typer.Option(help="Checkpoint file of a TCAE.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    size: Annotated[int, typer.Option(help="Width of the picture, a registered crop, in pixels.")] = 256,
+) -> None:
+    """Give a face the action units of another, or its head pose, by moving the source's pixels (TCAE, Sec. 4.3)."""
+    from actionunits.reports.face_edit import edit_face
+    from actionunits.weights.locate import find_weights
+
+    edit_face(source, target, keep, find_weights(model), out, size)
+    typer.echo(f"written to {out}")
+
+
 def transfer(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a RE-Net.")],
     au: Annotated[int, typer.Option(help="Number of the action unit that it shall learn to read.")],

@@ -1,0 +1,71 @@
+"""Generated faces: edited pictures and the grid of pairs, and what is refused in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from random_crops import random_people
+
+from actionunits.errors import UserError
+from actionunits.models import MODELS
+from actionunits.reports import face_edit
+from actionunits.reports.face_edit import draw_pairs, edit_face
+from actionunits.training.checkpoint import save_checkpoint
+
+CLIPS = sorted((Path(__file__).parents[2] / "data" / "synthau-mini" / "studio" / "clips").glob("*_T1.mp4"))
+
+
+def write_model(path, moving=True, **settings):
+    torch.manual_seed(0)
+    entry = MODELS["tcae"]
+    model = entry.model(entry.config(**({"image_size": 32, "width": 4, "embedding": 8} | settings)), ())
+    if not moving:
+        for decoder in (model.au_decoder, model.pose_decoder):
+            torch.nn.init.zeros_(decoder.last.weight)
+            torch.nn.init.zeros_(decoder.last.bias)
+    save_checkpoint(path, model, {})
+    return path
+
+
+def read(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def test_what_is_kept_decides_which_movement_is_applied(tmp_path):
+    model, still = write_model(tmp_path / "a.safetensors"), write_model(tmp_path / "b.safetensors", moving=False)
+    for name, weights, keep in (("pose", model, "pose"), ("aus", model, "aus"), ("still", still, "pose")):
+        edit_face(CLIPS[0], CLIPS[1], keep, weights, tmp_path / f"{name}.png", size=96)
+    pose, aus, plain = (read(tmp_path / f"{name}.png") for name in ("pose", "aus", "still"))
+    assert pose.shape == (96, 96, 3)
+    # Without movement it is the source's crop; each movement changes it, and the two differ.
+    assert plain.std() > 20
+    assert np.abs(pose - plain).mean() > 1 and np.abs(aus - plain).mean() > 1 and np.abs(pose - aus).mean() > 1
+
+
+def test_the_grid_has_seven_pictures_for_every_pair(tmp_path, monkeypatch):
+    data = random_people(80, 4, "P", 3)
+    monkeypatch.setattr(face_edit, "load_data", lambda *args, **options: data)
+    draw_pairs(write_model(tmp_path / "a.safetensors"), [tmp_path], tmp_path / "grid.png", pairs=3)
+    height, width, _ = read(tmp_path / "grid.png").shape
+    assert width == 7 * (160 + 12) + 12 and 3 * 160 < height < 3 * 160 + 120
+
+
+def test_what_cannot_be_edited_is_told_in_one_line(tmp_path):
+    model = write_model(tmp_path / "a.safetensors")
+    grey = tmp_path / "grey.png"
+    Image.fromarray(np.full((90, 90, 3), 120, np.uint8)).save(grey)
+    out = tmp_path / "out.png"
+    with pytest.raises(UserError, match=r"no face found in .*grey\.png"):
+        edit_face(CLIPS[0], grey, "pose", model, out)
+    with pytest.raises(UserError, match="must be pose or aus"):
+        edit_face(CLIPS[0], CLIPS[1], "hair", model, out)
+    with pytest.raises(UserError, match="between 16 and 2048"):
+        edit_face(CLIPS[0], CLIPS[1], "pose", model, out, size=5)
+    with pytest.raises(UserError, match="pictures end in"):
+        edit_face(CLIPS[0], CLIPS[1], "pose", model, tmp_path / "out.gif")
+    fabnet = write_model(tmp_path / "f.safetensors", variant="fabnet")
+    with pytest.raises(UserError, match="does not tell movements of the face"):
+        edit_face(CLIPS[0], CLIPS[1], "pose", fabnet, out)
+    assert not out.exists()
