@@ -19,7 +19,7 @@ from actionunits.calibration import (
 )
 from actionunits.detect import Detector, without_image
 from actionunits.errors import DamagedInputError, UserError
-from actionunits.faces.align import register
+from actionunits.faces.align import box_transform, cut_out, register, transform_points
 from actionunits.media import VideoWriter
 from actionunits.models import MODELS
 from actionunits.smoothing import Smoother
@@ -143,6 +143,25 @@ def test_the_model_sees_rgb_from_0_to_1_and_mesh_and_landmarks_in_crop_coordinat
     np.testing.assert_allclose(batch.mesh[0, :68, :2].numpy(), template_landmarks(), atol=1e-4)
     assert batch.mesh_valid.tolist() == [True, True]
     np.testing.assert_allclose(batch.landmarks.numpy(), np.stack([template_landmarks()] * 2), atol=1e-4)
+
+
+def test_weights_of_faces_that_were_not_aligned_get_such_faces(staged, tmp_path):
+    entry = MODELS["resnet18"]
+    save_checkpoint(
+        tmp_path / "w.safetensors",
+        entry.model(entry.config(image_size=64, width=2), (1, 2)),
+        {"data": {"aligned": False}},
+    )
+    detector = Detector(weights=tmp_path / "w.safetensors")
+    detector._model = recorder = Recorder()
+    (result,) = detector.stream_frames(video_frames([1]), video=True)
+    ((face,), (batch,)) = result.faces, recorder.batches
+    matrix = box_transform(face.landmarks_px, 64)
+    np.testing.assert_allclose(
+        batch.image[0].permute(1, 2, 0).numpy(), cut_out(result.frame.image_rgb, matrix, 64) / 255, atol=1e-6
+    )
+    expected = (transform_points(face.landmarks_px, matrix) + 0.5) / 64
+    np.testing.assert_allclose(batch.landmarks[0].numpy(), expected, atol=1e-4)
 
 
 def test_a_face_without_mesh_is_marked_so(detector):

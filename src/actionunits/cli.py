@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from actionunits import cli_protocols, cli_reports
+from actionunits.cli_protocols import IMAGENET_HELP
 from actionunits.errors import UserError
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ def train_command(
     strategy: str = typer.Option("auto", help="auto, ddp, or another of Lightning Fabric's."),
     stored_type: str = typer.Option("float32", help="float32, or float16 for half the file size."),
     init: str | None = typer.Option(None, help="Released weights or a checkpoint to start from, such as resnet18."),
+    imagenet: Path | None = typer.Option(None, help=IMAGENET_HELP),  # noqa: B008
     teacher: str | None = typer.Option(None, help="Weights whose outputs are learned beside the labels (resnet18)."),
     resume: bool = typer.Option(False, "--resume", help="Continue the run in the output folder."),
 ) -> None:
@@ -82,6 +84,7 @@ def train_command(
         stored_type=stored_type,
         init=find_weights(init) if init else None,
         teacher=find_weights(teacher) if teacher else None,
+        imagenet=imagenet,
     )
     if not finished:
         typer.echo(f"interrupted; the state is saved, continue with --resume --out {out}", err=True)
@@ -273,6 +276,9 @@ def prepare(
         int, typer.Option(help="Width of the network's crop in pixels; what is stored adds a margin.")
     ] = 112,
     landmarks: Annotated[str, typer.Option(help="auto (read where there are most), read or find.")] = "auto",
+    align: Annotated[
+        bool, typer.Option(help="Register faces; else cut out the square around the landmarks, without a turn.")
+    ] = True,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
     fps: Annotated[float | None, typer.Option(help="Of videos without labels: frames per second to keep.")] = None,
     level: Annotated[
@@ -319,6 +325,7 @@ def prepare(
             out,
             image_size=size,
             landmarks=landmarks,
+            align=align,
             options=options,
             workers=workers,
             on_progress=on_progress,

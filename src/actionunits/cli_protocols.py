@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+IMAGENET_HELP = "File of official ImageNet weights to start from: torchvision's VGG-19 or ResNet-18."
+INIT_HELP = "Weights that every fold starts from, or folder of another run, whose own fold each starts from."
+
 
 def crossval(
     model: Annotated[str, typer.Argument(help="Model to train, for instance resnet18.")],
@@ -28,9 +31,8 @@ def crossval(
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
     ] = None,
-    init: Annotated[
-        str | None, typer.Option(help="Weights of other people to start from: released ones or a checkpoint.")
-    ] = None,
+    imagenet: Annotated[Path | None, typer.Option(help=IMAGENET_HELP)] = None,
+    init: Annotated[str | None, typer.Option(help=INIT_HELP)] = None,
     results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> None:
@@ -41,10 +43,10 @@ def crossval(
     from rich.console import Console
 
     from actionunits.console import told_when_interrupted
+    from actionunits.evaluation.crossval import find_start
     from actionunits.evaluation.reproduction import Request, answer, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
     from actionunits.training.run import split_paths
-    from actionunits.weights.locate import find_weights
 
     request = Request(
         data=tuple(split_paths(data)),
@@ -55,9 +57,10 @@ def crossval(
         threshold=threshold,
         results=results,
         minutes=minutes,
-        init=find_weights(init) if init else None,
+        init=find_start(init) if init else None,
         assignments=tuple(assignments or ()),
         accelerator=accelerator,
+        imagenet=imagenet,
     )
     with told_when_interrupted():
         rows = answer(protocol, request, config, progress=True)
@@ -130,12 +133,11 @@ def reproduce(
     folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
     fold_seeds: Annotated[str, typer.Option("--fold-seed", help="Seed of the division; several with commas.")] = "0",
     threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
+    imagenet: Annotated[Path | None, typer.Option(help=IMAGENET_HELP)] = None,
+    init: Annotated[str | None, typer.Option(help=INIT_HELP)] = None,
     results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
-    ] = None,
-    init: Annotated[
-        str | None, typer.Option(help="Weights of other people to start from: released ones or a checkpoint.")
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> None:
@@ -146,6 +148,7 @@ def reproduce(
     from rich.console import Console
 
     from actionunits.console import told_when_interrupted
+    from actionunits.evaluation.crossval import find_start
     from actionunits.evaluation.published import table as published_table
     from actionunits.evaluation.rates import is_of_rates, refuse_training_options
     from actionunits.evaluation.reproduction import Request, parse_seeds
@@ -153,13 +156,14 @@ def reproduce(
     from actionunits.reports.rates import rates_of
     from actionunits.reports.reproduction import render, write_markdown, write_page
     from actionunits.training.run import split_paths
-    from actionunits.weights.locate import find_weights
 
     console, published, folders = Console(), published_table(table), tuple(split_paths(data))
     out = out or Path("out") / table
     if is_of_rates(published):
         training = {"--train-data": train_data, "--model": model, "--folds": folds, "--minutes": minutes}
-        refuse_training_options(published, training | {"--results": results, "--init": init, "--set": assignments})
+        refuse_training_options(
+            published, training | {"--results": results, "--init": init, "--set": assignments, "--imagenet": imagenet}
+        )
         rates = rates_of(published, folders)
         console.print(rates.to_terminal())
         typer.echo(f"written to {write_page(out / f'{table}.md', rates.to_markdown())}")
@@ -175,9 +179,10 @@ def reproduce(
         threshold=threshold,
         results=results,
         minutes=minutes,
-        init=find_weights(init) if init else None,
+        init=find_start(init) if init else None,
         assignments=tuple(assignments or ()),
         accelerator=accelerator,
+        imagenet=imagenet,
     )
     with told_when_interrupted():
         found = reproduce_table(table, request, progress=True)

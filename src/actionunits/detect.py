@@ -20,7 +20,7 @@ from actionunits.aus import au_label
 from actionunits.device import choose_device
 from actionunits.errors import DamagedInputError, UserError
 from actionunits.faces import FaceFinder
-from actionunits.faces.align import register, similarity_transform, transform_points
+from actionunits.faces.align import cut_out, face_transform, transform_points
 from actionunits.media import MediaReader, open_media
 from actionunits.media.sources import Source
 from actionunits.models import MODELS
@@ -99,6 +99,7 @@ class Detector:
         self.aus, self._columns = _chosen_aus(checkpoint.aus, aus, self.model_name)
         self.thresholds = self._per_au("thresholds", 0.5)
         self.image_size = int(checkpoint.model.config.image_size)
+        self._transform = face_transform(bool(self.header.get("data", {}).get("aligned", True)))
         # Channels last: convolutions on the CPU take two thirds of the time.
         self._model = checkpoint.model.to(self.device, memory_format=torch.channels_last)
         self.batch_size, self.max_faces = batch_size, max_faces
@@ -205,9 +206,13 @@ class Detector:
                 yield self._registered(frame, finder(frame))
 
     def _registered(self, frame: Frame, faces: list[Face]) -> _FoundFrame:
-        crops = [register(frame.image_rgb, face.landmarks_px, self.image_size) for face in faces]
-        landmarks = [_in_crop(face.landmarks_px, face, self.image_size) for face in faces]
-        meshes = [None if f.mesh_px is None else _in_crop(f.mesh_px, f, self.image_size) for f in faces]
+        size = self.image_size
+        matrices = [self._transform(face.landmarks_px, size) for face in faces]
+        crops = [cut_out(frame.image_rgb, matrix, size) for matrix in matrices]
+        landmarks = [_in_crop(f.landmarks_px, m, size) for f, m in zip(faces, matrices, strict=True)]
+        meshes = [
+            None if f.mesh_px is None else _in_crop(f.mesh_px, m, size) for f, m in zip(faces, matrices, strict=True)
+        ]
         return _FoundFrame(frame, faces, crops, landmarks, meshes)
 
     def _predicted(self, found: Iterator[_FoundFrame], batch_size: int) -> Iterator[FrameResult]:
@@ -275,9 +280,9 @@ def _chosen_aus(
     return tuple(chosen), [reported.index(au) for au in chosen]
 
 
-def _in_crop(points_px: np.ndarray, face: Face, size: int) -> np.ndarray:
+def _in_crop(points_px: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """(P, 2 or 3) float32, 0-1 spans the face's crop from the outer edge of its first pixel to that of its last."""
-    points = transform_points(points_px, similarity_transform(face.landmarks_px, size))
+    points = transform_points(points_px, matrix)
     points[:, :2] += 0.5
     return points / size
 

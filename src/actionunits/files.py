@@ -1,8 +1,9 @@
-"""Files that are either complete or absent."""
+"""Files that are either complete or absent, and their digests."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -68,6 +69,15 @@ def write_errors_told(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _explained(error, Path(path)) from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes. Raises UserError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _is_about_writing(error: OSError, temporary: Path) -> bool:

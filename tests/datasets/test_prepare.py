@@ -17,9 +17,10 @@ from actionunits.datasets import prepare as prepare_module
 from actionunits.datasets.crop_files import GrowingArray
 from actionunits.datasets.crop_recording import decode_factor
 from actionunits.datasets.crops import STORED_MARGIN
+from actionunits.datasets.load import load_data
 from actionunits.datasets.prepare import check_request, prepare
 from actionunits.errors import UserError
-from actionunits.faces.align import register, similarity_transform, transform_points
+from actionunits.faces.align import box_transform, cut_out, register, similarity_transform, transform_points
 from actionunits.faces.landmarks import POINTS_49
 from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 from actionunits.media import read_image
@@ -67,6 +68,20 @@ def test_every_crop_is_its_own_picture_registered_with_its_own_labels(tmp_path):
     }.items() <= card.items()
     assert card["root_counts"] == [{"what": "coded frames", "found": 12, "published": 146_847}]
     assert not (result.folder / ".parts").exists()
+
+
+def test_faces_that_are_not_aligned_are_cut_out_upright(tmp_path):
+    recording = drawn_recording(tmp_path / "in", "F001")
+    folder = prepare(inventory(recording), tmp_path / "out", workers=1, align=False).folder
+    crops, table = np.load(folder / "crops" / "F001_T1.npy"), table_of(folder)
+    points = table[[f"{a}_{i}" for i in range(68) for a in "xy"]].to_numpy().reshape(-1, 68, 2)
+    for k in range(len(recording)):
+        matrix = box_transform(recording.landmarks_px[k], 128, STORED_MARGIN)
+        np.testing.assert_array_equal(crops[k], cut_out(read_image(recording.pixels.paths[k]), matrix, 128))
+        np.testing.assert_allclose(points[k], transform_points(recording.landmarks_px[k], matrix), atol=0.01)
+    assert not load_data(folder, 128).aligned
+    with pytest.raises(UserError, match=r"prepared otherwise \(aligned False, not True\)"):
+        prepare(inventory(recording), folder, workers=1)
 
 
 def test_unknown_labels_leave_no_value_behind(tmp_path):

@@ -35,6 +35,23 @@ def made(recordings, tmp_path_factory):
     return prepare(inventory(*recordings), tmp_path_factory.mktemp("prepared") / "bp4d", workers=1).folder
 
 
+def test_faces_aligned_and_not_are_kept_apart(made, recordings, tmp_path):
+    boxes = prepare(inventory(*recordings), tmp_path / "boxes", workers=1, align=False).folder
+    with pytest.raises(UserError, match="different aligned cannot be joined"):
+        load_data([made, boxes], 128)
+    aligned, box = load_data(made, 128), load_data(boxes, 128)
+    one, other = (f"bp4d/{name}" for name in ("F001", "M002"))
+    with pytest.raises(UserError, match="aligned in one of"):
+        run.check_data(aligned.of_subjects([one]), box.of_subjects([other]))
+    entry = MODELS["resnet18"]
+    model = entry.model(entry.config(image_size=112, width=2), AUS)
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, {"data": {"training_subjects": [], "aligned": False}})
+    assert evaluate_checkpoint(path, [boxes], replicates=2)[0].frames == len(box)
+    with pytest.raises(UserError, match="trained on faces that are not aligned, and these are aligned"):
+        evaluate_checkpoint(path, [made], replicates=2)
+
+
 @pytest.fixture
 def copied(made, tmp_path):
     return shutil.copytree(made, tmp_path / "copy")

@@ -151,6 +151,17 @@ def test_fine_tuning_starts_from_the_other_data_set(fabric, system, tmp_path):
         assert set(source.subjects) & set(fold.header["data"]["training_subjects"])
 
 
+def test_folds_start_from_those_of_another_run(finished, fabric, protocol, tmp_path):
+    out, outputs = finished
+    system = System("resnet18", make_settings("resnet18", TINY | {"epochs": 1, "lr": 0.0}))
+    again = cross_validate(system, protocol, tmp_path / "out", fabric, init=out)
+    for before, now in zip(outputs, again, strict=True):
+        assert now.header["data"]["started_from"]["sha256"] == before.header["sha256"]
+        assert now.frames.au_prob == pytest.approx(before.frames.au_prob, abs=1e-5)
+    with pytest.raises(UserError, match=r"there is no .*fold-1.*name the folder of a finished run of the same folds"):
+        cross_validate(system, protocol, tmp_path / "more", fabric, init=tmp_path)
+
+
 def test_scores_of_folds_their_mean_and_pooled_frames(finished):
     _, outputs = finished
     table = score_folds(outputs, "validation", replicates=50)

@@ -57,6 +57,9 @@ def small_configs(tmp_path_factory):
     """A folder of configurations whose small scale takes a second."""
     folder = tmp_path_factory.mktemp("configs")
     (folder / "resnet18_small.yaml").write_text(TINY)
+    (folder / "eacnet_small.yaml").write_text(
+        f"{TINY}freeze: false\ncrop_units: 4\nepochs: 1\n".replace("epochs: 2\n", "")
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reproduction, "CONFIGS", folder)
         yield folder
@@ -96,6 +99,17 @@ def test_a_repeated_command_trains_nothing_and_replaces_its_rows(finished, monke
     (again,) = reproduce("renet-table1", request)
     pd.testing.assert_frame_equal(again.rows, found.rows)
     assert len(read_results(request.out / "results.csv")) == len(found.rows)
+
+
+def test_each_network_of_a_recipe_starts_from_the_folds_of_the_one_before(crops, small_configs, tmp_path):
+    found = reproduce("eacnet-table3", Request((crops,), tmp_path, scale="small", folds="2"))
+    assert [item.rows["model"].iloc[0] for item in found] == ["eacnet:fvgg", "eacnet:enet", "eacnet"]
+    for fold in ("fold-1", "fold-2"):
+        folders = [tmp_path / name / fold for name in ("eacnet-fvgg", "eacnet-enet", "eacnet")]
+        headers = [load_checkpoint(folder / training_run.CHECKPOINT_FILE).header for folder in folders]
+        starts = [header["data"]["started_from"] for header in headers]
+        assert starts[0] is None
+        assert [start["sha256"] for start in starts[1:]] == [header["sha256"] for header in headers[:2]]
 
 
 def test_another_threshold_costs_no_training(finished, monkeypatch):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from actionunits.faces.align import register, similarity_transform, transform_points
+from actionunits.faces.align import box_transform, register, similarity_transform, transform_points
 from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 
 
@@ -33,6 +33,22 @@ def test_mean_face_lands_on_the_template_at_any_size() -> None:
         landmarks = face_landmarks()
         points = transform_points(landmarks, similarity_transform(landmarks, size))
         np.testing.assert_allclose(points, template_landmarks() * size - 0.5, atol=1e-3)
+
+
+@pytest.mark.parametrize("margin", [0.0, 1 / 14])
+def test_a_box_shows_as_much_of_an_upright_face_as_registration_and_does_not_turn_another(margin: float) -> None:
+    upright = face_landmarks(130, (11.0, -40.0))
+    upright[:17] = np.nan  # a markup without the outline of the face
+    np.testing.assert_allclose(
+        box_transform(upright, 112, margin), similarity_transform(upright, 112, margin), atol=1e-4
+    )
+    turned = transform_points(face_landmarks(), similarity(30, 1.0, (0.0, 0.0)))
+    matrix = box_transform(turned, 112, margin)
+    assert matrix[0, 1] == matrix[1, 0] == 0 and matrix[0, 0] == matrix[1, 1]
+    placed, expected = (
+        (np.min(p, 0) + np.max(p, 0)) / 2 for p in (transform_points(turned, matrix), template_landmarks())
+    )
+    np.testing.assert_allclose(placed, ((expected - 0.5) / (1 + 2 * margin) + 0.5) * 112 - 0.5, atol=1e-3)
 
 
 def test_expression_outside_the_registration_points_moves_nothing() -> None:

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 import torch
 from random_crops import random_crops
+from safetensors.torch import save_file
 
 from actionunits.errors import UserError
+from actionunits.files import file_sha256
 from actionunits.models import MODELS
+from actionunits.models.layers.resnet import ResNet18Body
+from actionunits.models.layers.vgg import Vgg19Body
 from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.settings import make_settings
-from actionunits.training.start import start_from
+from actionunits.training.start import start_from, start_from_imagenet
 
 QUICK = {"image_size": 42, "width": 4, "batch_size": 16, "epochs": 1, "erase": 0, "ema_decay": 0.5}
 
@@ -92,3 +96,114 @@ def test_a_model_without_action_units_gives_all_but_the_probe(tmp_path):
         if name != "probe.weight":
             assert torch.equal(labelled.state_dict()[name], value), name
     assert torch.equal(labelled.probe.weight, probe)
+
+
+# Official ImageNet weights
+
+TINY_NET = {"image_size": 42, "width": 2, "epochs": 1, "batch_size": 16, "lr": 0.0, "validate_every_epochs": 9}
+
+
+def body_weights(model, width=2, seed=3):
+    """Weights of a body as torchvision names them, with the classifier that no model here has."""
+    torch.manual_seed(seed)
+    body = Vgg19Body(width) if model == "eacnet" else ResNet18Body(width)
+    return body.state_dict() | {"fc.weight": torch.zeros(1000, 8), "classifier.6.bias": torch.zeros(1000)}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(("model", "body"), [("eacnet", "vgg."), ("resnet18", "image.body.")])
+def test_a_run_starts_from_official_weights(tmp_path, model, body, suffix):
+    torch.set_num_threads(1)
+    weights, path = body_weights(model), tmp_path / f"imagenet{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(weights, path)
+    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    training, validation = (random_crops(32, name, k, points=True) for k, name in enumerate("AB"))
+    settings = make_settings(model, TINY_NET)
+    run.run(model, settings, training, validation, tmp_path / "run", fabric, imagenet=path)
+    done = load_checkpoint(tmp_path / "run" / "model.safetensors")
+    # With a rate of zero the weights stay.
+    for name, value in done.model.named_parameters():
+        if name.startswith(body):
+            torch.testing.assert_close(value.detach(), weights[name.removeprefix(body)])
+    assert done.header["data"]["imagenet"] == file_sha256(path)
+
+
+def test_every_normalisation_of_renet_takes_the_official_weights():
+    entry = MODELS["renet"]
+    model = entry.model(entry.config(width=2, relations=(1.0, 0.2, 0.2, 1.0)), (1, 2))
+    weights = body_weights("renet")
+    model.take_body(weights)
+    torch.testing.assert_close(model.body.conv1.weight.detach(), weights["conv1.weight"])
+
+
+class Payload:
+    """What would run if a file were unpickled."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code of the file was run')",))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no such file"),
+        (b"not a file of weights", "no readable file of weights"),
+        (Payload(), "no readable file of weights"),
+        ([torch.zeros(2)], "holds no state dict"),
+        ({"state_dict": {"conv1.weight": torch.zeros(2)}}, "holds no state dict"),
+        ({"conv1.weight": torch.zeros(2)}, "not weights of a VGG-19: 34 are missing"),
+        (body_weights("eacnet", width=4), r"has shape \(4, 3, 3, 3\), the model wants \(2, 3, 3, 3\)"),
+    ],
+)
+def test_other_files_are_refused_in_one_line_and_run_no_code(tmp_path, content, message):
+    path = tmp_path / "weights.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    entry = MODELS["eacnet"]
+    with pytest.raises(UserError, match=f"weights.pth: .*{message}") as told:
+        start_from_imagenet(entry.model(entry.config(width=2), (1, 2)), path)
+    assert "\n" not in str(told.value)
+
+
+def test_a_model_without_such_a_body_is_refused(tmp_path):
+    entry = MODELS["hog"]
+    with pytest.raises(UserError, match=r"these have: .*eacnet.*resnet18"):
+        start_from_imagenet(entry.model(entry.config(), (1, 2)), tmp_path / "any.pth")
+
+
+def test_layers_that_would_stay_random_are_refused(tmp_path):
+    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    data = [random_crops(32, name, k, points=True) for k, name in enumerate("AB")]
+    with pytest.raises(UserError, match=r"vgg\.features\.0\.weight and 7 more are trained in no stage"):
+        run.run("eacnet", make_settings("eacnet", TINY_NET | {"freeze": True}), *data, tmp_path / "run", fabric)
+
+
+# One network after the other
+
+
+def networks(*variants):
+    entry = MODELS["eacnet"]
+    return [entry.model(entry.config(width=2, variant=name, crop_units=4), (1, 4)) for name in variants]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "stages"),
+    [
+        ("fvgg", "enet", ["enet"]),
+        ("fvgg", "eacnet", ["enet", "eacnet"]),
+        ("enet", "eacnet", ["eacnet"]),
+        ("eacnet", "eacnet", ["eacnet"]),
+        ("eacnet", "fvgg", ["fvgg"]),
+    ],
+)
+def test_a_recipe_goes_on_where_the_start_ended(tmp_path, first, then, stages):
+    earlier, later = networks(first, then)
+    save_checkpoint(tmp_path / "a.safetensors", earlier, {"data": {}})
+    before = {name: value.clone() for name, value in later.state_dict().items()}
+    start_from(later, tmp_path / "a.safetensors")
+    assert [stage.name for stage in later.stages()] == stages
+    given = earlier.state_dict()
+    for name, value in later.state_dict().items():
+        assert torch.equal(value, given.get(name, before[name])), name

@@ -16,7 +16,7 @@ import numpy as np
 from actionunits.datasets.crop_files import GrowingArray
 from actionunits.datasets.recording import PictureFiles, Recording, VideoFile
 from actionunits.errors import UserError
-from actionunits.faces.align import register, similarity_transform, transform_points
+from actionunits.faces.align import cut_out, face_transform, transform_points
 from actionunits.faces.mean_face import REGISTRATION_POINTS
 from actionunits.types import MESH_POINTS
 
@@ -43,6 +43,11 @@ class CropTask:
     crop_size: int  # stored width, margin included
     margin: float
     find: bool  # find landmarks, rather than read them
+    align: bool = True  # register faces, rather than cut out the square around their landmarks
+
+    def transform(self, landmarks_px: np.ndarray) -> np.ndarray:
+        """From pixels of the picture to those of the crop, (2, 3)."""
+        return face_transform(self.align)(landmarks_px, self.crop_size, self.margin)
 
     def crops_name(self, recording: Recording) -> str:
         """Path of the crops inside the prepared folder."""
@@ -110,15 +115,14 @@ def _crop_read(
         return
     factor = np.ones(len(recording), int)
     for row in result.kept:
-        matrix = similarity_transform(recording.landmarks_px[row], task.crop_size, task.margin)
+        matrix = task.transform(recording.landmarks_px[row])
         factor[row] = decode_factor(float(np.hypot(matrix[0, 0], matrix[1, 0])))
     crops = GrowingArray(task.out / ".parts" / f"{recording.name}.npy", (task.crop_size, task.crop_size, 3), np.uint8)
     try:
         for row, image, used in _pictures(recording, result.lost, factor, on_rows):
             points = recording.landmarks_px[row].astype(np.float64)
-            crops.append(register(image, (points + 0.5) / used - 0.5, task.crop_size, task.margin))
-            matrix = similarity_transform(points, task.crop_size, task.margin)
-            result.landmarks_px[row] = transform_points(points, matrix)
+            crops.append(cut_out(image, task.transform((points + 0.5) / used - 0.5), task.crop_size))
+            result.landmarks_px[row] = transform_points(points, task.transform(points))
         if crops.rows:
             crops.finish(task.out / task.crops_name(recording))
     finally:
@@ -222,8 +226,8 @@ def _crop_found(
                 if face.face_id not in tracks:
                     tracks[face.face_id] = _start_track(recording, task, face.face_id)
                 track = tracks[face.face_id]
-                matrix = similarity_transform(face.landmarks_px, task.crop_size, task.margin)
-                track.crops.append(register(image, face.landmarks_px, task.crop_size, task.margin))
+                matrix = task.transform(face.landmarks_px)
+                track.crops.append(cut_out(image, matrix, task.crop_size))
                 mesh = np.full(MESH_SHAPE, np.nan) if face.mesh_px is None else transform_points(face.mesh_px, matrix)
                 track.meshes.append((mesh + np.array([0.5, 0.5, 0])) / task.crop_size)
                 track.rows.append(row)

@@ -103,6 +103,7 @@ class CropData:
     names: tuple[str, ...]  # the data sets that the rows come from
     occurrence_level: float = 1.0  # intensity from which the data set counts an AU as present
     margin: float = STORED_MARGIN
+    aligned: bool = True  # faces are registered, rather than cut out upright
     mesh: np.ndarray | Rows | None = None  # (N, 478, 3) float16, 0-1 spans the stored crop
     mesh_valid: np.ndarray | None = None  # (N,) bool
     anchor: Rows | None = None  # (N, S, S, 3) uint8 RGB, the neutral crop of each row's sequence
@@ -220,13 +221,13 @@ def concatenate(pieces: Sequence[CropData]) -> CropData:
     Subjects of equal name are the same person. A piece without meshes makes its rows `mesh_valid = False`, one
     without landmarks makes them NaN. A picture has no such mark: the joined data has anchors only
     where every piece has them.
-    Raises UserError when AUs, crop size, margin or occurrence level differ.
+    Raises UserError when AUs, crop size, margin, alignment or occurrence level differ.
     """
     if not pieces:
         raise UserError("no data to join")
     first = pieces[0]
     for piece in pieces[1:]:
-        for what in ("aus", "size", "margin", "occurrence_level"):
+        for what in ("aus", "size", "margin", "aligned", "occurrence_level"):
             if getattr(piece, what) != getattr(first, what):
                 advice = "; prepare one of them again with another --level" if what == "occurrence_level" else ""
                 raise UserError(

@@ -60,6 +60,7 @@ def prepare(
     *,
     image_size: int = 112,
     landmarks: str = "auto",
+    align: bool = True,
     options: Mapping[str, Any] | None = None,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -68,7 +69,8 @@ def prepare(
 
     image_size: width of the network's crop; what is stored shows STORED_MARGIN more on every side. landmarks: "read"
     those of the data set, "find" them, or "auto": read where most recordings have some. With "read", frames without
-    landmarks are lost. options: of the reader, to be written down. workers: processes; all cores by default.
+    landmarks are lost. align: False cuts out the square around the landmarks instead, without a turn. options: of the
+    reader, to be written down. workers: processes; all cores by default.
     on_progress(done, total) counts frames.
 
     Raises UserError for a folder of something else or with other options, a disk that is full or too small, a folder
@@ -78,8 +80,8 @@ def prepare(
     _check_words(image_size, landmarks)
     _check(inventory)
     find = _finds(inventory, landmarks)
-    plan = _plan(inventory, image_size, find, options or {})
-    task = CropTask(out, int(plan["crop_size"]), float(plan["margin"]), find)
+    plan = _plan(inventory, image_size, find, align, options or {})
+    task = CropTask(out, int(plan["crop_size"]), float(plan["margin"]), find, align)
     if _claim(out, plan):
         shutil.rmtree(out / ".parts", ignore_errors=True)
         card = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
@@ -144,7 +146,9 @@ def _finds(inventory: Inventory, landmarks: str) -> bool:
     return landmarks == "find" or (landmarks == "auto" and 2 * having <= len(inventory.recordings))
 
 
-def _plan(inventory: Inventory, image_size: int, find: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+def _plan(
+    inventory: Inventory, image_size: int, find: bool, align: bool, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """What decides about the result, as it stands in dataset.json."""
     return {
         "kind": "crops",
@@ -156,6 +160,7 @@ def _plan(inventory: Inventory, image_size: int, find: bool, options: Mapping[st
         "aus": sorted({au for recording in inventory.recordings for au in recording.aus}),
         "occurrence_level": inventory.occurrence_level,
         "landmarks": "found" if find else "read",
+        "aligned": align,
         "unverified": inventory.unverified,
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
         "source": source_digest(inventory.recordings),
@@ -223,6 +228,7 @@ def _same_plan(path: Path, plan: dict[str, Any], out: Path) -> None:
     plan = json.loads(json.dumps(plan))
     # The size says the crop's size too; options of the reader show in what it reads.
     told_apart = ("crop_size", "source", "options")
+    held = {"aligned": True, **held}  # earlier versions knew no other way
     changed = [name for name in plan if name not in told_apart and held.get(name) != plan[name]]
     if changed:
         was = ", ".join(f"{name} {held.get(name)}, not {plan[name]}" for name in changed)

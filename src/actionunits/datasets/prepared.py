@@ -228,12 +228,19 @@ def _with_labels(folder: Path, info: dict[str, Any], table: pd.DataFrame, aus: t
         names=(str(info["name"]),),
         occurrence_level=float(info["occurrence_level"]),
         margin=float(info["margin"]),
+        aligned=is_aligned(info),
     )
+
+
+def is_aligned(info: dict[str, Any]) -> bool:
+    """Whether the faces of a prepared folder are registered; folders of earlier versions do not say it."""
+    return bool(info.get("aligned", True))
 
 
 def _cache_name(info: dict[str, Any], crop_size: int) -> str:
     """Folder of smaller crops: another one when the data was prepared anew."""
     made_from = [info[key] for key in ("source", "crop_size", "margin", "landmarks", "frames")]
+    made_from += [] if is_aligned(info) else ["not aligned"]
     return f"{crop_size}-{hashlib.blake2b(json.dumps(made_from).encode(), digest_size=6).hexdigest()}"
 
 

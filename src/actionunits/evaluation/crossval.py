@@ -26,15 +26,17 @@ from actionunits.errors import UserError
 from actionunits.evaluation import regression
 from actionunits.evaluation.divisions import Fold, Protocol, present_subjects
 from actionunits.evaluation.predictions import FramePredictions, read_predictions, write_predictions
-from actionunits.evaluation.protocols import predict, refuse_seen_subjects, threshold_of_aus
-from actionunits.files import write_atomically
+from actionunits.evaluation.protocols import predict, refuse_other_alignment, refuse_seen_subjects, threshold_of_aus
+from actionunits.files import file_sha256, write_atomically
 from actionunits.training import run as training_run
 from actionunits.training.checkpoint import load_checkpoint, read_header
 from actionunits.training.settings import Settings
+from actionunits.weights.locate import find_weights
 
 PROTOCOL_FILE = "protocol.json"
 PLAN_FILE = "plan.json"
 PREDICTIONS_FILE = "predictions.parquet"
+SOURCE_FOLDER = "source"  # of the network that is trained before the folds
 THRESHOLD_RULES = ("validation", "0.5")
 BATCH_SIZE = 128  # crops that pass a model at once when it is tested
 
@@ -66,6 +68,7 @@ class System:
 
     model: str
     settings: Settings
+    imagenet: Path | None = None  # official weights of the model's body, where no other start is given
 
 
 def cross_validate(
@@ -73,9 +76,9 @@ def cross_validate(
 ) -> list[FoldOutputs]:
     """Train and test all folds, one after the other; finished ones are read from `out`.
 
-    init: checkpoint of other people whose weights every training starts from.
-    Raises Interrupted when asked to stop, and UserError where `out` holds another protocol or other settings, or
-    data cannot be trained on.
+    init: checkpoint that every fold starts from, or folder of another run of the same protocol, from whose network
+    of the same fold it does. Raises Interrupted when asked to stop, and UserError where `out` holds another protocol
+    or other settings, or data cannot be trained on.
     """
     fabric.launch()
     frozen = protocol.name in regression.FITS
@@ -87,9 +90,9 @@ def cross_validate(
     told = _Told(protocol, fabric.is_global_zero)
     try:
         if protocol.source is not None:
-            folder = out / "source"
+            folder = out / SOURCE_FOLDER
             told.fold(protocol.source, folder)
-            _train(system, protocol.source, folder, fabric, init)
+            _train(system, protocol.source, folder, fabric, _started(init, SOURCE_FOLDER))
             init = folder / training_run.CHECKPOINT_FILE
         found = []
         for fold in protocol.folds:
@@ -99,11 +102,27 @@ def cross_validate(
                 assert init is not None
                 _regress(system, fold, folder, fabric, init)
             else:
-                _train(system, fold, folder, fabric, init)
+                _train(system, fold, folder, fabric, _started(init, folder.name))
             found.append(_tested(system, fold, folder, fabric))
         return found
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; the same command continues in {out}") from None
+
+
+def find_start(name_or_path: str) -> Path:
+    """Folder of another run, or file of weights as `find_weights` finds it. Raises UserError for neither."""
+    folder = Path(name_or_path)
+    return folder if folder.is_dir() else find_weights(name_or_path)
+
+
+def _started(start: Path | None, name: str) -> Path | None:
+    """Checkpoint to start the fold of this name from. Raises UserError where another run's folder has none."""
+    if start is None or start.is_file():
+        return start
+    path = start / name / training_run.CHECKPOINT_FILE
+    if not path.is_file():
+        raise UserError(f"there is no {path}; name the folder of a finished run of the same folds to start from")
+    return path
 
 
 def claim_protocol(out: Path, system: System, protocol: Protocol) -> None:
@@ -134,6 +153,7 @@ def _tested(system: System, fold: Fold, folder: Path, fabric: Fabric) -> FoldOut
     checkpoint = folder / training_run.CHECKPOINT_FILE
     header = read_header(checkpoint)
     refuse_seen_subjects(header, present_subjects(test), str(checkpoint))
+    refuse_other_alignment(header, test, str(checkpoint))
     path = folder / PREDICTIONS_FILE
     if not path.is_file() and fabric.is_global_zero:
         model = load_checkpoint(checkpoint).model.to(fabric.device)
@@ -180,6 +200,7 @@ def _train(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path 
         resume=(folder / training_run.RUN_FILE).exists(),
         init=init,
         fold=fold.name,
+        imagenet=system.imagenet if init is None else None,
     )
     if not result.finished:
         raise KeyboardInterrupt
@@ -193,6 +214,7 @@ def _plan(system: System, fold: Fold, init: Path | None) -> dict[str, Any]:
         **{part.name: dataclasses.asdict(getattr(system.settings, part.name)) for part in _settings_fields()},
         "fold": fold.name,
         "init": None if init is None else read_header(init)["sha256"],
+        "imagenet": None if system.imagenet is None or init is not None else file_sha256(system.imagenet),
         "aus": fold.training.aus,
         "occurrence_level": fold.training.occurrence_level,
         **{name: None if data is None else _description(data) for name, data in parts.items()},

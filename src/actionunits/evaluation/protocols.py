@@ -141,6 +141,14 @@ def refuse_seen_subjects(header: Mapping[str, Any], test_subjects: Sequence[str]
             )
 
 
+def refuse_other_alignment(header: Mapping[str, Any], data: CropData, name: str) -> None:
+    """Raise UserError when a checkpoint was trained on aligned faces and the data's are not, or the other way."""
+    aligned = bool(header["data"].get("aligned", True))
+    if aligned != data.aligned:
+        words = {True: "aligned", False: "not aligned"}
+        raise UserError(f"{name} was trained on faces that are {words[aligned]}, and these are {words[data.aligned]}")
+
+
 def evaluate_checkpoint(
     checkpoint: Path | str,
     data_folders: Sequence[Path | str],
@@ -183,6 +191,7 @@ def evaluate_checkpoint(
         cache=cache,
         progress=progress,
     )
+    refuse_other_alignment(loaded.header, data, str(checkpoint))
     # Channels last: convolutions on the CPU take two thirds of the time.
     model = loaded.model.to(target, memory_format=torch.channels_last)
     predictions = predict(model, data, batch_size, target, progress)

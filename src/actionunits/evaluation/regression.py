@@ -119,6 +119,7 @@ def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.d
             "validation_names": list(fold.validation.names),
             "validation_subjects": list(present_subjects(fold.validation)),
             "occurrence_level": fold.training.occurrence_level,
+            "aligned": fold.training.aligned,
         },
         "seed": trained.header.get("seed"),
         "commit": source_commit(),

@@ -80,9 +80,10 @@ class Request:
     threshold: str = "validation"
     results: Path | None = None  # table to extend, besides the one in `out`
     minutes: float | None = None  # of training per fold
-    init: Path | None = None  # weights of other people that every model starts from
+    init: Path | None = None  # weights that every fold starts from, or folder of another run of the same folds
     assignments: tuple[str, ...] = ()  # settings besides those of the scale, setting=value
     accelerator: str = "auto"
+    imagenet: Path | None = None  # official weights of the model's body, to start training from
 
 
 @dataclass(frozen=True)
@@ -114,15 +115,28 @@ def reproduce(key: str, request: Request, progress: bool = False) -> list[Reprod
     for _, question, _ in asked:
         questions.check_question(question)
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    found = []
+    found, folders = [], dict[tuple[str, str], Path]()
     for name, question, settings in asked:
         protocol = questions.load_protocol(question, settings, progress)
-        system = System(name.partition(":")[0], settings)
-        scores = run_protocol(system, protocol, request.out / name.replace(":", "-"), fabric, request)
+        system = System(name.partition(":")[0], settings, request.imagenet)
+        folder = request.out / name.replace(":", "-")
+        begun = dataclasses.replace(request, init=earlier_of_recipe(system, folders) or request.init)
+        scores = run_protocol(system, protocol, folder, fabric, begun)
         rows = described_rows(scores, key, name, request, question, protocol)
         write_rows(rows, request)
         found.append(Reproduction(published, rows))
+        folders[system.model, getattr(settings.model, "variant", "")] = folder
     return found
+
+
+def earlier_of_recipe(system: System, folders: Mapping[tuple[str, str], Path]) -> Path | None:
+    """Where the nearest earlier variant of a system's recipe was trained, so that its stages need no second time.
+
+    folders: by model and variant.
+    """
+    recipe: tuple[str, ...] = getattr(MODELS[system.model].model, "recipe", ())
+    before = recipe[: recipe.index(system.settings.model.variant)] if recipe else ()
+    return next((folders[system.model, v] for v in reversed(before) if (system.model, v) in folders), None)
 
 
 def answer(protocol: str, request: Request, config: Path | None, progress: bool = False) -> pd.DataFrame:
@@ -140,7 +154,7 @@ def answer(protocol: str, request: Request, config: Path | None, progress: bool 
     refuse_unusable_places(request)
     divided = questions.load_protocol(question, settings, progress)
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    scores = run_protocol(System(name, settings), divided, request.out, fabric, request)
+    scores = run_protocol(System(name, settings, request.imagenet), divided, request.out, fabric, request)
     rows = described_rows(scores, "", name, request, question, divided)
     write_rows(rows, request)
     return rows

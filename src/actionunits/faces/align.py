@@ -1,6 +1,8 @@
-"""Registration: a similarity transform that brings a face's landmarks onto the mean face of the crop."""
+"""Registration: a similarity transform that brings a face's landmarks onto the mean face of the crop; or a box."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -31,6 +33,33 @@ def similarity_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE, margin
     return np.concatenate([rotation, offset], -1)
 
 
+def box_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE, margin: float = 0.0) -> np.ndarray:
+    """Shift and scale, without a turn, from image pixels to pixels of a crop around a face, (2, 3) float64.
+
+    landmarks_px: (68, 2), NaN where unknown. The smallest square around the known ones comes where that of the mean
+    face is in a registered crop, so that both show as much of a face. margin: see `similarity_transform`.
+    """
+    points = np.asarray(landmarks_px, np.float64)
+    known = np.isfinite(points).all(1)
+    middle, side = _square(points[known])
+    target_middle, target_side = _square(template_landmarks()[known].astype(np.float64))
+    shown = 1 + 2 * margin
+    scale = target_side / shown * size / max(side, 1e-9)
+    offset = ((target_middle - 0.5) / shown + 0.5) * size - 0.5 - scale * middle
+    return np.column_stack([scale * np.eye(2), offset])
+
+
+def face_transform(aligned: bool) -> Callable[..., np.ndarray]:
+    """The function that crops are cut out with: `similarity_transform`, or `box_transform` where not aligned."""
+    return similarity_transform if aligned else box_transform
+
+
+def _square(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """Middle and side of the smallest upright square around points, (P, 2)."""
+    low, high = points.min(0), points.max(0)
+    return (low + high) / 2, float((high - low).max())
+
+
 def register(
     image_rgb: np.ndarray, landmarks_px: np.ndarray, size: int = CROP_SIZE, margin: float = 0.0
 ) -> np.ndarray:
@@ -38,7 +67,11 @@ def register(
 
     image_rgb: (H, W, 3) uint8; landmarks_px: (68, 2); margin: see `similarity_transform`.
     """
-    matrix = similarity_transform(landmarks_px, size, margin)
+    return cut_out(image_rgb, similarity_transform(landmarks_px, size, margin), size)
+
+
+def cut_out(image_rgb: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """The picture that `matrix`, (2, 3), makes of an image, (size, size, 3) uint8; see `register`."""
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
     interpolation = cv2.INTER_LINEAR
     if scale < 0.5:

@@ -24,7 +24,7 @@ from actionunits.datasets.folds import VALIDATION_FRACTION, hold_out
 from actionunits.datasets.sampling import even_clips, even_rows
 from actionunits.datasets.sequences import single_frame_clips
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
+from actionunits.files import file_sha256, write_atomically
 from actionunits.models import MODELS
 from actionunits.training.checkpoint import STORED_TYPES, read_header, save_checkpoint
 from actionunits.training.labels import row_weight, with_label_rates, with_relations
@@ -32,7 +32,7 @@ from actionunits.training.loop import STATE_FILE, BatchSource, TrainResult, trai
 from actionunits.training.sequence_source import SequenceSource
 from actionunits.training.settings import Settings
 from actionunits.training.source import CropSource
-from actionunits.training.start import start_from
+from actionunits.training.start import refuse_untrained, start_from, start_from_imagenet
 from actionunits.training.teacher import check_teacher, teach
 from actionunits.training.validation import judged, pair_scores, predict_crops, scores
 from actionunits.types import Stage
@@ -127,6 +127,8 @@ def check_data(training: CropData, validation: CropData) -> None:
         raise UserError(
             f"training and validation data code different action units: {training.aus} and {validation.aus}"
         )
+    if training.aligned != validation.aligned:
+        raise UserError("faces are aligned in one of training and validation data; prepare both alike")
     both = sorted(set(_present(training)) & set(_present(validation)))
     if both:
         raise UserError(
@@ -147,27 +149,34 @@ def run(
     init: Path | None = None,
     fold: str | None = None,
     teacher: Path | None = None,
+    imagenet: Path | None = None,
 ) -> TrainResult:
     """Train, choose thresholds on the validation crops, and write `out/model.safetensors`.
 
     out: folder of this run alone. init: checkpoint whose weights the run starts from; everybody it was trained on
     counts as a training subject of the new one. fold: which part of a protocol this is, for the checkpoint's header.
     teacher: checkpoint whose outputs for the training crops are learned beside their labels; its people count too.
+    imagenet: official weights for the model's body, in place of `init`.
     Raises UserError where the folder belongs to another run or cannot be written.
     """
     check_data(training, validation)
     weight = row_weight(settings, training)
     settings = with_relations(with_label_rates(settings, training), training)
     start, taught = (_earlier(path, validation) for path in (init, teacher))
+    origin = _Origin(start, taught, None if imagenet is None else file_sha256(imagenet), fold)
     if teacher is not None and taught is not None:
         check_teacher(teacher, taught, settings.model, training.aus)
     if fabric.is_global_zero:
-        claim_folder(out, _identity(model_name, settings, training, start, fold, taught), resume)
+        claim_folder(out, _identity(model_name, settings, training, origin), resume)
     fabric.barrier()
     torch.manual_seed(settings.loop.seed)
     model = MODELS[model_name].model(settings.model, training.aus)
     if init is not None:
         start_from(model, init, settings.loop.init_body_only)
+    elif imagenet is not None:
+        start_from_imagenet(model, imagenet)
+    else:
+        refuse_untrained(model)
     bf16 = "bf16" in str(fabric.strategy.precision.precision)
     soft = None if teacher is None else teach(teacher, training, fabric.device, bf16)
     size = settings.model.image_size
@@ -203,7 +212,7 @@ def run(
 
     result = train(model, source_of, out, settings.loop, fabric, validate, resume)
     if result.finished and fabric.is_global_zero:
-        _write_checkpoint(out, result, settings, training, validation, fabric, stored_type, start, fold, taught)
+        _write_checkpoint(out, result, settings, training, validation, fabric, stored_type, origin)
     fabric.barrier()
     return result
 
@@ -291,18 +300,22 @@ def _earlier(path: Path | None, validation: CropData) -> dict[str, Any] | None:
     return header
 
 
-def _identity(
-    model_name: str,
-    settings: Settings,
-    training: CropData,
-    start: dict[str, Any] | None,
-    fold: str | None,
-    taught: dict[str, Any] | None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Origin:
+    """What a run has besides its data and settings."""
+
+    start: dict[str, Any] | None  # header of the checkpoint whose weights it starts from
+    taught: dict[str, Any] | None  # header of its teacher
+    imagenet: str | None  # digest of the file of official weights that it starts from
+    fold: str | None
+
+
+def _identity(model_name: str, settings: Settings, training: CropData, origin: _Origin) -> dict[str, Any]:
     return {
-        "teacher": None if taught is None else taught["sha256"],
-        "init": None if start is None else start["sha256"],
-        "fold": fold,
+        "teacher": None if origin.taught is None else origin.taught["sha256"],
+        "init": None if origin.start is None else origin.start["sha256"],
+        "imagenet": origin.imagenet,
+        "fold": origin.fold,
         "model": model_name,
         "aus": training.aus,
         "data": training.names,
@@ -332,24 +345,25 @@ def _write_checkpoint(
     validation: CropData,
     fabric: Fabric,
     stored_type: str,
-    start: dict[str, Any] | None,
-    fold: str | None,
-    taught: dict[str, Any] | None,
+    origin: _Origin,
 ) -> None:
+    start, taught = origin.start, origin.taught
     found = judged(result.model, validation, settings.model.image_size, fabric.device)
     before = {} if start is None else start["data"]
     known = {name for header in (start, taught) if header for name in header["data"].get("training_subjects", ())}
     header = {
         "data": {
             "names": list(training.names),
-            "fold": fold,
+            "fold": origin.fold,
             "training_subjects": sorted({*known, *_present(training)}),
             "training_frames": len(training),
             "started_from": None if start is None else {"sha256": start["sha256"], "names": before.get("names")},
+            "imagenet": origin.imagenet,
             "taught_by": None if taught is None else {"sha256": taught["sha256"], "model": taught["model"]},
             "validation_names": list(validation.names),
             "validation_subjects": _present(validation),
             "occurrence_level": training.occurrence_level,
+            "aligned": training.aligned,
         },
         "seed": settings.loop.seed,
         "commit": source_commit(),
@@ -384,8 +398,11 @@ def run_from_folders(
     stored_type: str = "float32",
     init: Path | None = None,
     teacher: Path | None = None,
+    imagenet: Path | None = None,
 ) -> bool:
     """`run` on folders of data; whether it finished (False: interrupted, state saved)."""
+    if init is not None and imagenet is not None:
+        raise UserError("a run starts from --init or from --imagenet; give one of them")
     if stored_type not in STORED_TYPES:
         raise UserError(f"unknown stored type '{stored_type}'; known are {', '.join(STORED_TYPES)}")
     if not resume:
@@ -396,5 +413,15 @@ def run_from_folders(
     with fabric.rank_zero_first():
         training, validation = load_data(data, valid, settings, progress=fabric.is_global_zero)
     return run(
-        model_name, settings, training, validation, out, fabric, resume, stored_type, init, teacher=teacher
+        model_name,
+        settings,
+        training,
+        validation,
+        out,
+        fabric,
+        resume,
+        stored_type,
+        init,
+        teacher=teacher,
+        imagenet=imagenet,
     ).finished

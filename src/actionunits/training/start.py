@@ -1,14 +1,19 @@
-"""Weights to start from: a run that goes on from a checkpoint, on other data or for other action units."""
+"""Weights to start from: a checkpoint, on other data or for other action units; or official ImageNet weights."""
 
 from __future__ import annotations
 
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from actionunits.errors import UserError
+from actionunits.models import MODELS
 from actionunits.training.checkpoint import load_checkpoint
 
 
@@ -17,16 +22,17 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
 
     An output layer (`model.au_outputs`) gets the rows of the AUs that both know, and a table of pairs of AUs
     (`model.au_pairs`, where there are such) their rows and columns; those of other AUs keep their random start.
-    A model that can (`take_resnet`) also starts from the convolutions and normalisations of a resnet18; with
-    body_only, a resnet18 does so too. A run without labels leaves output layers empty, and one that starts from it
-    draws all of their rows anew. Raises UserError for another kind of model, other widths, or no common AU.
+    A model with a ResNet-18 (`take_body`) also starts from the convolutions and normalisations of a resnet18; with
+    body_only, a resnet18 does so too. One that is trained as several networks in a row (`go_on_from`) starts from an
+    earlier of them, with what it adds at random. A run without labels leaves output layers empty, and one that starts
+    from it draws all of their rows anew. Raises UserError for another kind of model, other widths, or no common AU.
     """
     checkpoint = load_checkpoint(path)
     source = checkpoint.model
     prefix = getattr(source, "resnet_prefix", None)
-    if (body_only or type(source) is not type(model)) and prefix is not None and hasattr(model, "take_resnet"):
+    if (body_only or type(source) is not type(model)) and prefix is not None and hasattr(model, "take_body"):
         named = source.state_dict().items()
-        model.take_resnet({name.removeprefix(prefix): value for name, value in named if name.startswith(prefix)})  # type: ignore[operator]
+        model.take_body({name.removeprefix(prefix): value for name, value in named if name.startswith(prefix)})  # type: ignore[operator]
         return checkpoint.header
     if body_only:
         raise UserError(f"init_body_only wants a resnet18, and a model that has its layers; {path} is none")
@@ -36,11 +42,14 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
     common = [au for au in aus if au in checkpoint.aus]
     if aus and checkpoint.aus and not common:
         raise UserError(f"{path} and the data have no action unit in common")
+    added: tuple[str, ...] = model.go_on_from(source) if hasattr(model, "go_on_from") else ()  # type: ignore[operator]
     target_rows = torch.tensor([aus.index(au) for au in common], dtype=torch.long)
     source_rows = torch.tensor([checkpoint.aus.index(au) for au in common], dtype=torch.long)
     state = model.state_dict()
     weights = source.state_dict()
     for name, value in state.items():
+        if name not in weights and name.startswith(added):
+            continue
         if name not in weights:
             raise UserError(f"{path} has no {name}; start from a checkpoint with the same branches and settings")
         given = weights[name]
@@ -58,3 +67,45 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
                 "use the same width and sizes"
             )
     return checkpoint.header
+
+
+def start_from_imagenet(model: nn.Module, path: Path | str) -> None:
+    """Give the body of `model` the weights of a file, named as in torchvision's ResNet-18 or VGG-19.
+
+    Raises UserError for a model without such a body, a file that holds no state dict, and missing weights or others.
+    """
+    if not hasattr(model, "take_body"):
+        able = ", ".join(key for key, entry in MODELS.items() if hasattr(entry.model, "take_body"))
+        raise UserError(f"this model has no body that ImageNet weights fit; these have: {able}")
+    try:
+        model.take_body(read_state_dict(path))  # type: ignore[operator]
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def read_state_dict(path: Path | str) -> dict[str, Tensor]:
+    """Tensors by name, of a safetensors file or one of `torch.save`, from which no code is run."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError("there is no such file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        # weights_only: the file can hold tensors and plain values, never code.
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError):
+        raise UserError("this is no readable file of weights; give a state dict as .pth or .safetensors") from None
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise UserError("this holds no state dict, which has a tensor for every name")
+    return weights
+
+
+def refuse_untrained(model: Any) -> None:
+    """Raises UserError where parameters of a model that starts at random are trained in no stage."""
+    trained = tuple(prefix for stage in model.stages() for prefix in stage.parameters)
+    left = [name for name, _ in model.named_parameters() if not name.startswith(trained)]
+    if left:
+        raise UserError(
+            f"{left[0]} and {len(left) - 1} more are trained in no stage and would stay random; "
+            "give --imagenet FILE, or another start with --init, or set freeze=false"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actionunits.errors import UserError
+from actionunits.files import file_sha256
 
 BUNDLED = Path(__file__).parent
 SUFFIX = ".safetensors"
@@ -71,13 +71,13 @@ def download(url: str, sha256: str, path: Path, progress: Callable[[int, int | N
     called with the bytes so far and in all (None if unknown). Raises UserError when the server cannot be
     reached or refuses, the checksum is wrong (nothing is kept then), or the file cannot be written.
     """
-    if path.is_file() and _sha256(path) == sha256:
+    if path.is_file() and file_sha256(path) == sha256:
         return path
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part, progress)
-        if _sha256(part) != sha256:
+        if file_sha256(part) != sha256:
             part.unlink()
             raise UserError(f"{url} gave a file with another checksum; it was thrown away, try again later")
         os.replace(part, path)
@@ -115,8 +115,3 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int | None], None] | N
                     progress(done, total)
     if total is not None and done < total:
         raise ConnectionError(f"the connection broke off after {done} of {total} bytes")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ Deviations: those of `centers`, `attention`, `cropping` and `loss`; crops are re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -18,7 +19,7 @@ from actionunits.models.eacnet.attention import attention_map, enhance
 from actionunits.models.eacnet.centers import CENTERS, au_centers, complete_landmarks
 from actionunits.models.eacnet.config import NETWORKS, EacNetConfig
 from actionunits.models.eacnet.cropping import CroppingNet
-from actionunits.models.layers.resnet import ImageNormalize
+from actionunits.models.layers.resnet import ImageNormalize, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body, start_before_relu
 from actionunits.types import Batch, Output, Stage
 
@@ -49,6 +50,7 @@ class EacNet(nn.Module):
     """The network of `config.variant`, or, while its recipe is under way, the one that it has come to."""
 
     au_outputs: ClassVar[dict[str, int]] = {"head.output.": 1, "crop_head.output.": 1}
+    recipe: ClassVar[tuple[str, ...]] = NETWORKS  # variants, each of which can start from the one before
     transfer: ClassVar[str] = "regression"  # how the paper brings it to other data, Sec. IV-C
     network: Tensor
 
@@ -58,6 +60,7 @@ class EacNet(nn.Module):
         self.aus = tuple(aus)
         # Which of NETWORKS the weights are of: it decides what runs, and is a part of every saved state.
         self.register_buffer("network", torch.tensor(NETWORKS.index(config.variant)))
+        self.first_stage = 0
         self.normalize = ImageNormalize()
         self.vgg = Vgg19Body(config.width)
         hidden = 32 * config.width  # Sec. III-A: 2048
@@ -71,6 +74,19 @@ class EacNet(nn.Module):
     def enter_stage(self, stage: Stage) -> None:
         """Become the network that a stage trains."""
         self.network.fill_(NETWORKS.index(stage.name))
+
+    def take_body(self, weights: Mapping[str, Tensor]) -> None:
+        """Start from a VGG-19, its weights named as in torchvision. Raises UserError where they do not fit."""
+        load_imagenet(self.vgg, weights)
+
+    def go_on_from(self, source: EacNet) -> tuple[str, ...]:
+        """Leave out the stages that `source` has been through, but the last; prefixes of what it may lack.
+
+        A network of the same variant trains its last stage once more.
+        """
+        been = NETWORKS.index(source.config.variant) + 1
+        self.first_stage = min(been, NETWORKS.index(self.config.variant))
+        return ("cropping.", "crop_head.")
 
     @property
     def output_layer(self) -> nn.Linear:
@@ -115,7 +131,7 @@ class EacNet(nn.Module):
 
     def stages(self) -> list[Stage]:
         """FVGG, then E-Net from its weights, then EAC-Net on top of that, as far as the variant goes."""
-        return [self._stage(name) for name in NETWORKS[: NETWORKS.index(self.config.variant) + 1]]
+        return [self._stage(name) for name in NETWORKS[self.first_stage : NETWORKS.index(self.config.variant) + 1]]
 
     def _stage(self, name: str) -> Stage:
         return Stage.of(

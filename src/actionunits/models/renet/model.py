@@ -61,7 +61,7 @@ class ReNet(nn.Module):
         self.head = nn.Linear(self.body.features, outputs)
 
     @torch.no_grad()
-    def take_resnet(self, weights: Mapping[str, Tensor]) -> None:
+    def take_body(self, weights: Mapping[str, Tensor]) -> None:
         """Start from a ResNet-18, its weights named as in torchvision: every AU gets its scales, biases, statistics.
 
         Raises UserError where a weight is missing or of another width.

@@ -80,7 +80,7 @@ class ResNet18(nn.Module):
             weight = loss.inverse_rate_weights(torch.tensor(config.au_rates))
         self.register_buffer("au_weight", weight, persistent=False)
 
-    def take_resnet(self, weights: Mapping[str, Tensor]) -> None:
+    def take_body(self, weights: Mapping[str, Tensor]) -> None:
         """Start the image branch's body from a ResNet-18, its weights named as in torchvision.
 
         Raises UserError where a weight is missing or of another width.
