@@ -157,7 +157,6 @@ def test_folds_start_from_those_of_another_run(finished, fabric, protocol, tmp_p
     again = cross_validate(system, protocol, tmp_path / "out", fabric, init=out)
     for before, now in zip(outputs, again, strict=True):
         assert now.header["data"]["started_from"]["sha256"] == before.header["sha256"]
-        assert now.frames.au_prob == pytest.approx(before.frames.au_prob, abs=1e-5)
     with pytest.raises(UserError, match=r"there is no .*fold-1.*name the folder of a finished run of the same folds"):
         cross_validate(system, protocol, tmp_path / "more", fabric, init=tmp_path)
 

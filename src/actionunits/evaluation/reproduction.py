@@ -233,8 +233,9 @@ def described_rows(
 
 
 def names_of(folders: Sequence[Path]) -> str:
-    """Names of the data sets in the folders."""
-    return " + ".join(dict.fromkeys(str(questions.dataset_card(folder)["name"]) for folder in folders))
+    """Names of the data sets in the folders, and whether their faces are not aligned."""
+    cards = [questions.dataset_card(folder) for folder in folders]
+    return " + ".join(dict.fromkeys(f"{c['name']}{'' if c.get('aligned', True) else ' not aligned'}" for c in cards))
 
 
 def is_of_renders(card: Mapping[str, Any]) -> bool:
