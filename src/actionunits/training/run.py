@@ -26,13 +26,13 @@ from actionunits.datasets.sequences import single_frame_clips
 from actionunits.errors import UserError
 from actionunits.files import file_sha256, write_atomically
 from actionunits.models import MODELS
-from actionunits.training.checkpoint import STORED_TYPES, read_header, save_checkpoint
+from actionunits.training.checkpoint import STORED_TYPES, save_checkpoint
 from actionunits.training.labels import row_weight, with_label_rates, with_relations
 from actionunits.training.loop import STATE_FILE, BatchSource, TrainResult, train
 from actionunits.training.sequence_source import SequenceSource
 from actionunits.training.settings import Settings
 from actionunits.training.source import CropSource
-from actionunits.training.start import refuse_untrained, start_from, start_from_imagenet
+from actionunits.training.start import Origin, earlier_run, refuse_untrained, start_from, start_from_imagenet
 from actionunits.training.teacher import check_teacher, teach
 from actionunits.training.validation import judged, pair_scores, predict_crops, scores
 from actionunits.types import Stage
@@ -162,8 +162,8 @@ def run(
     check_data(training, validation)
     weight = row_weight(settings, training)
     settings = with_relations(with_label_rates(settings, training), training)
-    start, taught = (_earlier(path, validation) for path in (init, teacher))
-    origin = _Origin(start, taught, None if imagenet is None else file_sha256(imagenet), fold)
+    start, taught = (earlier_run(path, _present(validation)) for path in (init, teacher))
+    origin = Origin(start, taught, None if imagenet is None else file_sha256(imagenet), fold)
     if teacher is not None and taught is not None:
         check_teacher(teacher, taught, settings.model, training.aus)
     if fabric.is_global_zero:
@@ -289,28 +289,7 @@ def _present(data: CropData) -> list[str]:
     return [data.subjects[i] for i in np.unique(data.subject)]
 
 
-def _earlier(path: Path | None, validation: CropData) -> dict[str, Any] | None:
-    """Header of an earlier run's checkpoint. Raises UserError where it was trained on somebody who validates now."""
-    if path is None:
-        return None
-    header = read_header(path)
-    known = sorted(set(header.get("data", {}).get("training_subjects", ())) & set(_present(validation)))
-    if known:
-        raise UserError(f"{path} was trained on subject {known[0]} of the validation data; validate on others")
-    return header
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """What a run has besides its data and settings."""
-
-    start: dict[str, Any] | None  # header of the checkpoint whose weights it starts from
-    taught: dict[str, Any] | None  # header of its teacher
-    imagenet: str | None  # digest of the file of official weights that it starts from
-    fold: str | None
-
-
-def _identity(model_name: str, settings: Settings, training: CropData, origin: _Origin) -> dict[str, Any]:
+def _identity(model_name: str, settings: Settings, training: CropData, origin: Origin) -> dict[str, Any]:
     return {
         "teacher": None if origin.taught is None else origin.taught["sha256"],
         "init": None if origin.start is None else origin.start["sha256"],
@@ -345,7 +324,7 @@ def _write_checkpoint(
     validation: CropData,
     fabric: Fabric,
     stored_type: str,
-    origin: _Origin,
+    origin: Origin,
 ) -> None:
     start, taught = origin.start, origin.taught
     found = judged(result.model, validation, settings.model.image_size, fabric.device)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,28 @@ from torch import Tensor, nn
 
 from actionunits.errors import UserError
 from actionunits.models import MODELS
-from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.checkpoint import load_checkpoint, read_header
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run has besides its data and settings."""
+
+    start: dict[str, Any] | None  # header of the checkpoint whose weights it starts from
+    taught: dict[str, Any] | None  # header of its teacher
+    imagenet: str | None  # digest of the file of official weights that it starts from
+    fold: str | None
+
+
+def earlier_run(path: Path | None, validating: Sequence[str]) -> dict[str, Any] | None:
+    """Header of an earlier run's checkpoint. Raises UserError where it was trained on somebody who validates now."""
+    if path is None:
+        return None
+    header = read_header(path)
+    known = sorted(set(header.get("data", {}).get("training_subjects", ())) & set(validating))
+    if known:
+        raise UserError(f"{path} was trained on subject {known[0]} of the validation data; validate on others")
+    return header
 
 
 def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> dict[str, Any]:
