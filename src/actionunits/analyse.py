@@ -37,7 +37,8 @@ class AnalysisOptions:
 
     neutral: a frame number as in the table's `frame` column (from 1), a time in seconds such as "3.2s", or a
     picture of the person. calibrate: the person's own lower decile instead. fps: the pictures of a folder are
-    the frames of one sequence at this rate. all_openface_aus: see `make_schema`.
+    the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
+    the flow too where the detector gives it.
     """
 
     schema: str = "openface"

@@ -105,6 +105,9 @@ def detect(
     pose: Annotated[bool, typer.Option(help="Columns of head position and rotation.")] = True,
     landmarks: Annotated[bool, typer.Option(help="Columns of the 68 landmarks.")] = True,
     annotate: Annotated[bool, typer.Option("--annotate", help="Also write the annotated picture or video.")] = False,
+    show: Annotated[
+        str | None, typer.Option(help="flow: annotate, with the motion from the neutral face that ofnet estimates.")
+    ] = None,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
     aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
     neutral: Annotated[
@@ -140,11 +143,17 @@ def detect(
     from actionunits.aus import parse_aus
     from actionunits.console import detect_inputs
     from actionunits.detect import Detector
+    from actionunits.errors import UserError
 
+    if show not in (None, "flow"):
+        raise UserError(f"--show {show}: the one thing to show besides is flow")
+    annotate = annotate or show is not None
     paths = output_paths(inputs, out, table_format)
     options = AnalysisOptions(schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps)
     chosen = None if aus is None else parse_aus(aus)
-    detector = Detector(model, weights, device, batch_size, max_faces, landmarker, min_confidence, chosen, smooth)
+    detector = Detector(
+        model, weights, device, batch_size, max_faces, landmarker, min_confidence, chosen, smooth, flow=show == "flow"
+    )
     raise typer.Exit(detect_inputs(detector, inputs, paths, options, quiet))
 
 

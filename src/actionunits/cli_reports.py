@@ -43,6 +43,26 @@ def relations(
 
 
 @app.command()
+def flow(
+    clip: Annotated[str, typer.Argument(help="Video, or folder of pictures in order, of one face.")],
+    weights: Annotated[Path, typer.Option(help="Checkpoint file of an OF-Net.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    frames: Annotated[
+        int, typer.Option(min=1, max=20, help="Frames to draw: the most moved of equal stretches.")
+    ] = 4,
+    anchor: Annotated[
+        int | None, typer.Option(min=1, help="Number of the neutral frame; the first with a face unless given.")
+    ] = None,
+) -> None:
+    """Draw frames beside their motion from a neutral one, computed from two frames and learned (OF-Net, Fig. 3)."""
+    from actionunits.reports.flow_grid import draw_clip
+    from actionunits.reports.image_file import image_format
+
+    image_format(out)  # a wrong suffix is told before the clip is read
+    typer.echo(f"written to {draw_clip(clip, weights, out, frames, anchor)}")
+
+
+@app.command()
 def pairs(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a TCAE.")],
     data: Annotated[str, typer.Option(help="Frames of people over time: one folder, or several with commas.")],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,11 @@ class Detector:
     model: a key of MODELS with released weights; weights: a checkpoint file instead. aus: report only these.
     batch_size: faces (and frames at most) that pass the model at once in videos. landmarker: a MediaPipe
     `face_landmarker.task` file in place of the bundled models. smoothing_s: time constant of a moving average
-    over a person's predictions in videos; None is off.
+    over a person's predictions in videos; None is off. flow: predictions also hold the motion to the neutral face
+    that the model estimates.
 
-    Raises UserError for an unknown model, unusable weights, an AU that the model does not report, or a device
-    that is not there.
+    Raises UserError for an unknown model, unusable weights, an AU that the model does not report, a flow that it does
+    not estimate, or a device that is not there.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Detector:
         min_confidence: float = 0.5,
         aus: Sequence[int] | None = None,
         smoothing_s: float | None = None,
+        flow: bool = False,
     ) -> None:
         if model is not None and model not in MODELS:
             raise UserError(f"'{model}' is not a known model; choose one of {', '.join(MODELS)}")
@@ -96,6 +99,16 @@ class Detector:
             )
         if model is not None and model != self.model_name:
             raise UserError(f"{self.weights} holds weights of '{self.model_name}', not of '{model}'")
+        if "anchor" in getattr(checkpoint.model, "inputs", ()):
+            raise UserError(
+                f"{self.weights} computes flow from two frames, and detection sees single ones; "
+                "use weights of a learned flow"
+            )
+        if flow and not hasattr(checkpoint.model, "flow"):
+            raise UserError(
+                f"{self.weights} holds weights of '{self.model_name}', which estimates no flow; use ofnet's"
+            )
+        self.flow = flow
         self.aus, self._columns = _chosen_aus(checkpoint.aus, aus, self.model_name)
         self.thresholds = self._per_au("thresholds", 0.5)
         self.image_size = int(checkpoint.model.config.image_size)
@@ -117,6 +130,7 @@ class Detector:
             "min_confidence": self.min_confidence,
             "landmarker": None if self.landmarker is None else str(self.landmarker),
             "smoothing_s": self.smoothing_s,
+            "flow": self.flow,
         }
 
     @property
@@ -192,7 +206,10 @@ class Detector:
         intensity = torch.full_like(logit, torch.nan) if intensity is None else intensity[:, self._columns]
         prob, intensity = _numpy(logit.sigmoid()), _numpy(intensity)
         present = prob >= self.thresholds
-        return [Prediction(self.aus, *values) for values in zip(prob, intensity, present, strict=True)]
+        flows: Iterable[np.ndarray | None] = repeat(None, len(prob))
+        if self.flow and output.flow is not None:
+            flows = _numpy(output.flow.permute(0, 2, 3, 1)).astype(np.float16)
+        return [Prediction(self.aus, *values) for values in zip(prob, intensity, present, flows, strict=True)]
 
     def _found(self, frames: Iterable[Frame], video: bool) -> Iterator[_FoundFrame]:
         """Second stage, behind decoding in a thread of its own."""

@@ -52,6 +52,8 @@ class Prediction:
     au_prob: np.ndarray  # (A,) float32, 0-1
     au_intensity: np.ndarray  # (A,) float32, 0-5
     au_present: np.ndarray  # (A,) bool: probability at or above the model's threshold for the AU
+    # (S, S, 2) float16: motion to the neutral face, pixels of the crop, right and down.
+    flow_px: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

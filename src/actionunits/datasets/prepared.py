@@ -20,6 +20,7 @@ from actionunits.datasets.crop_recording import MESH_SHAPE
 from actionunits.datasets.crops import CropData, Rows
 from actionunits.datasets.frame_table import LANDMARK_COLUMNS
 from actionunits.datasets.prepare import FORMAT_VERSION
+from actionunits.datasets.sequences import refuse_mixed_people
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 
@@ -182,6 +183,7 @@ def _table(folder: Path | str, aus: tuple[int, ...]) -> pd.DataFrame:
         raise UserError(
             f"{Path(folder) / 'frames.parquet'}: a row of crops is named twice, or below 0; prepare again"
         )
+    refuse_mixed_people(table, "crops", Path(folder) / "frames.parquet")
     return table
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +18,26 @@ from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import rows_of_clips
 from actionunits.errors import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SUB_SEQUENCES = 10  # per video
 SUB_SEQUENCE_FRAMES = 1300
 LEAST_ACTIVE = 1.5  # active AUs per frame
 CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
+
+
+def refuse_mixed_people(frames: pd.DataFrame, sequence: str, path: Path) -> None:
+    """Raises UserError where a sequence holds frames of several people: its anchor would be somebody else's face.
+
+    frames: with the column `subject`, and `sequence`, the column that tells sequences apart; path: of the table.
+    """
+    pairs = frames[[sequence, "subject"]].drop_duplicates()
+    mixed = pairs[sequence].duplicated(keep=False)
+    if mixed.any():
+        name = pairs[sequence][mixed].iloc[0]
+        people = ", ".join(map(str, pairs["subject"][pairs[sequence] == name]))
+        raise UserError(f"{path}: {name} holds frames of {people}; a sequence is of one person, divide it")
 
 
 def active_aus(au_present: np.ndarray, au_present_valid: np.ndarray) -> float:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from actionunits.aus import AUS, INTENSITY_MAX, SYNTH_AUS, au_label
 from actionunits.datasets.crops import STORED_MARGIN, CropData, Rows, concatenate
+from actionunits.datasets.sequences import refuse_mixed_people
 from actionunits.datasets.synthau_cache import MESH_VERSION, Clip, cache_key, read_meshes, store_images, store_meshes
 from actionunits.errors import UserError
 from actionunits.faces.align import similarity_transform
@@ -114,6 +115,7 @@ def _check_frames(frames: pd.DataFrame, folder: Path) -> None:
             if not good.all():
                 allowed = "0 to 5 or empty" if intensity else "0, 1 or -1"
                 raise UserError(f"{path}: {name} holds {values[~good][0]:g}; allowed is {allowed}")
+    refuse_mixed_people(frames, "clip", path)
     if "anchor" in frames:
         lengths = frames.groupby("clip", observed=True)["frame"].transform("size")
         outside = ~frames["anchor"].between(0, lengths - 1).to_numpy()

@@ -1,7 +1,7 @@
 """Optical flow as colours: the hue is where a point goes, the saturation how far (OF-Net, Fig. 4).
 
 Colours: Baker, Scharstein, Lewis, Roth, Black & Szeliski, "A database and evaluation methodology for optical flow",
-IJCV 2011. White stands still; to the right is red, down yellow, to the left cyan-green, up violet.
+IJCV 2011. White stands still; to the right is red, down orange, to the left light blue, up violet.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from actionunits.aus import AUS, INTENSITY_LETTERS, INTENSITY_MAX
+from actionunits.reports.flow_colours import FULL_COLOUR_SHARE, flow_colours
 from actionunits.reports.lettering import paint_label, render_label
 from actionunits.reports.number_text import intensity_text
 from actionunits.reports.palette import RGB
@@ -18,6 +19,7 @@ FAINT_INK: RGB = (185, 190, 197)
 TRACK: RGB = (92, 98, 106)
 BACKDROP_SHARE = 0.24  # of the picture that shines through a panel: white text keeps a contrast above 7:1
 BACKDROP_LEVEL = 10
+FLOW_LINES = 6  # height of a flow's picture, in lines of text
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Panel:
     rows: tuple[Row, ...]
     width_px: int
     height_px: int
+    picture: np.ndarray | None = None  # (P, P, 3) uint8, below the lines
 
     def paint(self, image_rgb: np.ndarray, left_px: int, top_px: int, colour: RGB, style: PanelStyle) -> None:
         """Draw into the picture (H, W, 3) uint8, in place, with the person's colour."""
@@ -101,6 +104,9 @@ class Panel:
                 letter = render_label(INTENSITY_LETTERS[level], style.small_px)
                 x = x0 + round((x1 - x0) * level / INTENSITY_MAX)
                 paint_label(image_rgb, letter, x - letter.width_px // 2, y - style.gap_px // 2, FAINT_INK)
+        if self.picture is not None:
+            side, end = len(self.picture), bottom - style.pad_px
+            image_rgb[end - side : end, x0 : x0 + side] = self.picture
 
 
 def paint_bar(
@@ -127,8 +133,9 @@ def panel_forms(
 ) -> list[Panel]:
     """Panels to choose from for a face, richest first: names and bars, bars, one line of numbers.
 
-    Empty if there is no prediction, or no finite probability in it. Forms that the picture cannot hold are
-    left out, and a form too high for it lists fewer AUs.
+    A prediction with a flow first offers each of them with a picture of it. Empty if there is no prediction, or no
+    finite probability in it. Forms that the picture cannot hold are left out, and a form too high for it lists fewer
+    AUs.
     """
     if prediction is None or not np.isfinite(prediction.au_prob).any():
         return []
@@ -144,6 +151,8 @@ def panel_forms(
     numbers = " ".join(str(prediction.aus[k]) for k in active)
     more = f" +{hidden}" if hidden else ""
     forms.append(line_panel(f"AU {numbers}{more}" if active else "no active AU", style))
+    if prediction.flow_px is not None and show_bars:
+        forms = [with_flow(panel, prediction.flow_px, style) for panel in forms] + forms
     return [panel for panel in forms if panel.width_px <= image_width and panel.height_px <= image_height]
 
 
@@ -179,6 +188,16 @@ def bar_panel(
     width = max(text_width + value_width, title_width + note_width) + style.pad_px
     height = bar_panel_height(len(rows), style)
     return Panel(title, more, tuple(rows), width + style.stripe_px + 2 * style.pad_px, height)
+
+
+def with_flow(panel: Panel, flow_px: np.ndarray, style: PanelStyle) -> Panel:
+    """The panel with the picture of a flow, (S, S, 2) pixels of the crop, below its lines."""
+    side = FLOW_LINES * style.line_px
+    picture = flow_colours(flow_px, FULL_COLOUR_SHARE * len(flow_px))
+    picture = cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR)
+    width = max(panel.width_px, side + style.stripe_px + 2 * style.pad_px)
+    height = panel.height_px + style.gap_px + side + style.pad_px
+    return replace(panel, width_px=width, height_px=height, picture=picture)
 
 
 def bar_panel_height(rows: int, style: PanelStyle) -> int:

@@ -31,6 +31,14 @@ def usable_rows(data: CropData, stage: Stage) -> np.ndarray:
             f"stage '{stage.name}' reads anchor frames, and not every part of the training data has them; "
             "prepare the data again or leave the part without anchors out"
         )
+    if "anchor" in stage.inputs:
+        # The only frame of a sequence is its own anchor and shows no motion.
+        usable &= np.bincount(data.clip)[data.clip] >= 2
+        if not usable.any():
+            raise UserError(
+                f"stage '{stage.name}' learns motion to an anchor, and every training sequence has one frame alone; "
+                "take data of sequences, or a smaller --set every"
+            )
     if "landmarks" in stage.inputs:
         if data.landmarks is None or not np.isfinite(data.landmarks).any():
             raise UserError(f"stage '{stage.name}' reads landmarks, and the training data has none; prepare it again")
