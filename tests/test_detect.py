@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_models import SMALL
 from staged_faces import StagedFinder, picture, video_frames
 
 import actionunits.detect as detect_module
@@ -399,3 +400,48 @@ def test_a_model_that_reads_landmarks_gets_those_of_the_face(staged, tmp_path, m
     # The crop is the same: the mouth has no part in registration.
     assert np.abs(other.predictions[0].au_prob - result.predictions[0].au_prob).max() > 1e-5
     assert np.isnan(result.predictions[0].au_intensity).all()
+
+
+@pytest.fixture
+def temporal(staged, tmp_path):
+    """A detector whose network remembers the frames before."""
+    torch.manual_seed(0)
+    entry = MODELS["hybrid"]
+    model = entry.model(entry.config(**SMALL["hybrid"]), (1, 4, 12)).eval()
+    save_checkpoint(tmp_path / "hybrid.safetensors", model, {})
+    return lambda **options: Detector(weights=tmp_path / "hybrid.safetensors", device="cpu", **options)
+
+
+def test_faces_of_a_video_are_followed_by_person_whatever_the_batches(temporal):
+    """Person 1 is lost twice; everybody's outputs are those of their own crops in a row."""
+    counts = [1, 2, 2, 1, 1, 2, 1, 2]
+    batched, single = (
+        list(temporal(batch_size=size).stream_frames(iter(video_frames(counts)), video=True)) for size in (8, 1)
+    )
+    for a, b in zip(batched, single, strict=True):
+        for one, other in zip(a.predictions, b.predictions, strict=True):
+            np.testing.assert_allclose(one.au_prob, other.au_prob, atol=1e-5)
+    detector = temporal()
+    for person in (0, 1):
+        seen = [
+            (r.frame, face, p)
+            for r in batched
+            for face, p in zip(r.faces, r.predictions, strict=True)
+            if face.face_id == person
+        ]
+        crops = np.stack([register(frame.image_rgb, face.landmarks_px, 64) for frame, face, _ in seen])
+        memory = detect_module.FaceMemory(detector._model)
+        alone = detector.predict_crops(crops, face_ids=[0] * len(crops), memory=memory)
+        np.testing.assert_allclose(
+            np.stack([p.au_prob for p in alone]), np.stack([p.au_prob for _, _, p in seen]), atol=1e-5
+        )
+
+
+def test_photographs_do_not_remember_each_other(temporal):
+    detector = temporal(batch_size=4)
+    together = list(detector.stream_frames(iter(video_frames([1] * 4)), video=False))
+    for k, frame in enumerate(video_frames([1] * 4)):
+        (alone,) = detector.stream_frames(iter([frame]), video=False)
+        np.testing.assert_allclose(alone.predictions[0].au_prob, together[k].predictions[0].au_prob, atol=1e-5)
+    follow = list(detector.stream_frames(iter(video_frames([1] * 4)), video=True))
+    assert not np.allclose(follow[3].predictions[0].au_prob, together[3].predictions[0].au_prob, atol=1e-5)

@@ -21,7 +21,7 @@ def crossval(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this protocol; a started one is continued.")],
     protocol: Annotated[
-        str, typer.Option(help="folds, own-split, leave-one-data-set-out, cross, finetune, regression or probe.")
+        str, typer.Option(help="folds, own-split, leave-one-data-set-out, cross, finetune, regression, probe or svm.")
     ] = "folds",
     folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
     fold_seeds: Annotated[str, typer.Option(help="Seeds of the division; several with commas repeat it.")] = "0",

@@ -6,6 +6,7 @@ predict, and whatever the caller does with the results. Memory does not grow wit
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from actionunits.models import MODELS
 from actionunits.pipeline import bounded
 from actionunits.smoothing import Smoother
 from actionunits.training.checkpoint import load_checkpoint
-from actionunits.types import MESH_POINTS, Batch, Face, Frame, FrameResult, Prediction
+from actionunits.types import MESH_POINTS, Batch, Face, Frame, FrameResult, Output, Prediction
 from actionunits.weights.locate import find_weights
 
 if TYPE_CHECKING:
@@ -54,6 +55,23 @@ class _FoundFrame:
     crops: list[np.ndarray]  # (S, S, 3) uint8 each
     landmarks: list[np.ndarray]  # (68, 2) float32 each, crop coordinates
     meshes: list[np.ndarray | None]  # (478, 3) float32 each, crop coordinates
+
+
+class FaceMemory:
+    """What a model that follows time remembers of every face of one video."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.states: dict[int, Any] = {}  # by face_id
+
+    def predict(self, batch: Batch, face_ids: Sequence[int]) -> Output:
+        """Outputs of faces in time order, each from where its person stood. face_ids: of every row."""
+        known = sorted(set(face_ids))
+        states = [self.states.get(face_id) or self.model.begin() for face_id in known]
+        sequence = torch.tensor([known.index(face_id) for face_id in face_ids], device=batch.image.device)
+        output, state = self.model.stream(dataclasses.replace(batch, sequence=sequence), type(states[0]).join(states))
+        self.states |= {face_id: state.of(k) for k, face_id in enumerate(known)}
+        return output
 
 
 class Detector:
@@ -173,17 +191,24 @@ class Detector:
         smoother = Smoother(self.smoothing_s, self.thresholds) if video and self.smoothing_s else None
         found = self._found(frames, video)
         batch_size = 1 if live else self.batch_size
-        with bounded(self._predicted(found, batch_size), size=QUEUE_FRAMES) as results:
+        memory = FaceMemory(self._model) if video and getattr(self._model, "temporal", False) else None
+        with bounded(self._predicted(found, batch_size, memory), size=QUEUE_FRAMES) as results:
             for result in results:
                 yield result if smoother is None else _smoothed(result, smoother)
 
     def predict_crops(
-        self, crops: np.ndarray, meshes: np.ndarray | None = None, landmarks: np.ndarray | None = None
+        self,
+        crops: np.ndarray,
+        meshes: np.ndarray | None = None,
+        landmarks: np.ndarray | None = None,
+        face_ids: Sequence[int] = (),
+        memory: FaceMemory | None = None,
     ) -> list[Prediction]:
         """Predictions of registered crops (N, S, S, 3) uint8 RGB, S the model's `image_size`.
 
         meshes: (N, 478, 3) float, crop coordinates (0-1 spans the crop); rows of NaN where there is none.
-        landmarks: (N, 68, 2) float, crop coordinates; NaN where unknown.
+        landmarks: (N, 68, 2) float, crop coordinates; NaN where unknown. face_ids, memory: whose crops they are, in
+        time order, and what a model that follows time remembers of them; without, crops are photographs.
         """
         expected = (self.image_size, self.image_size, 3)
         if crops.ndim != 4 or crops.shape[1:] != expected or crops.dtype != np.uint8:
@@ -200,7 +225,8 @@ class Detector:
             mesh = mesh.nan_to_num()
         with torch.inference_mode():
             # A permuted view of RGB bytes is channels last already.
-            output = self._model(Batch(image=image.float() / 255, mesh=mesh, mesh_valid=mesh_valid, landmarks=points))
+            batch = Batch(image=image.float() / 255, mesh=mesh, mesh_valid=mesh_valid, landmarks=points)
+            output = self._model(batch) if memory is None else memory.predict(batch, face_ids)
         logit = output.au_logit[:, self._columns]
         intensity = output.au_intensity
         intensity = torch.full_like(logit, torch.nan) if intensity is None else intensity[:, self._columns]
@@ -232,7 +258,9 @@ class Detector:
         ]
         return _FoundFrame(frame, faces, crops, landmarks, meshes)
 
-    def _predicted(self, found: Iterator[_FoundFrame], batch_size: int) -> Iterator[FrameResult]:
+    def _predicted(
+        self, found: Iterator[_FoundFrame], batch_size: int, memory: FaceMemory | None
+    ) -> Iterator[FrameResult]:
         """Third stage: gathers frames until they hold `batch_size` faces or are that many themselves."""
         torch.set_num_threads(threads_for_model())
         waiting: list[_FoundFrame] = []
@@ -241,20 +269,21 @@ class Detector:
                 waiting.append(item)
                 faces = sum(len(each.faces) for each in waiting)
                 if max(faces, len(waiting)) >= batch_size:
-                    yield from self._predict(waiting)
+                    yield from self._predict(waiting, memory)
                     waiting = []
-        yield from self._predict(waiting)
+        yield from self._predict(waiting, memory)
 
-    def _predict(self, items: list[_FoundFrame]) -> list[FrameResult]:
+    def _predict(self, items: list[_FoundFrame], memory: FaceMemory | None) -> list[FrameResult]:
         crops = [crop for item in items for crop in item.crops]
         landmarks = [points for item in items for points in item.landmarks]
         meshes = [mesh for item in items for mesh in item.meshes]
+        face_ids = [face.face_id for item in items for face in item.faces]
         predictions: list[Prediction] = []
         # A crowd in one frame is split, so that memory stays bounded.
         for start in range(0, len(crops), self.batch_size):
             part = slice(start, start + self.batch_size)
             predictions += self.predict_crops(
-                np.stack(crops[part]), _stack_meshes(meshes[part]), np.stack(landmarks[part])
+                np.stack(crops[part]), _stack_meshes(meshes[part]), np.stack(landmarks[part]), face_ids[part], memory
             )
         in_order = iter(predictions)
         return [FrameResult(item.frame, item.faces, [next(in_order) for _ in item.faces]) for item in items]

@@ -343,10 +343,10 @@ def test_a_row_across_data_sets_is_asked_for_by_its_training_data(crops, small_c
     request = Request((crops,), tmp_path / "out", (tmp_path / "drawn",), ("resnet18",), scale="small")
     (found,) = reproduce("hybrid-table2", request)
     first = found.rows.iloc[0]
-    assert (first["protocol"], first["train_data"]) == ("cross", "drawn")
+    assert (first["protocol"], first["train_data"]) == ("finetune", "drawn")
     told = "\n".join(differences(found.table, found.rows))
-    assert "division: trained on drawn" in told and "training data: drawn, the paper's is gft" in told
-    checkpoint = tmp_path / "out" / "resnet18" / "fold-cross" / "model.safetensors"
+    assert "division: started from drawn; " in told and "training data: drawn, the paper's is gft" in told
+    checkpoint = tmp_path / "out" / "resnet18" / "source" / "model.safetensors"
     code, output = command("evaluate", checkpoint, "--data", crops)
     assert code == 0 and "The pictures are renders of people who do not exist." in output
     with pytest.raises(UserError, match="leave out --train-data"):

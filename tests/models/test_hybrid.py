@@ -19,10 +19,11 @@ from actionunits.models.hybrid.loss import cross_entropy, margin_loss
 from actionunits.models.hybrid.lstm import LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
 from actionunits.training import run
-from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.training.sequence_source import SequenceSource, frame_features
 from actionunits.training.settings import make_settings, read_config_file
+from actionunits.training.start import start_from
 from actionunits.training.validation import predict_crops
 from actionunits.types import Batch
 
@@ -405,3 +406,16 @@ def test_settings_that_cannot_be_are_refused(settings, line):
 
 def test_eight_frames_of_the_contract_are_two_clips():
     assert random_batch().sequence.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_the_whole_can_start_from_a_cnn_alone(tmp_path):
+    alone = build(variant="anet").float()
+    save_checkpoint(tmp_path / "anet.safetensors", alone, {})
+    torch.manual_seed(7)
+    whole = HybridNet(HybridConfig(**SMALL["hybrid"]), AUS)
+    before = {name: value.clone() for name, value in whole.lstm.state_dict().items()}
+    assert [stage.name for stage in whole.stages()] == ["cnn", "lstm", "fusion"]
+    start_from(whole, tmp_path / "anet.safetensors")
+    assert all(torch.equal(value, alone.cnn.state_dict()[name]) for name, value in whole.cnn.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in whole.lstm.state_dict().items())
+    assert [stage.name for stage in whole.stages()] == ["lstm", "fusion"]

@@ -12,6 +12,7 @@ from actionunits.aus import au_label
 from actionunits.evaluation import fold_scores, questions
 from actionunits.evaluation.published import PublishedTable
 from actionunits.evaluation.reproduction import (
+    PAPERS_WORD,
     PROTOCOL_OF,
     aus_of,
     is_rendered,
@@ -82,7 +83,7 @@ def _of_labels(published: PublishedTable, labels: Collection[str], level: float,
 
 def _of_protocol(published: PublishedTable, first: pd.Series) -> list[str]:
     found = []
-    protocol = "finetune" if first["protocol"] == "regression" else first["protocol"]
+    protocol = PAPERS_WORD.get(first["protocol"], first["protocol"])
     alike = [row for row in scored_rows(published) if PROTOCOL_OF[row.protocol] == protocol]
     if published.protocol.startswith("folds") and protocol == "folds":
         found.append(f"folds: {first['division']}; the paper's own list is not printed")

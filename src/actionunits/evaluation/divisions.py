@@ -33,7 +33,7 @@ class Fold:
 class Protocol:
     """The folds that make up one reported score."""
 
-    name: str  # "folds" | "own-split" | "leave-one-data-set-out" | "cross" | "finetune" | "regression" | "probe"
+    name: str  # "folds" | "own-split" | "leave-one-data-set-out" | "cross", or one of questions.TRANSFERS
     division: str  # in words, for instance "published 3 folds" or "3 folds with seeds 0, 1"
     folds: tuple[Fold, ...]
     source: Fold | None = None  # trained first; every fold then starts from its weights

@@ -15,7 +15,7 @@ from actionunits.evaluation import divisions
 from actionunits.evaluation.divisions import Protocol
 from actionunits.training.settings import Settings
 
-TRANSFERS = ("finetune", "regression", "probe")  # trained on other data first, then brought to each fold
+TRANSFERS = ("finetune", "regression", "probe", "svm")  # trained on other data first, then brought to each fold
 ACROSS = ("cross", *TRANSFERS)  # with training data besides the test data
 PROTOCOLS = ("folds", "own-split", "leave-one-data-set-out", *ACROSS)
 PUBLISHED = "published"

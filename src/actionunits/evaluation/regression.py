@@ -1,4 +1,4 @@
-"""Transfer of a trained network by a linear layer on its frozen features: a regression, or the probe of `probe_fit`.
+"""Transfer of a trained network by a linear layer on its frozen features: a regression, `probe_fit` or `svm_fit`.
 
 Li, Abtahi, Zhu & Yin, "EAC-Net", FG 2017, Sec. IV-C: features of a network trained on BP4D, "linear regression to
 transform our 1x2048 features to 1x8 AU prediction labels" on DISFA, over three folds of its people.
@@ -22,6 +22,7 @@ from actionunits.errors import UserError
 from actionunits.evaluation.divisions import Fold, present_subjects
 from actionunits.evaluation.probe_fit import fit_probe
 from actionunits.evaluation.protocols import refuse_seen_subjects
+from actionunits.evaluation.svm_fit import fit_svm
 from actionunits.models import MODELS
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.labels import label_rates
@@ -85,7 +86,7 @@ def fit_output_layer(
 
 
 # What is fitted on frozen features, by the protocol's name, which is a model's `transfer`.
-FITS = {"regression": fit_output_layer, "probe": fit_probe}
+FITS = {"regression": fit_output_layer, "probe": fit_probe, "svm": fit_svm}
 
 
 def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.device | str = "cpu") -> None:

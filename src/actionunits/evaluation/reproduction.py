@@ -56,6 +56,8 @@ PROTOCOL_OF = {
     "cross": "cross",
     "transfer": "finetune",
 }
+# Protocols that the papers' word for fine-tuning stands for too.
+PAPERS_WORD = {"regression": "finetune", "svm": "finetune"}
 # Where numbers come from that no fold gives.
 ELSEWHERE = {
     "time_ms": "speed depends on the machine; `make bench` measures it here",

@@ -17,7 +17,7 @@ from actionunits.aus import au_label
 from actionunits.evaluation.differences import differences
 from actionunits.evaluation.fold_scores import AVERAGE, INTERVALS, MEAN, POOLED
 from actionunits.evaluation.published import PublishedRow, PublishedTable, papers
-from actionunits.evaluation.reproduction import PROTOCOL_OF, Reproduction, read_results, scored_rows
+from actionunits.evaluation.reproduction import PAPERS_WORD, PROTOCOL_OF, Reproduction, read_results, scored_rows
 from actionunits.files import write_atomically
 
 METRIC_NAMES = {
@@ -99,7 +99,7 @@ def _columns(published: PublishedTable) -> tuple[str, ...]:
 
 def _protocol_of_run(rows: pd.DataFrame) -> str:
     """The published word for what was run, such as "folds-10"."""
-    protocol = {"regression": "finetune"}.get(rows["protocol"].iloc[0], rows["protocol"].iloc[0])
+    protocol = PAPERS_WORD.get(rows["protocol"].iloc[0], rows["protocol"].iloc[0])
     if protocol == "folds":
         names = fold_names(rows)
         return f"folds-{len(names) // max(1, len({name.rpartition('-')[0] for name in names}))}"

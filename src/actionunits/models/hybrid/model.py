@@ -32,6 +32,7 @@ class HybridNet(nn.Module):
     """The network of `config.variant`, or, while its recipe is under way, the one that it has come to."""
 
     au_outputs: ClassVar[dict[str, int]] = {"cnn.fc8.": 1, "lstm.output.": 1, "fusion.mixing": 2, "fusion.output.": 1}
+    recipe: ClassVar[tuple[str, ...]] = VARIANTS  # each can start from the one before
     transfer: ClassVar[str] = "svm"  # how the paper brings it to other data, Sec. IV-D: ANet^T
     image_network: ClassVar[str] = "anet"  # what sees single pictures
     network: Tensor
@@ -40,6 +41,7 @@ class HybridNet(nn.Module):
         super().__init__()
         self.config = config
         self.aus = tuple(aus)
+        self.first_stage = 0
         c, outputs = config, len(aus)
         # Which of NETWORKS the weights are of: it decides what runs, and is a part of every saved state.
         self.register_buffer("network", torch.tensor(NETWORKS.index(c.variant)))
@@ -65,6 +67,19 @@ class HybridNet(nn.Module):
     def enter_network(self, name: str) -> None:
         """Become one of NETWORKS, as far as the variant has it."""
         self.network.fill_(NETWORKS.index(name))
+
+    def go_on_from(self, source: HybridNet) -> tuple[str, ...]:
+        """Leave out the stages that `source` has been through, but the last; prefixes of what it may lack.
+
+        A network of the same variant trains its last stage once more.
+        """
+        been = VARIANTS.index(source.config.variant) + 1
+        self.first_stage = min(been, VARIANTS.index(self.config.variant))
+        return "projection.", "lstm.", "fusion."
+
+    def enter_transfer(self) -> None:
+        """Become ANet^T, for a linear machine on `features`."""
+        self.enter_network("anet_t")
 
     @property
     def temporal(self) -> bool:
@@ -96,6 +111,11 @@ class HybridNet(nn.Module):
     def forward(self, batch: Batch) -> Output:
         """Presence of every AU, (B, A). Rows of one `batch.sequence` follow each other in time from its beginning."""
         return self.stream(batch, None)[0]
+
+    def begin(self) -> LstmState:
+        """The state of one sequence before its first frame."""
+        assert self.lstm is not None
+        return self.lstm.begin(1)
 
     def stream(self, batch: Batch, state: LstmState | None) -> tuple[Output, LstmState | None]:
         """`forward` that goes on where the sequences stood, and where they stand afterwards.
@@ -156,7 +176,7 @@ class HybridNet(nn.Module):
                 **common,
             ),
         ]
-        return stages[: VARIANTS.index(c.variant) + 1]
+        return stages[self.first_stage : VARIANTS.index(c.variant) + 1]
 
 
 def _full(x: Tensor) -> Tensor:
