@@ -1,0 +1,135 @@
+"""What OF-Net + AU-Net cost on a CPU: a training step and where it goes, and one picture's flow and action units.
+
+    python benchmarks/ofnet.py [--repeats 3]
+
+A step of joint training is timed in its parts: augmenting image and anchor, OF-Net, AU-Net, the warp with the losses,
+the way back, and the optimiser. A prediction is timed with its two networks, and beside it the two-frame flows that
+OpenCV computes for the variants `dis` and `tvl1`, of a photograph and itself moved by a pixel. Published size (128
+pixels, 64 channels) and that of configs/ofnet_small.yaml. One thread; of the repeats the fastest counts, in processor
+time, which other programs hardly disturb. Random weights, which change no time. Prints a table and writes
+results/benchmark_ofnet.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from eacnet import fastest
+from rich.console import Console
+from rich.table import Table
+from skimage.data import astronaut
+from skimage.transform import resize
+
+from actionunits.aus import DATASET_AUS
+from actionunits.datasets.augment import AugmentConfig, augment
+from actionunits.datasets.crops import stored_size
+from actionunits.files import write_atomically
+from actionunits.models.ofnet import OfNet, OfNetConfig
+from actionunits.models.ofnet.two_frame import two_frame_flow
+from actionunits.reports.run_card import commit
+from actionunits.types import Batch, Output
+
+AUS = DATASET_AUS["bp4d"]
+SIZES = ((64, 128, 4), (8, 64, 16))  # width, pixels, pictures in a step
+PLAIN = AugmentConfig(zoom=0, brightness=0, contrast=0, saturation=0, gamma=0, grey=0, blur=0, noise=0, erase=0)
+RESULTS = Path(__file__).parents[1] / "results" / "benchmark_ofnet.csv"
+Row = tuple[str, int, int, int, float, str]  # measured, width, pixels, pictures, value, unit
+
+
+def build(width: int, size: int) -> OfNet:
+    torch.manual_seed(0)
+    return OfNet(OfNetConfig(width=width, image_size=size), AUS).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def stored(count: int, size: int) -> Batch:
+    """Random stored crops with labels."""
+    shape = (count, 3, stored_size(size), stored_size(size))
+    known = torch.ones(count, len(AUS), dtype=torch.bool)
+    return Batch(torch.rand(shape), (torch.rand(count, len(AUS)) < 0.3).float(), known, anchor=torch.rand(shape))
+
+
+def step_parts(model: OfNet, optimizer: torch.optim.Optimizer, crops: Batch) -> dict[str, float]:
+    """Processor seconds of the parts of one step of joint training."""
+    marks = [("", time.process_time())]
+
+    def mark(name: str) -> None:
+        marks.append((name, time.process_time()))
+
+    batch = augment(crops, model.config.image_size, torch.Generator().manual_seed(0), PLAIN)
+    mark("augmentation")
+    flow = model.flow(batch)
+    mark("OF-Net")
+    logit = model.au_net(model.au_net.features(flow))
+    mark("AU-Net")
+    losses = model.losses(Output(logit, flow=flow), batch)
+    mark("warp and losses")
+    optimizer.zero_grad(set_to_none=True)
+    torch.stack(list(losses.values())).sum().backward()
+    mark("way back")
+    optimizer.step()
+    mark("optimiser")
+    return {name: end - begin for (_, begin), (name, end) in pairwise(marks)}
+
+
+def training(width: int, size: int, count: int, repeats: int) -> list[Row]:
+    """The whole step, and each part's share of the fastest one."""
+    model, crops = build(width, size).train(), stored(count, size)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-9, momentum=0.9)
+    steps = [step_parts(model, optimizer, crops) for _ in range(repeats + 1)][1:]
+    best = min(steps, key=lambda parts: sum(parts.values()))
+    total = sum(best.values())
+    here = (width, size, count)
+    rows: list[Row] = [("training step", *here, 1000 * total / count, "ms per picture")]
+    return rows + [(f"of it {name}", *here, 100 * part / total, "%") for name, part in best.items()]
+
+
+def prediction(width: int, size: int, repeats: int) -> list[Row]:
+    """One picture: both networks, each of them, and flow computed from two frames."""
+    model = build(width, size).eval()
+    photograph = resize(astronaut(), (size, size), anti_aliasing=True).astype(np.float32)
+    image = torch.from_numpy(photograph)[None].permute(0, 3, 1, 2)
+    batch, moved = Batch(image), image.roll(1, 3)
+    calls: dict[str, Callable[[], Any]] = {
+        "flow and action units": lambda: model(batch),
+        "of it flow": lambda: model.flow(batch),
+        "DIS flow": lambda: two_frame_flow("dis", image, moved),
+        "TV-L1 flow": lambda: two_frame_flow("tvl1", image, moved),
+    }
+    with torch.inference_mode():
+        seconds = fastest(calls, 3 * repeats)
+    return [(name, width, size, 1, 1000 * value, "ms per picture") for name, value in seconds.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    for width, size, count in SIZES:
+        rows += training(width, size, count, arguments.repeats) + prediction(width, size, arguments.repeats)
+    names = ["measured", "width", "image_size", "pictures", "value", "unit"]
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*(f"{v:.1f}" if isinstance(v, float) else str(v) for v in row))
+    Console().print(table)
+    machine = f"{platform.machine()}, 1 thread on {len(os.sched_getaffinity(0))} core"
+    with write_atomically(RESULTS) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*names, "machine", "torch", "commit"])
+        for *row, value, unit in rows:
+            writer.writerow([*row, f"{value:.2f}", unit, machine, torch.__version__, commit()])
+
+
+if __name__ == "__main__":
+    main()
