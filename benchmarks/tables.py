@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
+from ofnet_tables import ofnet_cost, ofnet_flow
 from results_page import first_table, results_page
 
 from actionunits.aus import AUS, SYNTH_AUS, au_label
@@ -30,6 +31,7 @@ DOCUMENTS = (
     ROOT / "docs" / "detect.md",
     ROOT / "docs" / "prepare.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
+    ROOT / "src" / "actionunits" / "models" / "ofnet" / "README.md",
     ROOT / "data" / "synthau-mini" / "README.md",
 )
 # A reading that tells full strength from neutral less well than this does not recognise the action.
@@ -175,6 +177,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "detection_speed": detection_speed,
     "prepare_speed": prepare_speed,
     "first_table": first_table,
+    "ofnet_cost": ofnet_cost,
+    "ofnet_flow": ofnet_flow,
 }
 PAGES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "results.md": results_page}
 

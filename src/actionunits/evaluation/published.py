@@ -53,6 +53,7 @@ SYSTEMS = (
     "eacnet:enet",
     "ofnet",
     "ofnet:separate",
+    "ofnet:dis",
     "renet",
     "renet:learnable",
     "resnet18",

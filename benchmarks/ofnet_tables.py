@@ -1,0 +1,39 @@
+"""Tables of src/actionunits/models/ofnet/README.md, for `tables.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+RESULTS = Path(__file__).parents[1] / "results"
+AREAS = {"all": "all pixels", "au": "near AU centres"}
+
+
+def ofnet_flow() -> str:
+    """End-point error of every flow, and its ratio to that of no motion."""
+    table = pd.read_csv(RESULTS / "ofnet_flow.csv")
+    methods = list(dict.fromkeys(table["method"]))
+    lines = ["| flow | " + " | ".join(f"{name}, px | of no motion" for name in AREAS.values()) + " |"]
+    lines.append("|---|" + "---:|" * 2 * len(AREAS))
+    for method in methods:
+        cells = [method]
+        for area in AREAS:
+            row = table[(table["area"] == area) & (table["method"] == method)].iloc[0]
+            interval = "" if row["ratio_low"] == row["ratio_high"] else f" ({row.ratio_low:.2f}-{row.ratio_high:.2f})"
+            cells += [f"{row.error_px:.2f}", f"{row.ratio:.2f}{interval}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def ofnet_cost() -> str:
+    """What a step and a prediction cost, at both sizes."""
+    table = pd.read_csv(RESULTS / "benchmark_ofnet.csv")
+    sizes = list(dict.fromkeys(zip(table["width"], table["image_size"], strict=True)))
+    lines = ["| measured | " + " | ".join(f"{width} channels, {size} px" for width, size in sizes) + " |"]
+    lines.append("|---|" + "---:|" * len(sizes))
+    for name, unit in dict.fromkeys(zip(table["measured"], table["unit"], strict=True)):
+        here = table[table["measured"] == name].set_index(["width", "image_size"])["value"]
+        digits = 0 if unit == "%" else 1
+        lines.append("| " + " | ".join([name, *(f"{here[size]:.{digits}f} {unit}" for size in sizes)]) + " |")
+    return "\n".join(lines) + "\n"
