@@ -18,8 +18,9 @@ def tsne(
     aus: Annotated[str | None, typer.Option(help="Action units, such as 4,10,12,24 (the default).")] = None,
     frames: Annotated[int, typer.Option(min=10, help="At most so many frames, spread evenly.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the layout.")] = 0,
+    people: Annotated[bool, typer.Option("--people", help="One more panel, coloured by person.")] = False,
 ) -> None:
-    """Lay out frames by a model's features, one panel per action unit, coloured by its presence (RE-Net, Fig. 3)."""
+    """Lay out frames by a model's features, coloured by action unit or person (RE-Net, hybrid network, Fig. 3)."""
     from actionunits.aus import parse_aus
     from actionunits.reports.tsne import draw_embedding, embed
     from actionunits.training.run import split_paths
@@ -27,7 +28,66 @@ def tsne(
 
     chosen = parse_aus(aus) if aus else ()
     embedding = embed(find_weights(checkpoint), split_paths(data), chosen, frames, seed)
-    typer.echo(f"written to {draw_embedding(embedding, out)}")
+    typer.echo(f"written to {draw_embedding(embedding, out, people)}")
+
+
+@app.command()
+def divergence(
+    data: Annotated[str, typer.Option(help="Frames of two people or more: one folder, or several with commas.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    checkpoint: Annotated[
+        list[str] | None, typer.Option(help="Model whose features are measured too; may be repeated.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=2, help="At most so many frames, spread evenly.")] = 2000,
+) -> None:
+    """Measure how much people differ in shape, Gabor, HOG and a model's features (hybrid network, Fig. 4)."""
+    from actionunits.reports.divergence import draw_divergences, lines, measure
+    from actionunits.reports.image_file import image_format
+    from actionunits.training.run import split_paths
+    from actionunits.weights.locate import find_weights
+
+    image_format(out)  # a wrong suffix is told before anything is measured
+    found = measure([find_weights(name) for name in checkpoint or []], split_paths(data), frames)
+    typer.echo("\n".join(lines(found)))
+    typer.echo(f"written to {draw_divergences(found, out)}")
+
+
+@app.command()
+def activation(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file, or name of released weights such as resnet18.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    aus: Annotated[
+        str | None, typer.Option(help="Action units, such as 4,12; all of the model unless given.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of gradient ascent; the paper takes 10,000.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first picture.")] = 0,
+) -> None:
+    """Draw the picture that each action unit of any model answers to most (hybrid network, Fig. 5)."""
+    from actionunits.aus import parse_aus
+    from actionunits.reports.activation import draw_activations, visualise
+    from actionunits.reports.image_file import image_format
+    from actionunits.weights.locate import find_weights
+
+    image_format(out)  # a wrong suffix is told before the climb
+    found = visualise(find_weights(checkpoint), parse_aus(aus) if aus else (), steps, seed, progress=True)
+    typer.echo(f"written to {draw_activations(found, out)}")
+
+
+@app.command()
+def onsets(
+    predictions: Annotated[
+        list[Path], typer.Argument(help="Outputs per frame, as evaluate --predictions and crossval write them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+) -> None:
+    """Tell how far off models are at the onsets and offsets of events, in frames."""
+    from actionunits.reports.image_file import image_format
+    from actionunits.reports.onsets import draw_onsets, onset_table, read_boundaries
+
+    image_format(out)
+    found = read_boundaries(predictions)
+    typer.echo(onset_table(found).to_string(index=False, float_format="{:.2f}".format))
+    typer.echo(f"written to {draw_onsets(found, out)}")
 
 
 @app.command()

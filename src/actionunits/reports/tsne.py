@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -40,6 +41,7 @@ class Embedding:
     points: np.ndarray  # (A, N, 2)
     au_present: np.ndarray  # (N, A) 0 or 1
     au_present_valid: np.ndarray  # (N, A) bool
+    subject: np.ndarray  # (N,) number of the person
 
 
 def embed(
@@ -71,6 +73,7 @@ def embed(
         plane(features, len(chosen), seed),
         data.au_present,
         data.au_present_valid,
+        data.subject,
     )
 
 
@@ -104,15 +107,21 @@ def _plane(features: np.ndarray, seed: int) -> np.ndarray:
     return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
 
 
-def embedding_figure(e: Embedding) -> Figure:
-    """One panel per AU: frames that show it in green, others in blue, unknown ones left out."""
-    columns = min(4, len(e.aus))
-    rows = -(-len(e.aus) // columns)
+def embedding_figure(e: Embedding, people: bool = False) -> Figure:
+    """One panel per AU: frames that show it in green, others in blue, unknown ones left out.
+
+    people: one more panel, the first AU's frames with a colour for every person.
+    """
+    count = len(e.aus) + people
+    columns = min(4, count)
+    rows = -(-count // columns)
     figure = Figure(figsize=(3.1 * columns, 3.1 * rows + 0.7), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel in panels[len(e.aus) :]:
+    for panel in panels[count:]:
         panel.set_axis_off()
+    if people:
+        _draw_people(panels[len(e.aus)], e)
     for a, au in enumerate(e.aus):
         for present, colour, word in ((0, BLUE, "absent"), (1, BLUISH_GREEN, "present")):
             some = e.au_present_valid[:, a] & ((e.au_present[:, a] > 0) == bool(present))
@@ -130,10 +139,21 @@ def embedding_figure(e: Embedding) -> Figure:
     return figure
 
 
-def draw_embedding(e: Embedding, path: Path) -> Path:
+def _draw_people(panel: Axes, e: Embedding) -> None:
+    """Frames coloured by person; colours are spread over a wheel, so that only neighbours on it look alike."""
+    persons, number = np.unique(e.subject, return_inverse=True)
+    x, y = e.points[0].T
+    panel.scatter(x, y, s=5, lw=0, c=number / len(persons), cmap="hsv", vmin=0, vmax=1, alpha=0.7)
+    panel.set_title(f"{len(persons)} people", fontsize=8.5, loc="left")
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_aspect("equal", "datalim")
+
+
+def draw_embedding(e: Embedding, path: Path, people: bool = False) -> Path:
     """Write the figure to a picture file. Raises UserError for a suffix that is not one."""
     kind = image_format(path)
-    figure = embedding_figure(e)
+    figure = embedding_figure(e, people)
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower())
     return path

@@ -11,7 +11,7 @@ START_STD = 0.01  # the problem is convex: any small start does
 
 
 class Probe(nn.Module):
-    """Features (B, D) to logits (B, A); no gradient reaches the features. Without action units (B, 0)."""
+    """Features (B, D) to logits (B, A); while it learns, no gradient reaches the features. Without action units (B, 0)."""
 
     def __init__(self, features: int, aus: int) -> None:
         super().__init__()
@@ -21,4 +21,6 @@ class Probe(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         # Tiny: full precision costs nothing and keeps the logits exact.
         with torch.autocast(features.device.type, enabled=False):
-            return F.linear(self.norm(features.detach().to(self.weight.dtype)), self.weight)
+            # While it learns, the features stay; afterwards pictures can be asked what they do to an action unit.
+            features = features.detach() if self.training else features
+            return F.linear(self.norm(features.to(self.weight.dtype)), self.weight)
