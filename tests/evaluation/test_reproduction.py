@@ -20,6 +20,7 @@ from actionunits.datasets.layouts import RENDER_CARD, find_layout
 from actionunits.datasets.load import load_labels
 from actionunits.datasets.prepare import prepare
 from actionunits.errors import UserError
+from actionunits.evaluation import rates as rates_module
 from actionunits.evaluation import reproduction
 from actionunits.evaluation.differences import differences
 from actionunits.evaluation.published import published_tables, table
@@ -275,19 +276,27 @@ def test_every_published_table_can_be_run_or_says_why_not(crops, tmp_path):
     assert answered > 20
 
 
-def test_rates_stand_beside_the_papers_without_training(crops, tmp_path):
+def test_rates_stand_beside_the_papers_without_training(crops, tmp_path, monkeypatch):
     rates = occurrence_rates(table("eacnet-table2"), [crops])
     labels = load_labels(crops)
     for au in (1, 12):
         column = labels.aus.index(au)
         known = labels.au_present_valid[:, column]
         assert rates[au_label(au)] == pytest.approx(np.mean(labels.au_present[known, column]))
+    weight = np.linspace(1, 7, len(labels))
+    monkeypatch.setattr(rates_module, "repeat_weight", lambda present, valid: weight)
+    repeated = occurrence_rates(table("eacnet-table2"), [crops], repeated=True)
+    column = labels.aus.index(12)
+    known = labels.au_present_valid[:, column]
+    assert repeated["AU12"] != rates["AU12"]
+    assert repeated["AU12"] == pytest.approx(np.average(labels.au_present[known, column], weights=weight[known]))
     words = ("reproduce", "eacnet-table2", "--data", crops, "--out", tmp_path)
     code, output = command(*words)
     page = (tmp_path / "eacnet-table2.md").read_text()
     assert code == 0 and "Occurrence rate" in output
     for text in (output, page):
-        assert f"{rates['AU12']:.2f}" in text and "What differs from the paper" in text
+        assert f"{rates['AU12']:.2f}" in text and f"{repeated['AU12']:.2f}" in text and "repeated" in text
+        assert "What differs from the paper" in text
         assert "- pictures: renders" in text and "- subjects: 9, published are 41" in text and "AU24" in text
     code, output = command(*words, "--model", "resnet18", "--results", tmp_path / "r.csv")
     assert code == 2 and "nothing is trained; leave out --model, --results" in output

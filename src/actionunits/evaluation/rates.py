@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from actionunits.aus import au_label
+from actionunits.datasets.balance import repeat_weight
 from actionunits.datasets.load import load_labels
 from actionunits.errors import UserError
 from actionunits.evaluation.published import PublishedTable
@@ -28,11 +29,16 @@ def refuse_training_options(published: PublishedTable, given: Mapping[str, Any])
         raise UserError(f"{published.key} holds occurrence rates: nothing is trained; leave out {', '.join(flags)}")
 
 
-def occurrence_rates(published: PublishedTable, folders: Sequence[Path]) -> pd.Series:
-    """How often each AU of a table of rates is present among the known labels of the data, by label, 0-1."""
+def occurrence_rates(published: PublishedTable, folders: Sequence[Path], repeated: bool = False) -> pd.Series:
+    """How often each AU of a table of rates is present among the known labels of the data, by label, 0-1.
+
+    repeated: as an epoch with `balance: repeat` shows them, frames with scarce AUs 4 to 7 times.
+    """
     aus = aus_in_data(published, folders)
     labels = [load_labels(folder).of_aus(aus) for folder in folders]
-    known = np.sum([data.au_present_valid.sum(0) for data in labels], 0)
-    present = np.sum([((data.au_present > 0) & data.au_present_valid).sum(0) for data in labels], 0)
-    rates = np.divide(present, known, out=np.full(len(aus), np.nan), where=known > 0)
+    valid = np.concatenate([data.au_present_valid for data in labels])
+    present = np.concatenate([data.au_present for data in labels]) > 0
+    weight = repeat_weight(present, valid) if repeated else np.ones(len(valid))
+    known = weight @ valid
+    rates = np.divide(weight @ (present & valid), known, out=np.full(len(aus), np.nan), where=known > 0)
     return pd.Series(rates, index=[au_label(au) for au in aus], name="rate")

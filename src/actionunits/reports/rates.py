@@ -33,17 +33,18 @@ class Rates:
     table: PublishedTable
     data: str
     rates: pd.Series  # 0-1 by label
+    repeated: pd.Series  # likewise, with frames of scarce AUs shown 4 to 7 times
     differences: tuple[str, ...]
 
     def section(self) -> Section:
         """The paper's rates beside those of the data, one line per action unit."""
         lines = []
         for k, au in enumerate(self.table.aus):
-            ours = number(self.rates.get(au_label(au)), self.table.unit)
-            cells = (*(printed(row.values[k], row.unit) for row in self.table.rows), ours)
+            ours = [number(rates.get(au_label(au)), self.table.unit) for rates in (self.rates, self.repeated)]
+            cells = (*(printed(row.values[k], row.unit) for row in self.table.rows), *ours)
             lines.append(Line(au_label(au), cells))
         unit = "%" if self.table.unit == "percent" else self.table.unit
-        columns = (*(f"paper: {row.method}" for row in self.table.rows), f"ours: {self.data}")
+        columns = (*(f"paper: {row.method}" for row in self.table.rows), f"ours: {self.data}", "ours: repeated")
         return Section(f"Occurrence rate, {unit}", columns, tuple(lines))
 
     def to_terminal(self) -> RenderableType:
@@ -61,6 +62,6 @@ class Rates:
 
 def rates_of(published: PublishedTable, folders: Sequence[Path]) -> Rates:
     """Occurrence rates of the folders for a table of rates. Raises UserError where they code none of its AUs."""
-    rates = occurrence_rates(published, folders)
+    rates, repeated = (occurrence_rates(published, folders, repeated) for repeated in (False, True))
     told = differences_of_rates(published, folders, list(rates.index))
-    return Rates(published, names_of(folders), rates, tuple(told))
+    return Rates(published, names_of(folders), rates, repeated, tuple(told))
