@@ -232,3 +232,26 @@ def test_at_256_pixels_the_sizes_are_those_of_the_paper():
     branch = [s[0] for name, s in shapes.items() if name.startswith("encoder.pose")]
     assert encoder == [32, 64, 128, 256, 256] and branch == [256, 256, 256]
     assert decoder == [256, 256, 256, 256, 128, 64, 32, 3]
+
+
+def test_a_short_run_may_learn_to_reconstruct_before_the_other_terms_count():
+    model = build(reconstruction_share=0.4, epochs=10, curriculum=(0.0,), curriculum_share=1.0)
+    stages = model.stages()
+    assert [(stage.name, stage.epochs) for stage in stages[:2]] == [("reconstruction", 4), ("pairs 0-100%", 6)]
+    assert sum(stage.time_share for stage in stages[:2]) == pytest.approx(1)
+    model.train()
+    found = []
+    for stage in stages[:2]:
+        set_trainable(model, stage)
+        batch = random_batch(inputs=stage.inputs)
+        found.append(set(model.losses(model(batch), batch)))
+    assert found[0] == {"reconstruction"} and len(found[1]) == 6
+
+
+def test_displacements_can_start_near_zero():
+    batch = random_batch(inputs=("target",))
+    with torch.no_grad():
+        large, small = (
+            build(start_scale=scale).eval()(batch).pair.au.displacement.abs().mean() for scale in (1.0, 0.0)
+        )
+    assert float(small) < float(large)

@@ -10,7 +10,7 @@ a pair are cut out and changed alike; those of `displacement`; Fab-Net has one s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import ClassVar
 
 import torch
@@ -24,6 +24,8 @@ from actionunits.models.tcae.displacement import integrate, warp
 from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
 from actionunits.models.tcae.probe import Probe
 from actionunits.types import Batch, Output, Stage
+
+RECONSTRUCTION = "reconstruction"  # the stage before the curriculum
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,17 @@ class Tcae(nn.Module):
         if len(rates) != len(aus):
             raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
         self.register_buffer("class_weights", loss.class_weights(rates), persistent=False)
-        self.first_rank = 0.0  # of the current part of the curriculum
+        with torch.no_grad():
+            for decoder in (self.au_decoder, self.pose_decoder):
+                if decoder is not None:
+                    decoder.last.weight.mul_(c.start_scale)
+        # Of the current stage: whether Eq. (2) alone is learned, else where its part of the curriculum begins.
+        self.reconstructs_alone = False
+        self.first_rank = 0.0
 
     def enter_stage(self, stage: Stage) -> None:
-        """Learn from the pairs of a stage's part of the curriculum."""
+        """Learn what a stage is for: Eq. (2) alone, or from the pairs of its part of the curriculum."""
+        self.reconstructs_alone = stage.name == RECONSTRUCTION
         self.first_rank = self._parts().get(stage.name, 0.0)
 
     def features(self, batch: Batch) -> Tensor:
@@ -131,6 +140,8 @@ class Tcae(nn.Module):
         """
         if output.pair is not None:
             each = self._pair_losses(output.pair, batch)
+            if self.training and self.reconstructs_alone:
+                return {"reconstruction": each["reconstruction"].mean()}
             total = torch.stack(list(each.values())).sum(0)
             if self.training:
                 weight = pair_weight(total, self.first_rank, self.config.curriculum_share)
@@ -172,7 +183,8 @@ class Tcae(nn.Module):
         """The parts of the curriculum on pairs of frames; then, where labels tell of action units, the probe."""
         c = self.config
         parts = self._parts()
-        ends = [round(c.epochs * k / len(parts)) for k in range(len(parts) + 1)]
+        shares = [c.reconstruction_share, *([(1 - c.reconstruction_share) / len(parts)] * len(parts))]
+        ends = [round(c.epochs * end) for end in (0, *accumulate(shares))]
         stages = [
             Stage.of(
                 c,
@@ -182,8 +194,9 @@ class Tcae(nn.Module):
                 schedule="constant" if c.schedule == "plateau" and end < c.epochs else c.schedule,
                 patience=c.patience if end < c.epochs else 0,
                 inputs=("image", "target"),
+                time_share=share,
             )
-            for name, (start, end) in zip(parts, pairwise(ends), strict=True)
+            for name, share, (start, end) in zip((RECONSTRUCTION, *parts), shares, pairwise(ends), strict=True)
             if end > start
         ]
         if not self.aus:
@@ -197,6 +210,6 @@ class Tcae(nn.Module):
             lr=c.probe_lr,
             schedule="cosine",
             patience=0,
-            time_share=0.1 * len(parts),
+            time_share=0.1,
         )
         return [*stages, probe]
