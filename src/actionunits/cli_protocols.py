@@ -9,6 +9,7 @@ import typer
 
 IMAGENET_HELP = "File of official ImageNet weights to start from: torchvision's VGG-19 or ResNet-18."
 INIT_HELP = "Weights that every fold starts from, or folder of another run, whose own fold each starts from."
+TEACHER_HELP = "Weights, or folder of another run of the same folds, to learn from beside the labels (resnet18)."
 
 
 def crossval(
@@ -33,6 +34,7 @@ def crossval(
     ] = None,
     imagenet: Annotated[Path | None, typer.Option(help=IMAGENET_HELP)] = None,
     init: Annotated[str | None, typer.Option(help=INIT_HELP)] = None,
+    teacher: Annotated[str | None, typer.Option(help=TEACHER_HELP)] = None,
     results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> None:
@@ -61,6 +63,7 @@ def crossval(
         assignments=tuple(assignments or ()),
         accelerator=accelerator,
         imagenet=imagenet,
+        teacher=find_start(teacher) if teacher else None,
     )
     with told_when_interrupted():
         rows = answer(protocol, request, config, progress=True)
@@ -135,6 +138,7 @@ def reproduce(
     threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
     imagenet: Annotated[Path | None, typer.Option(help=IMAGENET_HELP)] = None,
     init: Annotated[str | None, typer.Option(help=INIT_HELP)] = None,
+    teacher: Annotated[str | None, typer.Option(help=TEACHER_HELP)] = None,
     results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
@@ -161,9 +165,8 @@ def reproduce(
     out = out or Path("out") / table
     if is_of_rates(published):
         training = {"--train-data": train_data, "--model": model, "--folds": folds, "--minutes": minutes}
-        refuse_training_options(
-            published, training | {"--results": results, "--init": init, "--set": assignments, "--imagenet": imagenet}
-        )
+        starts = {"--init": init, "--imagenet": imagenet, "--teacher": teacher}
+        refuse_training_options(published, training | starts | {"--results": results, "--set": assignments})
         rates = rates_of(published, folders)
         console.print(rates.to_terminal())
         typer.echo(f"written to {write_page(out / f'{table}.md', rates.to_markdown())}")
@@ -183,6 +186,7 @@ def reproduce(
         assignments=tuple(assignments or ()),
         accelerator=accelerator,
         imagenet=imagenet,
+        teacher=find_start(teacher) if teacher else None,
     )
     with told_when_interrupted():
         found = reproduce_table(table, request, progress=True)

@@ -29,8 +29,9 @@ def command(*words):
     return result.output
 
 
-def test_table_7_has_fixed_and_learned_relations(data, tmp_path, monkeypatch):
-    (tmp_path / "renet_small.yaml").write_text("\n".join(f"{name}: {value}" for name, value in TINY.items()))
+def test_table_7_has_fixed_and_learned_relations_and_teaches_a_student(data, tmp_path, monkeypatch):
+    for model in ("renet", "resnet18"):
+        (tmp_path / f"{model}_small.yaml").write_text("\n".join(f"{name}: {value}" for name, value in TINY.items()))
     monkeypatch.setattr(reproduction, "CONFIGS", tmp_path)
     out = tmp_path / "out"
     shown = command("reproduce", "renet-table7", "--data", data, "--scale", "small", "--folds", 2, "--out", out)
@@ -42,6 +43,15 @@ def test_table_7_has_fixed_and_learned_relations(data, tmp_path, monkeypatch):
     )
     assert (fixed["config"]["variant"], learned["config"]["variant"]) == ("fixed", "learnable")
     assert "level" not in shown
+    taught = tmp_path / "taught"
+    words = ["reproduce", "renet-table7", "--data", data, "--scale", "small", "--folds", 2, "--model", "resnet18"]
+    shown = command(*words, "--teacher", out / "renet", "--out", taught)
+    assert "taught by renet" in shown
+    for fold in ("fold-1", "fold-2"):
+        student, teacher = (
+            read_header(where / fold / "model.safetensors") for where in (taught / "resnet18", out / "renet")
+        )
+        assert student["data"]["taught_by"]["sha256"] == teacher["sha256"]
     assert len(fixed["config"]["relations"]) == len(fixed["aus"]) ** 2 and learned["config"]["relations"] == []
 
 

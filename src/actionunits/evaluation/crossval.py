@@ -69,6 +69,7 @@ class System:
     model: str
     settings: Settings
     imagenet: Path | None = None  # official weights of the model's body, where no other start is given
+    teacher: Path | None = None  # checkpoint, or folder of another run of the same folds, to learn from too
 
 
 def cross_validate(
@@ -92,7 +93,7 @@ def cross_validate(
         if protocol.source is not None:
             folder = out / SOURCE_FOLDER
             told.fold(protocol.source, folder)
-            _train(system, protocol.source, folder, fabric, _started(init, SOURCE_FOLDER))
+            _train(system, protocol.source, folder, fabric, _of_fold(init, SOURCE_FOLDER))
             init = folder / training_run.CHECKPOINT_FILE
         found = []
         for fold in protocol.folds:
@@ -102,7 +103,7 @@ def cross_validate(
                 assert init is not None
                 _regress(system, fold, folder, fabric, init)
             else:
-                _train(system, fold, folder, fabric, _started(init, folder.name))
+                _train(system, fold, folder, fabric, _of_fold(init, folder.name))
             found.append(_tested(system, fold, folder, fabric))
         return found
     except KeyboardInterrupt:
@@ -115,13 +116,13 @@ def find_start(name_or_path: str) -> Path:
     return folder if folder.is_dir() else find_weights(name_or_path)
 
 
-def _started(start: Path | None, name: str) -> Path | None:
-    """Checkpoint to start the fold of this name from. Raises UserError where another run's folder has none."""
-    if start is None or start.is_file():
-        return start
-    path = start / name / training_run.CHECKPOINT_FILE
+def _of_fold(given: Path | None, name: str) -> Path | None:
+    """Checkpoint that the fold of this name begins with. Raises UserError where another run's folder has none."""
+    if given is None or given.is_file():
+        return given
+    path = given / name / training_run.CHECKPOINT_FILE
     if not path.is_file():
-        raise UserError(f"there is no {path}; name the folder of a finished run of the same folds to start from")
+        raise UserError(f"there is no {path}; name the folder of a finished run of the same folds")
     return path
 
 
@@ -173,7 +174,7 @@ def _claim_fold(system: System, fold: Fold, folder: Path, fabric: Fabric, init: 
     if fabric.is_global_zero:
         if not (folder / PLAN_FILE).exists():
             training_run.refuse_used_folder(folder)
-        _claim(folder / PLAN_FILE, _plan(system, fold, init), f"{folder} holds a fold of another run")
+        _claim(folder / PLAN_FILE, _plan(system, fold, folder, init), f"{folder} holds a fold of another run")
     fabric.barrier()
 
 
@@ -201,19 +202,22 @@ def _train(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path 
         init=init,
         fold=fold.name,
         imagenet=system.imagenet if init is None else None,
+        teacher=_of_fold(system.teacher, folder.name),
     )
     if not result.finished:
         raise KeyboardInterrupt
 
 
-def _plan(system: System, fold: Fold, init: Path | None) -> dict[str, Any]:
+def _plan(system: System, fold: Fold, folder: Path, init: Path | None) -> dict[str, Any]:
     """All that decides about the outcome of a fold, as JSON values."""
+    teacher = _of_fold(system.teacher, folder.name)
     parts = {"training": fold.training, "validation": fold.validation, "test": fold.test}
     plan = {
         "model": system.model,
         **{part.name: dataclasses.asdict(getattr(system.settings, part.name)) for part in _settings_fields()},
         "fold": fold.name,
         "init": None if init is None else read_header(init)["sha256"],
+        "teacher": None if teacher is None else read_header(teacher)["sha256"],
         "imagenet": None if system.imagenet is None or init is not None else file_sha256(system.imagenet),
         "aus": fold.training.aus,
         "occurrence_level": fold.training.occurrence_level,

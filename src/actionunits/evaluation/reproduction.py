@@ -86,6 +86,7 @@ class Request:
     assignments: tuple[str, ...] = ()  # settings besides those of the scale, setting=value
     accelerator: str = "auto"
     imagenet: Path | None = None  # official weights of the model's body, to start training from
+    teacher: Path | None = None  # checkpoint, or folder of another run of the same folds, to learn from too
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def reproduce(key: str, request: Request, progress: bool = False) -> list[Reprod
     found, folders = [], dict[tuple[str, str], Path]()
     for name, question, settings in asked:
         protocol = questions.load_protocol(question, settings, progress)
-        system = System(name.partition(":")[0], settings, request.imagenet)
+        system = System(name.partition(":")[0], settings, request.imagenet, request.teacher)
         folder = request.out / name.replace(":", "-")
         begun = dataclasses.replace(request, init=earlier_of_recipe(system, folders) or request.init)
         scores = run_protocol(system, protocol, folder, fabric, begun)
@@ -156,7 +157,9 @@ def answer(protocol: str, request: Request, config: Path | None, progress: bool 
     refuse_unusable_places(request)
     divided = questions.load_protocol(question, settings, progress)
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    scores = run_protocol(System(name, settings, request.imagenet), divided, request.out, fabric, request)
+    scores = run_protocol(
+        System(name, settings, request.imagenet, request.teacher), divided, request.out, fabric, request
+    )
     rows = described_rows(scores, "", name, request, question, divided)
     write_rows(rows, request)
     return rows
@@ -217,7 +220,8 @@ def described_rows(
     names = names_of(question.data)
     rule = scores["threshold_rule"].iloc[0]
     start = f"from {run_name(request.init)}" if request.init else ""
-    scale = ", ".join(filter(None, (request.scale if key else "", *request.assignments, start)))
+    taught = f"taught by {run_name(request.teacher)}" if request.teacher else ""
+    scale = ", ".join(filter(None, (request.scale if key else "", *request.assignments, start, taught)))
     words = (key or protocol.name, model, scale, names, protocol.division, f"threshold {rule}")
     fixed = {
         "run": ", ".join(word for word in words if word),
