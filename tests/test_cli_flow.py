@@ -167,6 +167,12 @@ def test_a_sequence_of_several_people_is_refused(run, sequences, tmp_path):
     refused(train(run, folder, sequences[1]), "crops/F001_T1.npy holds frames of F001, F002", "one person")
 
 
+def test_crops_of_another_size_than_the_others_are_refused(run, sequences, tmp_path):
+    folder = changed(sequences, tmp_path)
+    np.save(folder / "crops/F002_T1.npy", np.zeros((12, 40, 40, 3), np.uint8))
+    refused(train(run, folder, sequences[1]), "F002_T1.npy", "does not hold 12 rows of (73, 73, 3)")
+
+
 def test_clips_of_one_frame_are_refused(run, sequences):
     refused(train(run, *sequences, "every=12"), "every training sequence has one frame")
 

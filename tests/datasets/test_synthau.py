@@ -189,6 +189,10 @@ def test_a_broken_folder_is_told_in_one_line(drawn, damage, message):
         (lambda t: t.drop(index=4), "not numbered"),
         (lambda t: t.assign(anchor=12), "frame 12 is the anchor of clips/S0001_T1.mp4, which has no such frame"),
         (lambda t: t.assign(anchor=-1), "frame -1 is the anchor"),
+        (
+            lambda t: t.assign(subject=np.where(t["frame"] < 6, "A", "B")),
+            "S0001_T1.mp4 holds frames of A, B; a sequence",
+        ),
         (lambda t: t.iloc[:0], "no frame"),
         (lambda t: t[t["frame"] < 11], "has 12 frames, frames.parquet has labels for 11"),
     ],
