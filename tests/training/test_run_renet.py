@@ -54,6 +54,13 @@ def test_learned_relations_need_no_labels(crops, tmp_path):
     assert np.isfinite(predict_crops(checkpoint.model, crops[1], 42).au_logit).all()
 
 
+def test_settings_that_cannot_be_leave_the_folder_free_for_better_ones(crops, tmp_path):
+    opposite = (1.0, -1.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    with pytest.raises(UserError, match="add up to 0.000, too close to 0"):
+        train(crops, tmp_path, relations=opposite, epochs=1)
+    assert train(crops, tmp_path, relations=opposite, relation_sum="absolute", epochs=1).finished
+
+
 def test_a_resumed_run_draws_the_same_action_units(crops, tmp_path, monkeypatch):
     whole = train(crops, tmp_path / "whole")
     assert whole.finished

@@ -166,9 +166,6 @@ def run(
     origin = Origin(start, taught, None if imagenet is None else file_sha256(imagenet), fold)
     if teacher is not None and taught is not None:
         check_teacher(teacher, taught, settings.model, training.aus)
-    if fabric.is_global_zero:
-        claim_folder(out, _identity(model_name, settings, training, origin), resume)
-    fabric.barrier()
     torch.manual_seed(settings.loop.seed)
     model = MODELS[model_name].model(settings.model, training.aus)
     if init is not None:
@@ -177,6 +174,10 @@ def run(
         start_from_imagenet(model, imagenet)
     else:
         refuse_untrained(model)
+    # Last, so that settings that cannot be leave no folder behind.
+    if fabric.is_global_zero:
+        claim_folder(out, _identity(model_name, settings, training, origin), resume)
+    fabric.barrier()
     bf16 = "bf16" in str(fabric.strategy.precision.precision)
     soft = None if teacher is None else teach(teacher, training, fabric.device, bf16)
     size = settings.model.image_size
