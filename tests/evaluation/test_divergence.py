@@ -47,6 +47,8 @@ def test_divergence_is_equation_5(features):
                 total += sum(b * math.log(b / c) for b, c in zip(found[q], m, strict=True)) / 2
         expected.append(total / math.log(6) * 1e6)
     np.testing.assert_allclose(subject_divergences(values, subject), expected, rtol=1e-10)
+    dead = np.zeros((16, 20))
+    np.testing.assert_allclose(subject_divergences(np.hstack([dead, values]), subject), expected, rtol=1e-10)
 
 
 def test_divergence_is_that_of_scipy_and_symmetric():

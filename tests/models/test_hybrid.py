@@ -1,16 +1,21 @@
 """The hybrid network against literal loops in float64: losses, LSTM, PCA, fusion; sequences, streams, stages."""
 
 import dataclasses
+import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from drawn_faces import write_drawn_dataset
 from random_crops import random_people
 from sklearn.decomposition import PCA
 from small_models import AUS, SMALL, random_batch
 
+from actionunits.cli import main
 from actionunits.errors import UserError
 from actionunits.models.hybrid import HybridConfig, HybridNet
 from actionunits.models.hybrid.cnn import Cnn, fc6_cells
@@ -419,3 +424,46 @@ def test_the_whole_can_start_from_a_cnn_alone(tmp_path):
     assert all(torch.equal(value, alone.cnn.state_dict()[name]) for name, value in whole.cnn.state_dict().items())
     assert all(torch.equal(value, before[name]) for name, value in whole.lstm.state_dict().items())
     assert [stage.name for stage in whole.stages()] == ["lstm", "fusion"]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    write_drawn_dataset(folder / "many", subjects=3, frames=8)
+    write_drawn_dataset(folder / "valid", subjects=1, frames=8, seed=6)
+    write_drawn_dataset(folder / "unknown", subjects=2, frames=8)
+    table = pd.read_parquet(folder / "unknown" / "frames.parquet")
+    labels = [name for name in table.columns if re.fullmatch(r"AU\d\d", name)]
+    table[labels] = -1
+    table[[f"{name}_r" for name in labels]] = np.nan
+    table.to_parquet(folder / "unknown" / "frames.parquet")
+    for k, name in enumerate(("many", "valid", "unknown")):
+        card = json.loads((folder / name / "dataset.json").read_text())
+        (folder / name / "dataset.json").write_text(json.dumps(card | {"name": f"drawn-{k}", "seed": k}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["train", "hybrid", "--data", "many", "--valid", "valid", "--epochs", "1"],
+            "leaves the first 10 frames of a clip out of its loss, and the longest training clip has 8",
+        ),
+        (["train", "hybrid", "--data", "unknown", "--valid", "valid"], "no frame of the training data has a known"),
+        (["crossval", "hybrid", "--data", "valid"], "the data holds 1 people; folds need two or more"),
+    ],
+)
+def test_data_that_cannot_be_learned_from_is_one_line_and_exit_code_2(
+    drawn, tmp_path, words, line, monkeypatch, capsys
+):
+    words = [str(drawn / word) if (drawn / word).exists() else word for word in words]
+    small = {"image_size": 42, "width": 6, "stride": 2, "fc_units": 8, "batch_size": 4, "components": 4}
+    options = [word for name, value in small.items() for word in ("--set", f"{name}={value}")]
+    command = ["actionunits", *words, "--out", str(tmp_path / "out"), "--accelerator", "cpu", *options]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert line in told

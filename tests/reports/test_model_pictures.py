@@ -40,7 +40,7 @@ def checkpoints(tmp_path_factory):
         if key == "renet":
             torch.nn.init.normal_(model.norms.scale)
         found[key] = tmp_path_factory.mktemp(key) / "model.safetensors"
-        save_checkpoint(found[key], model, {"data": {"names": ["drawn"]}})
+        save_checkpoint(found[key], model, {"data": {"names": ["drawn"], "training_subjects": ["X"]}})
     return found
 
 
@@ -72,6 +72,8 @@ def test_a_panel_counts_known_frames_alone(data, checkpoints):
 def test_commands_write_pictures(data, checkpoints, tmp_path):
     for words in (
         ("tsne", checkpoints["renet"], "--data", data, "--aus", "25", "--frames", "12", "--out", tmp_path / "a.png"),
+        ("tsne", checkpoints["hog"], "--data", data, "--aus", "25", "--people", "--out", tmp_path / "p.png"),
+        ("divergence", "--checkpoint", checkpoints["hog"], "--data", data, "--out", tmp_path / "d.png"),
         ("relations", checkpoints["renet"], "--out", tmp_path / "b.png"),
     ):
         result = CliRunner().invoke(app, ["report", *map(str, words)])

@@ -48,6 +48,8 @@ def subject_folds(subjects: Sequence[str], folds: int, seed: int) -> tuple[tuple
     The same seed gives the same parts whatever the order and the repetitions of `subjects`.
     """
     unique = sorted(set(subjects))
+    if len(unique) < 2:
+        raise UserError(f"the data holds {len(unique)} people; folds need two or more, new people to be tested on")
     if not 2 <= folds <= len(unique):
         raise UserError(f"{len(unique)} subjects cannot make {folds} folds; use 2 to {len(unique)}")
     shuffled = np.random.default_rng(seed).permutation(len(unique))

@@ -50,13 +50,15 @@ def js_divergence(p: np.ndarray, q: np.ndarray) -> float:
 def subject_divergences(features: np.ndarray, subject: np.ndarray) -> np.ndarray:
     """Sum of the divergences from every other person, per person, scaled as in Fig. 4: / log(D) * 1e6; (S,).
 
-    features: (N, D); subject: (N,) number of the person of each row. Raises UserError for fewer than two people.
+    Features that are 0 in every row say nothing and are left out. features: (N, D); subject: (N,) number of the
+    person of each row. Raises UserError for fewer than two people.
     """
     people = np.unique(subject)
     if len(people) < 2:
         raise UserError("divergence is between people, and the data holds only one; name data of two or more")
-    found = [subject_distribution(features[subject == person].mean(0).astype(np.float64)) for person in people]
+    features = features[:, features.any(0)]
     total = np.zeros(len(people))
+    found = [subject_distribution(features[subject == person].mean(0).astype(np.float64)) for person in people]
     for i in range(len(people)):
         for j in range(i):
             total[[i, j]] += js_divergence(found[i], found[j])

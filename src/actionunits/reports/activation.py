@@ -34,12 +34,12 @@ DOTS_PER_INCH = 150
 class Regularisation:
     """Omega of Eq. (6): what is done to the picture between steps, in this order."""
 
-    step: float = 0.01  # mean change of a pixel per step, full scale 1
-    decay: float = 0.02  # share that every pixel loses per step
+    step: float = 0.02  # mean change of a pixel per step, full scale 1
+    decay: float = 0.01  # share that every pixel loses per step
     clip_percentile: float = 20.0  # of the pixels' norms: those below become 0
     clip_every: int = 50
-    blur_sigma: float = 0.6  # pixels
-    blur_every: int = 4
+    blur_sigma: float = 1.0  # pixels
+    blur_every: int = 2
 
 
 def maximise(

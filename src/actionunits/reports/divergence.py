@@ -80,7 +80,7 @@ def lines(d: Divergences) -> list[str]:
 
 
 def divergence_figure(d: Divergences) -> Figure:
-    """A dot for every person, and the mean."""
+    """A dot for every person, and the mean, on a logarithmic scale."""
     figure = Figure(figsize=(1.6 + 1.3 * len(d.by_features), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -92,7 +92,7 @@ def divergence_figure(d: Divergences) -> Figure:
         axes.annotate(f"{values.mean():,.0f}", (k + 0.32, values.mean()), va="center", fontsize=8)
     axes.set_xticks(range(len(d.by_features)), [name.replace(" (", "\n(") for name in d.by_features], fontsize=8.5)
     axes.set_xlim(-0.5, len(d.by_features) - 0.2)
-    axes.set_ylim(0)
+    axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylabel("divergence from the others / log(D) · 10⁶", fontsize=9)
     axes.set_title(f"{d.people} people, {d.frames} frames of {d.data}", fontsize=10, loc="left")

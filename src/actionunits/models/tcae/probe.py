@@ -11,7 +11,7 @@ START_STD = 0.01  # the problem is convex: any small start does
 
 
 class Probe(nn.Module):
-    """Features (B, D) to logits (B, A); while it learns, no gradient reaches the features. Without action units (B, 0)."""
+    """Features (B, D) to logits (B, A); no gradient reaches them while it learns. Without action units (B, 0)."""
 
     def __init__(self, features: int, aus: int) -> None:
         super().__init__()
