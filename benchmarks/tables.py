@@ -31,6 +31,7 @@ DOCUMENTS = (
     ROOT / "docs" / "detect.md",
     ROOT / "docs" / "prepare.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
+    ROOT / "src" / "actionunits" / "models" / "tcae" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "ofnet" / "README.md",
     ROOT / "data" / "synthau-mini" / "README.md",
 )
@@ -166,6 +167,36 @@ def prepare_speed() -> str:
     return rows_to_markdown(header, rows)
 
 
+def spread(row: pd.Series, digits: int = 2) -> str:
+    """A value with its interval."""
+    return f"{row['value']:.{digits}f} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
+
+
+def tcae_movements() -> str:
+    """How much of the true motions TCAE's movements explain, on renders of both looks."""
+    table = pd.read_csv(RESULTS / "tcae_movements.csv")
+    rows = []
+    for (look, run, movement), group in table.groupby(["look", "run", "movement"], sort=False):
+        of = group.set_index("measured")
+        if "explains face" in of.index:
+            cells = [spread(of.loc[f"explains {true}"]) for true in ("face", "head", "both")]
+            rows.append([look, run, movement, *cells, spread(of.loc["length"], 3)])
+    header = ["look", "network", "movement", "explains the face", "explains the head", "explains both", "mean length"]
+    return rows_to_markdown(header, rows)
+
+
+def tcae_probe() -> str:
+    """F1 and AUC of linear probes by share of labels, and differences to Fab-Net and the others."""
+    table = pd.read_csv(RESULTS / "tcae_probe.csv", keep_default_na=False)
+    rows = []
+    for (data, share, run, against), group in table.groupby(["data", "labels", "run", "against"], sort=False):
+        of = group.set_index("metric")
+        name = f"{run} less {against}" if against else run
+        labels = f"{100 * share:g}% ({of['labelled_frames'].iloc[0]:,} frames)"
+        rows.append([data, labels, name, spread(of.loc["f1"], 3), spread(of.loc["auc"], 3)])
+    return rows_to_markdown(["renders", "labels", "representation", "mean F1", "mean AUC"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "render_found": render_found,
     "render_agreement": render_agreement,
@@ -177,6 +208,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "detection_speed": detection_speed,
     "prepare_speed": prepare_speed,
     "first_table": first_table,
+    "tcae_movements": tcae_movements,
+    "tcae_probe": tcae_probe,
     "ofnet_cost": ofnet_cost,
     "ofnet_flow": ofnet_flow,
 }

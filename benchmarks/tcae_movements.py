@@ -115,10 +115,10 @@ def movements(model: Any, quadruple: Quadruple) -> dict[str, np.ndarray]:
 
     with torch.inference_mode():
         pair = model.pair(tensor(quadruple.source), tensor(quadruple.target))
-    if pair.cycles is None:
+    if pair.pose is None:
         return {"both": pair.au.displacement[0].numpy()}
-    both = torch.lerp(pair.cycles.pose.displacement, pair.au.displacement, pair.mask[..., None])
-    named = {"au": pair.au.displacement, "pose": pair.cycles.pose.displacement, "both": both}
+    both = torch.lerp(pair.pose.displacement, pair.au.displacement, pair.mask[..., None])
+    named = {"au": pair.au.displacement, "pose": pair.pose.displacement, "both": both}
     return {name: value[0].numpy() for name, value in named.items()}
 
 

@@ -58,7 +58,7 @@ def edit_face(source: Path | str, target: Path | str, keep: str, model: Path, ou
     images = [register(f.image_rgb, a.landmarks_px, own) for f, a in ((frame, face), other)]
     with torch.inference_mode():
         pair = network.pair(*(_tensor(image) for image in images))
-        movement = pair.au if keep == "pose" else pair.cycles.pose
+        movement = pair.au if keep == "pose" else pair.pose
         # A movement is smooth: the face itself keeps its detail.
         wide = F.interpolate(movement.displacement.permute(0, 3, 1, 2), (size, size), mode="bilinear")
         edited = warp(_tensor(register(frame.image_rgb, face.landmarks_px, size)), wide.permute(0, 2, 3, 1))
@@ -80,12 +80,11 @@ def draw_pairs(model: Path, folders: list[Path], out: Path, pairs: int = 4, seed
     assert batch.target is not None
     with torch.inference_mode():
         pair = network.pair(batch.image, batch.target)
-    c = pair.cycles
-    columns = [batch.image, batch.target, c.au_changed, c.pose_changed, pair.reconstruction]
+    columns = [batch.image, batch.target, pair.au_changed, pair.pose_changed, pair.reconstruction]
     cells: list[np.ndarray] = []
     for k in range(pairs):
         cells += [_picture(column[k]) for column in columns]
-        cells += [_colours(m.displacement[k], size) for m in (pair.au, c.pose)]
+        cells += [_colours(m.displacement[k], size) for m in (pair.au, pair.pose)]
     captions = [*CAPTIONS, *("" for _ in range(len(cells) - len(CAPTIONS)))]
     contact_sheet(cells, captions, out, len(CAPTIONS))
 

@@ -22,9 +22,9 @@ class TcaeConfig:
     cycle_weight: float = 0.1  # lambda 2, of Eq. (3) and (4); Sec. 4.1
     embedding_weight: float = 0.1  # lambda 3, of Eq. (5) and (6); Sec. 4.1
 
-    # Part of the epochs in which Eq. (2) alone is learned, from all pairs. None in the paper; without, a run of
-    # minutes ends where nothing moves, since that meets Eq. (1) and (3) to (6) at once.
-    reconstruction_share: float = 0.0
+    # Part of the epochs in which each movement alone learns to turn the source into the target, as two Fab-Nets on
+    # one body. None in the paper; without, minutes end where nothing moves, which meets Eq. (1), (3) to (6) at once.
+    apart_share: float = 0.0
     start_scale: float = 1.0  # of the decoders' last weights at the start; near 0 nothing moves at first
 
     # Of the pairs of a batch, in order of their losses, those from each of these fractions on are learned from, part
@@ -59,7 +59,7 @@ class TcaeConfig:
             raise UserError(
                 f"a curriculum fraction must lie between 0 and 1 less {self.curriculum_share:g}, its share"
             )
-        if not 0 <= self.reconstruction_share < 1:
-            raise UserError(f"reconstruction_share must be from 0 to below 1, not {self.reconstruction_share:g}")
+        if not 0 <= self.apart_share < 1:
+            raise UserError(f"apart_share must be from 0 to below 1, not {self.apart_share:g}")
         if len(set(self.curriculum)) < len(self.curriculum):
             raise UserError("the curriculum names a fraction twice")

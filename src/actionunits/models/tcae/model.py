@@ -25,17 +25,14 @@ from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
 from actionunits.models.tcae.probe import Probe
 from actionunits.types import Batch, Output, Stage
 
-RECONSTRUCTION = "reconstruction"  # the stage before the curriculum
+APART = "apart"  # the stage before the curriculum
 
 
 @dataclass(frozen=True)
 class Cycles:
-    """The generated faces that differ from the source in one respect, and the way back (Sec. 3.3)."""
+    """The way back from the generated faces that differ from the source in one respect (Sec. 3.3)."""
 
-    pose: Movement  # T^p
-    au_changed: Tensor  # T^A(I_s), (B, 3, H, W)
-    pose_changed: Tensor  # T^p(I_s)
-    au_returned: Tensor  # T^-A(T^A(I_s))
+    au_returned: Tensor  # T^-A(T^A(I_s)), (B, 3, H, W)
     pose_returned: Tensor  # T^-p(T^p(I_s))
     of_au_changed: Embeddings
     of_pose_changed: Embeddings
@@ -49,8 +46,12 @@ class Pair:
     target: Embeddings
     au: Movement  # T^A; in Fab-Net the whole movement
     reconstruction: Tensor  # T(I_s), (B, 3, H, W): the source turned into the target
-    mask: Tensor  # a^A, (B, H, W): share of the AU movement in T
-    cycles: Cycles | None  # None in Fab-Net
+    # None in Fab-Net:
+    pose: Movement | None = None  # T^p
+    mask: Tensor | None = None  # a^A, (B, H, W): share of the AU movement in T
+    au_changed: Tensor | None = None  # T^A(I_s), (B, 3, H, W)
+    pose_changed: Tensor | None = None  # T^p(I_s)
+    cycles: Cycles | None = None  # None also while both movements are learned apart
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,13 @@ class Tcae(nn.Module):
             for decoder in (self.au_decoder, self.pose_decoder):
                 if decoder is not None:
                     decoder.last.weight.mul_(c.start_scale)
-        # Of the current stage: whether Eq. (2) alone is learned, else where its part of the curriculum begins.
-        self.reconstructs_alone = False
+        # Of the current stage: whether the movements are learned apart, else where its part of the curriculum begins.
+        self.apart = False
         self.first_rank = 0.0
 
     def enter_stage(self, stage: Stage) -> None:
-        """Learn what a stage is for: Eq. (2) alone, or from the pairs of its part of the curriculum."""
-        self.reconstructs_alone = stage.name == RECONSTRUCTION
+        """Learn what a stage is for: the movements apart, or from the pairs of its part of the curriculum."""
+        self.apart = stage.name == APART
         self.first_rank = self._parts().get(stage.name, 0.0)
 
     def features(self, batch: Batch) -> Tensor:
@@ -111,22 +112,18 @@ class Tcae(nn.Module):
         s, t = both.rows(slice(count)), both.rows(slice(count, None))
         au = self.au_decoder(s.au, t.au)
         if self.pose_decoder is None:
-            mask = torch.ones_like(au.mask_logit)
-            return Pair(s, t, au, warp(source, au.displacement), mask, None)
+            return Pair(s, t, au, warp(source, au.displacement))
         pose = self.pose_decoder(s.pose, t.pose)
         displacement, mask = integrate(au, pose)
-        cycles = self._cycles(source, s, au, pose)
-        return Pair(s, t, au, warp(source, displacement), mask, cycles)
-
-    def _cycles(self, source: Tensor, s: Embeddings, au: Movement, pose: Movement) -> Cycles:
-        assert self.pose_decoder is not None
         au_changed, pose_changed = warp(source, au.displacement), warp(source, pose.displacement)
+        cycles = None if self.training and self.apart else self._cycles(s, au_changed, pose_changed)
+        return Pair(s, t, au, warp(source, displacement), pose, mask, au_changed, pose_changed, cycles)
+
+    def _cycles(self, s: Embeddings, au_changed: Tensor, pose_changed: Tensor) -> Cycles:
+        assert self.pose_decoder is not None
         changed = self.encoder(stacked(au_changed, pose_changed))
-        of_au, of_pose = changed.rows(slice(len(source))), changed.rows(slice(len(source), None))
+        of_au, of_pose = changed.rows(slice(len(s.au))), changed.rows(slice(len(s.au), None))
         return Cycles(
-            pose,
-            au_changed,
-            pose_changed,
             warp(au_changed, self.au_decoder(of_au.au, s.au).displacement),
             warp(pose_changed, self.pose_decoder(of_pose.pose, s.pose).displacement),
             of_au,
@@ -140,10 +137,8 @@ class Tcae(nn.Module):
         """
         if output.pair is not None:
             each = self._pair_losses(output.pair, batch)
-            if self.training and self.reconstructs_alone:
-                return {"reconstruction": each["reconstruction"].mean()}
             total = torch.stack(list(each.values())).sum(0)
-            if self.training:
+            if self.training and not self.apart:
                 weight = pair_weight(total, self.first_rank, self.config.curriculum_share)
             else:
                 weight = torch.full_like(total, 1 / len(total))
@@ -158,9 +153,15 @@ class Tcae(nn.Module):
         c = self.config
         assert batch.target is not None
         values = batch.image[0].numel()
-        terms = {"reconstruction": loss.reconstruction_loss(pair.reconstruction, batch.target) / values}
-        if pair.cycles is None:
+
+        def reconstruction(generated: Tensor) -> Tensor:
+            return loss.reconstruction_loss(generated, batch.target) / values
+
+        terms = {"reconstruction": reconstruction(pair.reconstruction)}
+        if pair.au_changed is None or pair.pose_changed is None:
             return terms
+        if pair.cycles is None:
+            return {"au_alone": reconstruction(pair.au_changed), "pose_alone": reconstruction(pair.pose_changed)}
         cycles, s, t = pair.cycles, pair.source, pair.target
         of_au, of_pose = cycles.of_au_changed, cycles.of_pose_changed
         assert of_au.pose is not None and of_pose.pose is not None and s.pose is not None and t.pose is not None
@@ -183,7 +184,7 @@ class Tcae(nn.Module):
         """The parts of the curriculum on pairs of frames; then, where labels tell of action units, the probe."""
         c = self.config
         parts = self._parts()
-        shares = [c.reconstruction_share, *([(1 - c.reconstruction_share) / len(parts)] * len(parts))]
+        shares = [c.apart_share, *([(1 - c.apart_share) / len(parts)] * len(parts))]
         ends = [round(c.epochs * end) for end in (0, *accumulate(shares))]
         stages = [
             Stage.of(
@@ -196,7 +197,7 @@ class Tcae(nn.Module):
                 inputs=("image", "target"),
                 time_share=share,
             )
-            for name, share, (start, end) in zip((RECONSTRUCTION, *parts), shares, pairwise(ends), strict=True)
+            for name, share, (start, end) in zip((APART, *parts), shares, pairwise(ends), strict=True)
             if end > start
         ]
         if not self.aus:

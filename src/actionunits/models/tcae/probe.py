@@ -1,5 +1,7 @@
-"""The linear AU classifier on frozen features: "a batch-norm layer followed by a linear fully connected layer with no
-bias" (Sec. 4.1)."""
+"""The linear AU classifier on frozen features (Sec. 4.1).
+
+"A batch-norm layer followed by a linear fully connected layer with no bias".
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ START_STD = 0.01  # the problem is convex: any small start does
 
 
 class Probe(nn.Module):
-    """Features (B, D) to logits (B, A); no gradient reaches them while it learns. Without action units (B, 0)."""
+    """Features (B, D) to logits (B, A), (B, 0) without labels; while it learns, no gradient reaches the features."""
 
     def __init__(self, features: int, aus: int) -> None:
         super().__init__()
