@@ -3,8 +3,7 @@
 Li, Zeng, Shan & Chen, "Self-supervised Representation Learning from Videos for Facial Action Unit Detection", CVPR
 2019, Sec. 4.1: batch norm, then a linear layer without bias, binary cross-entropy with samples "reweighed inversely
 proportionally to the class frequencies".
-Deviations: the batch norm normalises by the training features' own mean and variance, without scale and shift, which
-the weights have already; the weights are found by L-BFGS, with a penalty on their squares that is chosen on the
+Deviations: the batch norm normalises by the training features' own mean and variance; the weights are found by L-BFGS, with a penalty on their squares that is chosen on the
 validation people by AUC, since a hundred frames do not determine them.
 """
 
@@ -33,8 +32,6 @@ def fit_probe(
     x = torch.from_numpy(features).double()
     variance, mean = torch.var_mean(x, 0, correction=0)
     with torch.no_grad():
-        probe.norm.weight.fill_(1)
-        probe.norm.bias.zero_()
         probe.norm.running_mean.copy_(mean)
         probe.norm.running_var.copy_(variance)
     spread = (variance + probe.norm.eps).sqrt()

@@ -17,7 +17,7 @@ class Probe(nn.Module):
 
     def __init__(self, features: int, aus: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(features)
+        self.norm = nn.BatchNorm1d(features, affine=False)  # the weights scale as well
         self.weight = nn.Parameter(START_STD * torch.randn(aus, features))
 
     def forward(self, features: Tensor) -> Tensor:
