@@ -26,6 +26,29 @@ def ofnet_flow() -> str:
     return "\n".join(lines) + "\n"
 
 
+def ofnet_folds() -> str:
+    """Mean F1, AUC and accuracy over three folds, with intervals over people."""
+    table = pd.read_csv(RESULTS / "ofnet_folds_small.csv")
+    means = table[(table["fold"] == "mean") & (table["au"] == "average")].set_index("scale")
+    lines = ["| system | F1 | AUC | accuracy |", "|---|---:|---:|---:|"]
+    for variant, name in {"dis": "DIS of two frames + AU-Net", "joint": "OF-Net + AU-Net, joint"}.items():
+        row = means.loc[f"variant={variant}"]
+        cells = [f"{row[m]:.3f} ({row[f'{m}_low']:.3f}-{row[f'{m}_high']:.3f})" for m in ("f1", "auc")]
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {row['accuracy']:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def ofnet_separate() -> str:
+    """Joint against separate training on the people of one fold."""
+    table = pd.read_csv(RESULTS / "ofnet_separate_small.csv")
+    lines = ["| score | joint | separate | joint - separate | p, sign flips |", "|---|---:|---:|---:|---:|"]
+    for metric, name in {"f1": "F1", "auc": "AUC"}.items():
+        row = table[(table["metric"] == metric) & (table["au"] == "mean")].iloc[0]
+        difference = f"{row.difference:.3f} ({row.low:.3f} to {row.high:.3f})"
+        lines.append(f"| {name} | {row.a:.3f} | {row.b:.3f} | {difference} | {row.p_flip:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
 def ofnet_cost() -> str:
     """What a step and a prediction cost, at both sizes."""
     table = pd.read_csv(RESULTS / "benchmark_ofnet.csv")

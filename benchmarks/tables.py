@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
-from ofnet_tables import ofnet_cost, ofnet_flow
+from ofnet_tables import ofnet_cost, ofnet_flow, ofnet_folds, ofnet_separate
 from results_page import first_table, results_page
 
 from actionunits.aus import AUS, SYNTH_AUS, au_label
@@ -212,6 +212,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "tcae_probe": tcae_probe,
     "ofnet_cost": ofnet_cost,
     "ofnet_flow": ofnet_flow,
+    "ofnet_folds": ofnet_folds,
+    "ofnet_separate": ofnet_separate,
 }
 PAGES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "results.md": results_page}
 
