@@ -3,9 +3,9 @@
 Li, Zeng, Shan & Chen, "Self-supervised Representation Learning from Videos for Facial Action Unit Detection", CVPR
 2019, Sec. 4.1: batch norm, then a linear layer without bias, binary cross-entropy with samples "reweighed inversely
 proportionally to the class frequencies".
-Deviations: the batch norm normalises by the training features' own mean and variance; the weights are found by L-BFGS,
-with a penalty on their squares that is chosen on the validation people by AUC, since a hundred frames do not determine
-them.
+Deviations: the batch norm normalises by the training features' own mean and variance; the weights are found by
+L-BFGS, with a penalty on their squares that is chosen on the validation people by AUC, since a hundred frames do not
+determine them.
 """
 
 from __future__ import annotations

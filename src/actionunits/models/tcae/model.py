@@ -151,11 +151,12 @@ class Tcae(nn.Module):
     def _pair_losses(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
         """The terms of the full loss for every pair, (B,) each. Sec. 4.1."""
         c = self.config
-        assert batch.target is not None
+        target = batch.target
+        assert target is not None
         values = batch.image[0].numel()
 
         def reconstruction(generated: Tensor) -> Tensor:
-            return loss.reconstruction_loss(generated, batch.target) / values
+            return loss.reconstruction_loss(generated, target) / values
 
         terms = {"reconstruction": reconstruction(pair.reconstruction)}
         if pair.au_changed is None or pair.pose_changed is None:
