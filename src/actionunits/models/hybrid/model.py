@@ -164,6 +164,7 @@ class HybridNet(nn.Module):
                 optimizer=c.lstm_optimizer,
                 lr=c.lstm_lr,
                 schedule=c.lstm_schedule,
+                time_share=0.3,  # features pass quickly
                 options={"alpha": c.rmsprop_decay} if c.lstm_optimizer == "rmsprop" else {},
                 **common,
             ),
@@ -173,6 +174,7 @@ class HybridNet(nn.Module):
                 epochs=c.fusion_epochs,
                 optimizer="adam",
                 lr=c.fusion_lr,
+                time_share=0.1,
                 **common,
             ),
         ]
