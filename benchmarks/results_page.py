@@ -8,7 +8,9 @@ from actionunits.reports.reproduction import reproductions_in, summary_lines, to
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
-COMMANDS = ROOT / "benchmarks" / "first_table.sh"  # the only place where the commands are written
+# The only places where the commands are written.
+COMMANDS = ROOT / "benchmarks" / "first_table.sh"
+EACNET_COMMANDS = ROOT / "benchmarks" / "eacnet_tables.sh"
 
 INTRODUCTION = """<!-- Written by benchmarks/tables.py from results/ and published.yaml; do not edit. -->
 # The papers' tables, and ours
@@ -49,9 +51,25 @@ How to read the tables:
 """
 
 
+EACNET = """
+## EAC-Net's tables
+
+EAC-Net's readme tells [what holds of the paper's claims](../src/actionunits/models/eacnet/README.md). All networks
+start from one VGG-19 that was trained on other people.
+
+{commands}
+`bash benchmarks/eacnet_tables.sh` runs this.
+"""
+
+
 def first_table() -> str:
     """The commands that lead from nothing to a published table."""
-    lines = COMMANDS.read_text().splitlines()
+    return commands_of(COMMANDS)
+
+
+def commands_of(script: Path) -> str:
+    """What a script runs, as a block of commands."""
+    lines = script.read_text().splitlines()
     commands = lines[next(k for k, line in enumerate(lines) if line.startswith("actionunits")) :]
     return "```\n" + "\n".join(commands) + "\n```\n"
 
@@ -59,7 +77,7 @@ def first_table() -> str:
 def results_page() -> str:
     """docs/results.md: the papers' tables beside ours."""
     reproductions = reproductions_in(RESULTS)
-    parts = [INTRODUCTION.format(commands=first_table())]
+    parts = [INTRODUCTION.format(commands=first_table()), EACNET.format(commands=commands_of(EACNET_COMMANDS))]
     parts.append("## What was reproduced here\n")
     parts.append(summary_lines(reproductions) if reproductions else "Nothing yet.\n")
     parts += [to_markdown(item) for item in reproductions]

@@ -13,10 +13,18 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+from eacnet_results import (
+    eacnet_alignment_time,
+    eacnet_cost,
+    eacnet_networks,
+    eacnet_tests,
+    eacnet_transfer,
+)
+from markdown_rows import number, rows_to_markdown
 from ofnet_tables import ofnet_cost, ofnet_flow, ofnet_folds, ofnet_separate
 from results_page import first_table, results_page
 
@@ -31,6 +39,7 @@ DOCUMENTS = (
     ROOT / "docs" / "detect.md",
     ROOT / "docs" / "prepare.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
+    ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "tcae" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "ofnet" / "README.md",
     ROOT / "data" / "synthau-mini" / "README.md",
@@ -38,18 +47,6 @@ DOCUMENTS = (
 # A reading that tells full strength from neutral less well than this does not recognise the action.
 RECOGNISED_AUC = 0.75
 MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def rows_to_markdown(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right."""
-    header = list(header)
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def number(value: float, digits: int = 2) -> str:
-    return "–" if pd.isna(value) else f"{value:.{digits}f}"
 
 
 def named(au: str) -> str:
@@ -211,6 +208,11 @@ def tcae_precision() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "eacnet_networks": eacnet_networks,
+    "eacnet_tests": eacnet_tests,
+    "eacnet_transfer": eacnet_transfer,
+    "eacnet_alignment_time": eacnet_alignment_time,
+    "eacnet_cost": eacnet_cost,
     "render_found": render_found,
     "render_agreement": render_agreement,
     "render_speed": render_speed,
