@@ -87,7 +87,7 @@ def eacnet_tests() -> str:
         for metric in ("f1", "auc"):
             r = found.loc[metric]
             cells.append(f"{100 * r.difference:+.1f} ({100 * r.low:+.1f} to {100 * r.high:+.1f})")
-            cells.append(f"{r.p_flip:.3f}")
+            cells.append(f"{r.p_flip:.3f}" if r.p_flip >= 0.001 else "below 0.001")
         rows.append(cells)
     return rows_to_markdown(["", "F1, points", "p", "AUC, points", "p"], rows)
 
