@@ -9,8 +9,12 @@ from actionunits.reports.reproduction import reproductions_in, summary_lines, to
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 # The only places where the commands are written.
+<<<<<<< HEAD
 COMMANDS = ROOT / "benchmarks" / "first_table.sh"
 EACNET_COMMANDS = ROOT / "benchmarks" / "eacnet_tables.sh"
+=======
+FIRST_TABLE, RENET_TABLES = (ROOT / "benchmarks" / name for name in ("first_table.sh", "renet_tables.sh"))
+>>>>>>> d7329aa (RE-Net's Tables 4 to 8 at small scale with paired tests, beside the released detector, a student, and its figures)
 
 INTRODUCTION = """<!-- Written by benchmarks/tables.py from results/ and published.yaml; do not edit. -->
 # The papers' tables, and ours
@@ -48,9 +52,18 @@ How to read the tables:
 
 {commands}
 `bash benchmarks/first_table.sh` runs this with `FACEKIT` set to the folder of ICT Face Model Light.
+
+## RE-Net's tables
+
+RE-Net's readme tells [what holds of the paper's claims](../src/actionunits/models/renet/README.md). Every model
+starts from the same ResNet-18 of other people, its output layers at random.
+
+{renet_commands}
+`bash benchmarks/renet_tables.sh` runs this.
 """
 
 
+<<<<<<< HEAD
 EACNET = """
 ## EAC-Net's tables
 
@@ -67,6 +80,8 @@ def first_table() -> str:
     return commands_of(COMMANDS)
 
 
+=======
+>>>>>>> d7329aa (RE-Net's Tables 4 to 8 at small scale with paired tests, beside the released detector, a student, and its figures)
 def commands_of(script: Path) -> str:
     """What a script runs, as a block of commands."""
     lines = script.read_text().splitlines()
@@ -77,7 +92,11 @@ def commands_of(script: Path) -> str:
 def results_page() -> str:
     """docs/results.md: the papers' tables beside ours."""
     reproductions = reproductions_in(RESULTS)
+<<<<<<< HEAD
     parts = [INTRODUCTION.format(commands=first_table()), EACNET.format(commands=commands_of(EACNET_COMMANDS))]
+=======
+    parts = [INTRODUCTION.format(commands=commands_of(FIRST_TABLE), renet_commands=commands_of(RENET_TABLES))]
+>>>>>>> d7329aa (RE-Net's Tables 4 to 8 at small scale with paired tests, beside the released detector, a student, and its figures)
     parts.append("## What was reproduced here\n")
     parts.append(summary_lines(reproductions) if reproductions else "Nothing yet.\n")
     parts += [to_markdown(item) for item in reproductions]

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+<<<<<<< HEAD
 from eacnet_results import (
     eacnet_alignment_time,
     eacnet_cost,
@@ -24,9 +25,12 @@ from eacnet_results import (
     eacnet_tests,
     eacnet_transfer,
 )
+=======
+import renet_tables
+>>>>>>> d7329aa (RE-Net's Tables 4 to 8 at small scale with paired tests, beside the released detector, a student, and its figures)
 from markdown_rows import number, rows_to_markdown
 from ofnet_tables import ofnet_cost, ofnet_flow, ofnet_folds, ofnet_separate
-from results_page import first_table, results_page
+from results_page import FIRST_TABLE, commands_of, results_page
 
 from actionunits.aus import AUS, SYNTH_AUS, au_label
 from actionunits.evaluation.blendshapes import BLENDSHAPES
@@ -42,6 +46,7 @@ DOCUMENTS = (
     ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "tcae" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "ofnet" / "README.md",
+    ROOT / "src" / "actionunits" / "models" / "renet" / "README.md",
     ROOT / "data" / "synthau-mini" / "README.md",
 )
 # A reading that tells full strength from neutral less well than this does not recognise the action.
@@ -222,7 +227,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "landmark_branch": landmark_branch,
     "detection_speed": detection_speed,
     "prepare_speed": prepare_speed,
-    "first_table": first_table,
+    "first_table": lambda: commands_of(FIRST_TABLE),
     "tcae_movements": tcae_movements,
     "tcae_probe": tcae_probe,
     "tcae_precision": tcae_precision,
@@ -230,6 +235,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "ofnet_flow": ofnet_flow,
     "ofnet_folds": ofnet_folds,
     "ofnet_separate": ofnet_separate,
+    "renet_cost": renet_tables.cost,
+    "renet_released": renet_tables.released_tests,
+    "renet_small": renet_tables.small_scores,
+    "renet_tests": renet_tables.small_tests,
 }
 PAGES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "results.md": results_page}
 
