@@ -9,12 +9,9 @@ from actionunits.reports.reproduction import reproductions_in, summary_lines, to
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 # The only places where the commands are written.
-<<<<<<< HEAD
-COMMANDS = ROOT / "benchmarks" / "first_table.sh"
-EACNET_COMMANDS = ROOT / "benchmarks" / "eacnet_tables.sh"
-=======
-FIRST_TABLE, RENET_TABLES = (ROOT / "benchmarks" / name for name in ("first_table.sh", "renet_tables.sh"))
->>>>>>> d7329aa (RE-Net's Tables 4 to 8 at small scale with paired tests, beside the released detector, a student, and its figures)
+FIRST_TABLE, EACNET_TABLES, RENET_TABLES = (
+    ROOT / "benchmarks" / f"{name}.sh" for name in ("first_table", "eacnet_tables", "renet_tables")
+)
 
 INTRODUCTION = """<!-- Written by benchmarks/tables.py from results/ and published.yaml; do not edit. -->
 # The papers' tables, and ours
@@ -63,7 +60,6 @@ starts from the same ResNet-18 of other people, its output layers at random.
 """
 
 
-<<<<<<< HEAD
 EACNET = """
 ## EAC-Net's tables
 
@@ -75,13 +71,6 @@ start from one VGG-19 that was trained on other people.
 """
 
 
-def first_table() -> str:
-    """The commands that lead from nothing to a published table."""
-    return commands_of(COMMANDS)
-
-
-=======
->>>>>>> d7329aa (RE-Net's Tables 4 to 8 at small scale with paired tests, beside the released detector, a student, and its figures)
 def commands_of(script: Path) -> str:
     """What a script runs, as a block of commands."""
     lines = script.read_text().splitlines()
@@ -92,11 +81,8 @@ def commands_of(script: Path) -> str:
 def results_page() -> str:
     """docs/results.md: the papers' tables beside ours."""
     reproductions = reproductions_in(RESULTS)
-<<<<<<< HEAD
-    parts = [INTRODUCTION.format(commands=first_table()), EACNET.format(commands=commands_of(EACNET_COMMANDS))]
-=======
     parts = [INTRODUCTION.format(commands=commands_of(FIRST_TABLE), renet_commands=commands_of(RENET_TABLES))]
->>>>>>> d7329aa (RE-Net's Tables 4 to 8 at small scale with paired tests, beside the released detector, a student, and its figures)
+    parts.append(EACNET.format(commands=commands_of(EACNET_TABLES)))
     parts.append("## What was reproduced here\n")
     parts.append(summary_lines(reproductions) if reproductions else "Nothing yet.\n")
     parts += [to_markdown(item) for item in reproductions]

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-<<<<<<< HEAD
+import renet_tables
 from eacnet_results import (
     eacnet_alignment_time,
     eacnet_cost,
@@ -25,9 +25,6 @@ from eacnet_results import (
     eacnet_tests,
     eacnet_transfer,
 )
-=======
-import renet_tables
->>>>>>> d7329aa (RE-Net's Tables 4 to 8 at small scale with paired tests, beside the released detector, a student, and its figures)
 from markdown_rows import number, rows_to_markdown
 from ofnet_tables import ofnet_cost, ofnet_flow, ofnet_folds, ofnet_separate
 from results_page import FIRST_TABLE, commands_of, results_page
