@@ -34,7 +34,8 @@ def ofnet_folds() -> str:
     rows = {
         "DIS of two frames + AU-Net": bp4d[bp4d["scale"] == "variant=dis"],
         "OF-Net + AU-Net, joint": bp4d[bp4d["scale"] == "variant=joint"],
-        "the same, brought to DISFA's layout": disfa,
+        "OF-Net + AU-Net, separate": bp4d[bp4d["scale"] == "variant=separate"],
+        "joint, brought to DISFA's layout": disfa,
     }
     lines = ["| system | F1 | AUC | accuracy |", "|---|---:|---:|---:|"]
     for name, found in rows.items():
@@ -45,13 +46,39 @@ def ofnet_folds() -> str:
 
 
 def ofnet_separate() -> str:
-    """Joint against separate training on the people of one fold."""
+    """Joint against separate training on the people of all three folds."""
     table = pd.read_csv(RESULTS / "ofnet_separate_small.csv")
     lines = ["| score | joint | separate | joint - separate | p, sign flips |", "|---|---:|---:|---:|---:|"]
     for metric, name in {"f1": "F1", "auc": "AUC"}.items():
         row = table[(table["metric"] == metric) & (table["au"] == "mean")].iloc[0]
         difference = f"{row.difference:.3f} ({row.low:.3f} to {row.high:.3f})"
         lines.append(f"| {name} | {row.a:.3f} | {row.b:.3f} | {difference} | {row.p_flip:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def ofnet_losses() -> str:
+    """Scores and error of flow of joint training without one of its losses, on the people of one fold."""
+    table = pd.read_csv(RESULTS / "ofnet_losses.csv").set_index(["run", "measure"])
+    names = {
+        "variant=joint": "all losses",
+        "pixel_weight=0": "no pixel loss",
+        "smooth_weight=0": "no smoothness",
+        "dssim_weight=0": "no DSSIM",
+        "au_weight=0.3": "AU loss at a hundredth",
+        "variant=separate": "no AU loss on OF-Net (separate)",
+    }
+    lines = ["| losses | F1 | - all losses | AUC | - all losses | flow error, of no motion | near AU centres |"]
+    lines.append("|---|" + "---:|" * 6)
+    for run, name in names.items():
+        cells = [name]
+        for metric in ("f1", "auc"):
+            row = table.loc[(run, metric)]
+            difference = f"{row.difference:.3f} ({row.difference_low:.3f} to {row.difference_high:.3f})"
+            cells += [f"{row.value:.3f}", "" if pd.isna(row.difference) else difference]
+        for area in AREAS:
+            row = table.loc[(run, f"flow_{area}")]
+            cells.append(f"{row.value:.2f} ({row.low:.2f}-{row.high:.2f})")
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -26,7 +26,7 @@ from eacnet_results import (
     eacnet_transfer,
 )
 from markdown_rows import number, rows_to_markdown
-from ofnet_tables import ofnet_cost, ofnet_flow, ofnet_folds, ofnet_separate
+from ofnet_tables import ofnet_cost, ofnet_flow, ofnet_folds, ofnet_losses, ofnet_separate
 from results_page import FIRST_TABLE, commands_of, results_page
 
 from actionunits.aus import AUS, SYNTH_AUS, au_label
@@ -232,6 +232,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ofnet_flow": ofnet_flow,
     "ofnet_folds": ofnet_folds,
     "ofnet_separate": ofnet_separate,
+    "ofnet_losses": ofnet_losses,
     "renet_cost": renet_tables.cost,
     "renet_released": renet_tables.released_tests,
     "renet_small": renet_tables.small_scores,
