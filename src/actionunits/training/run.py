@@ -121,8 +121,6 @@ def check_data(training: CropData, validation: CropData) -> None:
     for what, part in (("training", training), ("validation", validation)):
         if len(part) == 0:
             raise UserError(f"the {what} data holds no frame")
-    if training.aus and not training.au_present_valid.any():
-        raise UserError("no frame of the training data has a known occurrence label; nothing can be learned from it")
     if training.aus != validation.aus:
         raise UserError(
             f"training and validation data code different action units: {training.aus} and {validation.aus}"
@@ -160,6 +158,8 @@ def run(
     Raises UserError where the folder belongs to another run or cannot be written.
     """
     check_data(training, validation)
+    if training.aus and teacher is None and not training.au_present_valid.any():
+        raise UserError("no frame of the training data has a known occurrence label; nothing can be learned from it")
     weight = row_weight(settings, training)
     settings = with_relations(with_label_rates(settings, training), training)
     start, taught = (earlier_run(path, _present(validation)) for path in (init, teacher))
