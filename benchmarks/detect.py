@@ -35,8 +35,8 @@ from actionunits.faces import FaceFinder
 from actionunits.faces.align import register
 from actionunits.files import write_atomically
 from actionunits.media import VideoWriter, open_media
+from actionunits.provenance import source_commit
 from actionunits.reports.annotate import annotate_to
-from actionunits.reports.run_card import commit
 from actionunits.reports.schemas import make_schema
 from actionunits.reports.tables import open_table
 from actionunits.types import FrameResult
@@ -150,7 +150,7 @@ def report(rows: list[tuple[str, float, str]]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["measured", "value", "unit", "cores", "processor", "torch", "commit"])
         for name, value, unit in rows:
-            machine = (os.cpu_count(), platform.machine(), torch.__version__, commit() or "")
+            machine = (os.cpu_count(), platform.machine(), torch.__version__, source_commit())
             writer.writerow([name, f"{value:.3f}", unit, *machine])
     print(f"written to {RESULTS}")
 

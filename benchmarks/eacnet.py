@@ -39,7 +39,7 @@ from actionunits.files import write_atomically
 from actionunits.models.eacnet import EacNet, EacNetConfig
 from actionunits.models.eacnet.centers import au_centers
 from actionunits.models.eacnet.config import NETWORKS
-from actionunits.reports.run_card import commit
+from actionunits.provenance import source_commit
 from actionunits.types import Batch, Frame
 
 AUS = DATASET_AUS["bp4d"]
@@ -150,7 +150,7 @@ def main() -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*names, "machine", "torch", "commit"])
         for *row, value, unit in rows:
-            writer.writerow([*row, f"{value:.3f}", unit, machine, torch.__version__, commit()])
+            writer.writerow([*row, f"{value:.3f}", unit, machine, torch.__version__, source_commit()])
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from actionunits.evaluation.protocols import score_frames, threshold_of_aus
 from actionunits.evaluation.questions import Question, load_protocol
 from actionunits.files import write_atomically
 from actionunits.models.eacnet.centers import INNER_EYE_CORNERS
+from actionunits.provenance import source_commit
 from actionunits.reports.palette import BLUE, VERMILLION
-from actionunits.reports.run_card import commit
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.settings import make_settings
 from actionunits.training.validation import predict_crops
@@ -82,7 +82,7 @@ def measure(runs: Path, data: Path, every: int, seeds: int) -> pd.DataFrame:
             row = scored(runs / name, tests, noise, kind, seed)
             rows.append({"network": network, "kind": kind, "noise": noise, "seed": seed, **row})
             print(*rows[-1].values(), flush=True)
-    return pd.DataFrame(rows).assign(commit=commit())
+    return pd.DataFrame(rows).assign(commit=source_commit())
 
 
 def draw(table: pd.DataFrame) -> None:

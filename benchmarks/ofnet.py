@@ -36,7 +36,7 @@ from actionunits.datasets.crops import stored_size
 from actionunits.files import write_atomically
 from actionunits.models.ofnet import OfNet, OfNetConfig
 from actionunits.models.ofnet.two_frame import two_frame_flow
-from actionunits.reports.run_card import commit
+from actionunits.provenance import source_commit
 from actionunits.types import Batch, Output
 
 AUS = DATASET_AUS["bp4d"]
@@ -128,7 +128,7 @@ def main() -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*names, "machine", "torch", "commit"])
         for *row, value, unit in rows:
-            writer.writerow([*row, f"{value:.2f}", unit, machine, torch.__version__, commit()])
+            writer.writerow([*row, f"{value:.2f}", unit, machine, torch.__version__, source_commit()])
 
 
 if __name__ == "__main__":

@@ -20,18 +20,18 @@ import numpy as np
 import pandas as pd
 import torch
 
+from actionunits.datasets.load import split_paths
 from actionunits.datasets.synthau import load_crops, subject_names
 from actionunits.datasets.true_flow import true_flows
 from actionunits.evaluation.flow_error import Estimator, flow_errors, summarise
 from actionunits.evaluation.protocols import refuse_seen_subjects
 from actionunits.files import write_atomically
 from actionunits.models.ofnet.two_frame import two_frame_flow
+from actionunits.provenance import source_commit
 from actionunits.reports.flow_colours import colour_wheel
 from actionunits.reports.flow_grid import draw_flow_grid, flows_of, load_flow_model
 from actionunits.reports.image_file import save_image
-from actionunits.reports.run_card import commit
 from actionunits.training.checkpoint import read_header
-from actionunits.training.run import split_paths
 from actionunits.types import Batch
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +85,9 @@ def main() -> None:
         refuse_seen_subjects(read_header(path), subject_names(arguments.folder), str(path))
     models = {recipe: [load_flow_model(path) for path in ours] for recipe, ours in paths.items()}
     (size,) = {model.config.image_size for ours in models.values() for model in ours}
-    table = summarise(mean_errors(arguments.folder, models, size), NONE).assign(image_size=size, commit=commit())
+    table = summarise(mean_errors(arguments.folder, models, size), NONE).assign(
+        image_size=size, commit=source_commit()
+    )
     print(table.to_string(index=False, float_format="%.3f"))
     with write_atomically(RESULTS) as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")

@@ -31,7 +31,7 @@ from actionunits.datasets.prepare import prepare
 from actionunits.datasets.recording import Inventory, PictureFiles, Recording
 from actionunits.faces import FaceFinder
 from actionunits.files import write_atomically
-from actionunits.reports.run_card import commit
+from actionunits.provenance import source_commit
 from actionunits.types import Frame
 
 WIDTH, HEIGHT, JPEG_QUALITY = 1040, 1392, 92
@@ -156,7 +156,7 @@ def main() -> None:
     with write_atomically(options.out) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*names, "workers", "cores", "processor", "commit"])
-        machine = (options.workers, os.cpu_count(), platform.machine(), commit() or "")
+        machine = (options.workers, os.cpu_count(), platform.machine(), source_commit())
         writer.writerows([*row, *machine] for row in rows)
     print(f"written to {options.out}")
 

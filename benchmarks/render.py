@@ -24,7 +24,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from actionunits.files import write_atomically
-from actionunits.reports.run_card import commit
+from actionunits.provenance import source_commit
 from actionunits.synth import raster
 from actionunits.synth import render as render_module
 from actionunits.synth.facekit import read_facekit
@@ -146,7 +146,7 @@ def main() -> None:
         table.add_row(look, name, f"{value:.2f}", unit)
     Console().print(table)
     frame = pd.DataFrame(rows, columns=["look", "measured", "value", "unit"]).assign(
-        size=SIZE, repeats=options.repeats, processor=platform.machine(), commit=commit() or ""
+        size=SIZE, repeats=options.repeats, processor=platform.machine(), commit=source_commit()
     )
     with write_atomically(options.out) as unfinished:
         frame.to_csv(unfinished, index=False, float_format="%.3f", lineterminator="\n")

@@ -26,7 +26,7 @@ from actionunits.evaluation.blendshapes import BLENDSHAPES, lip_gap, reading
 from actionunits.faces import FaceFinder
 from actionunits.faces.blendshapes import BlendshapeReader
 from actionunits.files import write_atomically
-from actionunits.reports.run_card import commit
+from actionunits.provenance import source_commit
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.head import build_head
 from actionunits.synth.motion import sample_motion
@@ -137,7 +137,7 @@ def main() -> int:
     except UserError as error:
         print(f"render_evidence: {error}", file=sys.stderr)
         return 2
-    table = pd.DataFrame(rows).assign(commit=commit() or "")
+    table = pd.DataFrame(rows).assign(commit=source_commit())
     with write_atomically(options.out) as unfinished:
         table.to_csv(unfinished, index=False, float_format="%.4f", lineterminator="\n")
     print(table.drop(columns="commit").to_string(index=False))

@@ -33,7 +33,7 @@ from actionunits.aus import DATASET_AUS
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
 from actionunits.models.renet.norm import Folded
-from actionunits.reports.run_card import commit
+from actionunits.provenance import source_commit
 from actionunits.types import Batch
 
 AUS = DATASET_AUS["bp4d"]
@@ -202,7 +202,7 @@ def report(rows: list[Row], size: int, device: str) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["measured", "pictures", "value", "unit", "image_size", "machine", "torch", "commit"])
         for measured, count, value, unit in rows:
-            writer.writerow([measured, count, f"{value:.3f}", unit, size, where, torch.__version__, commit() or ""])
+            writer.writerow([measured, count, f"{value:.3f}", unit, size, where, torch.__version__, source_commit()])
     print(f"written to {RESULTS}")
 
 

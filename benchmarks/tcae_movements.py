@@ -30,7 +30,7 @@ from actionunits.evaluation.bootstrap import draw_subjects
 from actionunits.evaluation.protocols import run_name
 from actionunits.faces.align import register, similarity_transform
 from actionunits.files import write_atomically
-from actionunits.reports.run_card import commit
+from actionunits.provenance import source_commit
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.head import build_head
 from actionunits.synth.motion import ClipMotion, sample_motion
@@ -171,7 +171,13 @@ def main() -> None:
         quadruples = render_quadruples(options.facekit, look, options.people, size)
         for name, loaded in models.items():
             variant = loaded.model.config.variant
-            about = {"look": look, "run": name, "variant": variant, "people": options.people, "commit": commit()}
+            about = {
+                "look": look,
+                "run": name,
+                "variant": variant,
+                "people": options.people,
+                "commit": source_commit(),
+            }
             rows += [about | row for row in explained_rows(loaded.model, quadruples)]
     table = pd.DataFrame(rows)
     with write_atomically(options.out) as temporary:

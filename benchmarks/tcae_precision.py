@@ -23,8 +23,10 @@ from actionunits.evaluation.divisions import Fold
 from actionunits.evaluation.predictions import FramePredictions
 from actionunits.evaluation.protocols import score_frames, threshold_of_aus
 from actionunits.files import write_atomically
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.run import run
+from actionunits.training.run_folder import CHECKPOINT_FILE
 from actionunits.training.settings import make_settings, read_config_file
 from actionunits.training.validation import predict_crops
 
@@ -55,11 +57,11 @@ def main() -> None:
         settings = make_settings("tcae", values | {"seed": seed})
         for precision in ("32", "bf16"):
             out = options.out / f"{precision}-{seed}"
-            if not (out / run.CHECKPOINT_FILE).exists():
-                run.run("tcae", settings, *videos, out, run.make_fabric(run.Hardware(precision, "cpu")))
+            if not (out / CHECKPOINT_FILE).exists():
+                run("tcae", settings, *videos, out, make_fabric(Hardware(precision, "cpu")))
             fold = Fold("probe", train, tune, None)
-            regression.transfer("tcae", fold, out / run.CHECKPOINT_FILE, out / "probe")
-            probe = load_checkpoint(out / "probe" / run.CHECKPOINT_FILE)
+            regression.transfer("tcae", fold, out / CHECKPOINT_FILE, out / "probe")
+            probe = load_checkpoint(out / "probe" / CHECKPOINT_FILE)
             thresholds = threshold_of_aus(test.aus, probe.header["thresholds"])
             result = score_frames(FramePredictions.of(test, predict_crops(probe.model, test, SIZE), thresholds))
             low, high = result.intervals["f1"]

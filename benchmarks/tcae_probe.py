@@ -33,8 +33,10 @@ from actionunits.evaluation.probe import labelled_share
 from actionunits.evaluation.protocols import run_name, score_frames, threshold_of_aus
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.run import run
+from actionunits.training.run_folder import CHECKPOINT_FILE
 from actionunits.training.settings import make_settings, read_config_file
 from actionunits.training.validation import predict_crops
 
@@ -73,20 +75,20 @@ def untrained(like: Any, data: CropData, path: Path) -> Path:
 
 def probed(init: Path, fold: Fold, out: Path) -> Path:
     """Checkpoint of a representation with a probe for the fold."""
-    if not (out / run.CHECKPOINT_FILE).exists():
+    if not (out / CHECKPOINT_FILE).exists():
         regression.transfer("tcae", fold, init, out)
-    return out / run.CHECKPOINT_FILE
+    return out / CHECKPOINT_FILE
 
 
 def supervised(fold: Fold, size: int, minutes: float, out: Path) -> Path:
     """Checkpoint of a ResNet-18 that learned from the fold's labels alone."""
-    if not (out / run.CHECKPOINT_FILE).exists():
+    if not (out / CHECKPOINT_FILE).exists():
         values = read_config_file(ROOT / "configs" / "resnet18_small.yaml")
         values |= {"image_size": size, "max_minutes": minutes, "epochs": 1000, "validate_every_epochs": 1e6}
         values["batch_size"] = min(values["batch_size"], len(fold.training) // 2)
         settings = make_settings("resnet18", values)
-        run.run("resnet18", settings, fold.training, fold.validation, out, run.make_fabric(run.Hardware("32", "cpu")))
-    return out / run.CHECKPOINT_FILE
+        run("resnet18", settings, fold.training, fold.validation, out, make_fabric(Hardware("32", "cpu")))
+    return out / CHECKPOINT_FILE
 
 
 def outputs(path: Path, test: CropData) -> FramePredictions:
@@ -133,7 +135,7 @@ def main() -> None:
         look = train.names[0]
         place = options.out / look
         inits = {run_name(path): path for path in options.checkpoints}
-        inits[UNTRAINED] = untrained(like, train, place / UNTRAINED / run.CHECKPOINT_FILE)
+        inits[UNTRAINED] = untrained(like, train, place / UNTRAINED / CHECKPOINT_FILE)
         for share in SHARES:
             fold = Fold(f"{share:g}", labelled_share(train, share), labelled_share(tune, share), None)
             said = {

@@ -49,8 +49,8 @@ def run(monkeypatch, tmp_path, capsys):
     return call
 
 
-def refused(result, *parts):
-    """Whether a command ended with one line and exit code 2."""
+def assert_refused(result, *parts):
+    """The command ended with one line and exit code 2."""
     code, _, err = result
     assert code == 2 and err.startswith("actionunits: ") and err.count("\n") == 1, err
     for part in parts:
@@ -90,10 +90,10 @@ def test_flow_of_a_video_survives_calibration_and_smoothing(run, tmp_path):
 
 def test_only_flow_can_be_shown_and_only_by_a_model_that_estimates_it(run, tmp_path, tiny_weights):
     Image.fromarray(picture(1)).save("photo.png")
-    refused(run("detect", "photo.png", "--weights", tiny_weights, "--show", "flow"), "resnet18", "no flow")
-    refused(run("detect", "photo.png", "--weights", tiny_weights, "--show", "motion"), "--show motion")
+    assert_refused(run("detect", "photo.png", "--weights", tiny_weights, "--show", "flow"), "resnet18", "no flow")
+    assert_refused(run("detect", "photo.png", "--weights", tiny_weights, "--show", "motion"), "--show motion")
     two = weights(tmp_path / "dis.safetensors", variant="dis")
-    refused(run("detect", "photo.png", "--weights", two), "two frames")
+    assert_refused(run("detect", "photo.png", "--weights", two), "two frames")
 
 
 def test_report_flow_draws_the_most_moved_frames_of_a_clip(run, tmp_path):
@@ -114,11 +114,11 @@ def test_report_flow_refuses_clips_without_motion(run, tmp_path, tiny_weights):
     write_video("none.mp4", [0, 0])
     write_video("two.mp4", [0, 1, 1])
     flow = ("--weights", learned, "-o", "grid.png")
-    refused(run("report", "flow", "one.mp4", *flow), "one.mp4", "motion needs two frames")
-    refused(run("report", "flow", "none.mp4", *flow), "no face found")
-    refused(run("report", "flow", "two.mp4", *flow, "--anchor", "1"), "no face in frame 1")
-    refused(run("report", "flow", "two.mp4", "--weights", tiny_weights, "-o", "grid.png"), "estimates no flow")
-    refused(run("report", "flow", "two.mp4", "--weights", learned, "-o", "grid.txt"), "grid.txt")
+    assert_refused(run("report", "flow", "one.mp4", *flow), "one.mp4", "motion needs two frames")
+    assert_refused(run("report", "flow", "none.mp4", *flow), "no face found")
+    assert_refused(run("report", "flow", "two.mp4", *flow, "--anchor", "1"), "no face in frame 1")
+    assert_refused(run("report", "flow", "two.mp4", "--weights", tiny_weights, "-o", "grid.png"), "estimates no flow")
+    assert_refused(run("report", "flow", "two.mp4", "--weights", learned, "-o", "grid.txt"), "grid.txt")
 
 
 # Training data
@@ -157,24 +157,24 @@ def changed(sequences, tmp_path, **columns):
 
 
 def test_a_sequence_without_its_anchor_is_refused(run, sequences, tmp_path):
-    refused(
+    assert_refused(
         train(run, changed(sequences, tmp_path, anchor=7), sequences[1]), "the anchor of crops/F001_T1.npy is none"
     )
 
 
 def test_a_sequence_of_several_people_is_refused(run, sequences, tmp_path):
     folder = changed(sequences, tmp_path, subject=lambda t: np.where(t["row"] < 5, "F001", "F002"))
-    refused(train(run, folder, sequences[1]), "crops/F001_T1.npy holds frames of F001, F002", "one person")
+    assert_refused(train(run, folder, sequences[1]), "crops/F001_T1.npy holds frames of F001, F002", "one person")
 
 
 def test_crops_of_another_size_than_the_others_are_refused(run, sequences, tmp_path):
     folder = changed(sequences, tmp_path)
     np.save(folder / "crops/F002_T1.npy", np.zeros((12, 40, 40, 3), np.uint8))
-    refused(train(run, folder, sequences[1]), "F002_T1.npy", "does not hold 12 rows of (73, 73, 3)")
+    assert_refused(train(run, folder, sequences[1]), "F002_T1.npy", "does not hold 12 rows of (73, 73, 3)")
 
 
 def test_clips_of_one_frame_are_refused(run, sequences):
-    refused(train(run, *sequences, "every=12"), "every training sequence has one frame")
+    assert_refused(train(run, *sequences, "every=12"), "every training sequence has one frame")
 
 
 def test_two_frame_flow_without_anchors_is_refused(sequences):

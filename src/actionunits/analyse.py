@@ -19,9 +19,10 @@ from actionunits.detect import Detector, follows_time
 from actionunits.errors import UserError
 from actionunits.media import MediaReader, open_media, read_image
 from actionunits.pipeline import bounded
+from actionunits.provenance import source_commit
 from actionunits.reports.annotate import Consumer, annotate_to, timeline_to
 from actionunits.reports.au_summary import AuSummary
-from actionunits.reports.run_card import commit, describe_files, versions, write_run_card
+from actionunits.reports.run_card import describe_files, versions, write_run_card
 from actionunits.reports.schemas import make_schema
 from actionunits.reports.tables import TABLE_SUFFIXES, TableWriter, open_table
 from actionunits.spool import ResultSpool
@@ -162,7 +163,7 @@ def analyse(
         "seconds": round(seconds, 3),
         "frames_per_second": round(media.decoded / seconds, 2),
         "versions": versions(),
-        "commit": commit(),
+        "commit": source_commit() or None,
     }
     write_run_card(paths.card, card)
     if media.decoded != table.frames_written:

@@ -63,23 +63,27 @@ def train_command(
     A folder of videos is prepared first, beside the weights that were downloaded; an interrupted run goes on there.
     """
     from actionunits.console import videos_prepared
-    from actionunits.training import run, settings
+    from actionunits.datasets.load import split_paths
+    from actionunits.training import settings
+    from actionunits.training.data import reads_pairs
+    from actionunits.training.hardware import Hardware
+    from actionunits.training.run import run_from_folders
     from actionunits.weights.locate import find_weights
 
     given = {"epochs": epochs, "max_minutes": max_minutes, "batch_size": batch_size, "lr": lr, "seed": seed}
     values = settings.read_config_file(config) if config else {}
     values |= settings.parse_assignments(assignments) | {k: v for k, v in given.items() if v is not None}
     chosen = settings.make_settings(model, values)
-    folders = run.split_paths(data)
-    if run.reads_pairs(chosen):
+    folders = split_paths(data)
+    if reads_pairs(chosen):
         folders = videos_prepared(folders, chosen.model.image_size, chosen.data.fps)
-    finished = run.run_from_folders(
+    finished = run_from_folders(
         model,
         chosen,
         folders,
-        run.split_paths(valid) if valid else [],
+        split_paths(valid) if valid else [],
         out,
-        run.Hardware(precision, accelerator, devices, num_nodes, strategy),
+        Hardware(precision, accelerator, devices, num_nodes, strategy),
         resume=resume,
         stored_type=stored_type,
         init=find_weights(init) if init else None,
@@ -180,10 +184,10 @@ def evaluate(
     """
     from rich.console import Console
 
+    from actionunits.datasets.load import split_paths
     from actionunits.evaluation.protocols import evaluate_checkpoint, run_name, write_results
     from actionunits.evaluation.reproduction import is_rendered
     from actionunits.reports.scores import evaluation_table
-    from actionunits.training.run import split_paths
 
     folders = split_paths(data)
     result, header = evaluate_checkpoint(

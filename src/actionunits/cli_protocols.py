@@ -45,10 +45,10 @@ def crossval(
     from rich.console import Console
 
     from actionunits.console import told_when_interrupted
+    from actionunits.datasets.load import split_paths
     from actionunits.evaluation.crossval import find_start
     from actionunits.evaluation.reproduction import Request, answer, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
-    from actionunits.training.run import split_paths
 
     request = Request(
         data=tuple(split_paths(data)),
@@ -95,11 +95,11 @@ def probe(
     from rich.console import Console
 
     from actionunits.console import told_when_interrupted
+    from actionunits.datasets.load import split_paths
     from actionunits.evaluation.probe import parse_shares
     from actionunits.evaluation.probe import probe as run_probe
     from actionunits.evaluation.reproduction import Request, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
-    from actionunits.training.run import split_paths
     from actionunits.weights.locate import find_weights
 
     request = Request(
@@ -152,6 +152,7 @@ def reproduce(
     from rich.console import Console
 
     from actionunits.console import told_when_interrupted
+    from actionunits.datasets.load import split_paths
     from actionunits.evaluation.crossval import find_start
     from actionunits.evaluation.published import table as published_table
     from actionunits.evaluation.rates import is_of_rates, refuse_training_options
@@ -159,7 +160,6 @@ def reproduce(
     from actionunits.evaluation.reproduction import reproduce as reproduce_table
     from actionunits.reports.rates import rates_of
     from actionunits.reports.reproduction import render, write_markdown, write_page
-    from actionunits.training.run import split_paths
 
     console, published, folders = Console(), published_table(table), tuple(split_paths(data))
     out = out or Path("out") / table

@@ -22,8 +22,8 @@ def tsne(
 ) -> None:
     """Lay out frames by a model's features, coloured by action unit or person (RE-Net, hybrid network, Fig. 3)."""
     from actionunits.aus import parse_aus
+    from actionunits.datasets.load import split_paths
     from actionunits.reports.tsne import draw_embedding, embed
-    from actionunits.training.run import split_paths
     from actionunits.weights.locate import find_weights
 
     chosen = parse_aus(aus) if aus else ()
@@ -41,9 +41,9 @@ def divergence(
     frames: Annotated[int, typer.Option(min=2, help="At most so many frames, spread evenly.")] = 2000,
 ) -> None:
     """Measure how much people differ in shape, Gabor, HOG and a model's features (hybrid network, Fig. 4)."""
+    from actionunits.datasets.load import split_paths
     from actionunits.reports.divergence import draw_divergences, lines, measure
     from actionunits.reports.image_file import image_format
-    from actionunits.training.run import split_paths
     from actionunits.weights.locate import find_weights
 
     image_format(out)  # a wrong suffix is told before anything is measured
@@ -131,8 +131,8 @@ def pairs(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
 ) -> None:
     """Draw what a TCAE makes of pairs of frames: AU-changed and pose-changed faces, displacements (TCAE, Fig. 4)."""
+    from actionunits.datasets.load import split_paths
     from actionunits.reports.face_edit import draw_pairs
-    from actionunits.training.run import split_paths
     from actionunits.weights.locate import find_weights
 
     draw_pairs(find_weights(checkpoint), split_paths(data), out, rows, seed)
@@ -162,8 +162,8 @@ def transfer(
     out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint file to write.")],
 ) -> None:
     """Give a RE-Net one more action unit, from how its labels go with those of the known ones (RE-Net, Table 6)."""
+    from actionunits.datasets.load import split_paths
     from actionunits.training.new_au import add_au_to_checkpoint
-    from actionunits.training.run import split_paths
     from actionunits.weights.locate import find_weights
 
     model = add_au_to_checkpoint(find_weights(checkpoint), au, split_paths(data), out)

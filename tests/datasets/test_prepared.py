@@ -18,8 +18,8 @@ from actionunits.datasets.prepare import prepare
 from actionunits.errors import UserError
 from actionunits.evaluation.protocols import evaluate_checkpoint
 from actionunits.models import MODELS
-from actionunits.training import run
 from actionunits.training.checkpoint import save_checkpoint
+from actionunits.training.data import check_data, load_training_data
 from actionunits.training.settings import make_settings
 
 
@@ -42,7 +42,7 @@ def test_faces_aligned_and_not_are_kept_apart(made, recordings, tmp_path):
     aligned, box = load_data(made, 128), load_data(boxes, 128)
     one, other = (f"bp4d/{name}" for name in ("F001", "M002"))
     with pytest.raises(UserError, match="aligned in one of"):
-        run.check_data(aligned.of_subjects([one]), box.of_subjects([other]))
+        check_data(aligned.of_subjects([one]), box.of_subjects([other]))
     entry = MODELS["resnet18"]
     model = entry.model(entry.config(image_size=112, width=2), AUS)
     path = tmp_path / "model.safetensors"
@@ -150,14 +150,14 @@ def test_videos_without_labels_load_with_no_action_unit(recordings, tmp_path):
 def test_training_and_validation_may_code_different_action_units_but_share_some(made, tmp_path):
     write_drawn_dataset(tmp_path / "drawn", subjects=2, frames=4)
     settings = make_settings("resnet18", {"image_size": 112})
-    training, validation = run.load_data([made], [tmp_path / "drawn"], settings, progress=False)
+    training, validation = load_training_data([made], [tmp_path / "drawn"], settings, progress=False)
     assert training.aus == validation.aus == AUS and validation.au_present_valid.all()
-    training, validation = run.load_data([tmp_path / "drawn"], [made], settings, progress=False)
+    training, validation = load_training_data([tmp_path / "drawn"], [made], settings, progress=False)
     assert validation.aus == training.aus == SYNTH_AUS
     other = [replace(r, aus=(11, 13, 16)) for r in (drawn_recording(tmp_path / "in", "F009"),)]
     folder = prepare(inventory(*other), tmp_path / "other", workers=1).folder
     with pytest.raises(UserError, match="have no action unit in common"):
-        run.load_data([made], [folder], settings, progress=False)
+        load_training_data([made], [folder], settings, progress=False)
 
 
 def test_a_checkpoint_is_evaluated_on_a_prepared_folder(made, tmp_path):

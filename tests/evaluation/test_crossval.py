@@ -13,9 +13,10 @@ from actionunits.errors import UserError
 from actionunits.evaluation import crossval, divisions, metrics
 from actionunits.evaluation.crossval import Interrupted, System, cross_validate
 from actionunits.evaluation.fold_scores import score_folds
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import make_settings
+from actionunits.training.source import CropSource
 
 TINY = {
     "image_size": 42,
@@ -34,7 +35,7 @@ TINY = {
 @pytest.fixture(scope="module")
 def fabric():
     torch.set_num_threads(1)
-    return run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    return make_fabric(Hardware(precision="32", accelerator="cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_every_subject_is_tested_once_and_never_seen_before(finished, protocol):
 
 def test_finished_folds_are_read_and_not_trained_again(finished, fabric, system, protocol, monkeypatch):
     out, outputs = finished
-    monkeypatch.setattr(crossval.training_run, "run", None)
+    monkeypatch.setattr(crossval, "run", None)
     monkeypatch.setattr(crossval, "predict", None)
     again = cross_validate(system, protocol, out, fabric)
     for before, now in zip(outputs, again, strict=True):
@@ -83,7 +84,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(
 ):
     _, undisturbed = finished
     steps = 0
-    forward = run.CropSource.batch
+    forward = CropSource.batch
 
     def batch(self, step):
         nonlocal steps
@@ -94,11 +95,11 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(
             os.kill(os.getpid(), signal.SIGINT)
         return forward(self, step)
 
-    monkeypatch.setattr(run.CropSource, "batch", batch)
+    monkeypatch.setattr(CropSource, "batch", batch)
     assert threading.current_thread() is threading.main_thread()
     with pytest.raises(Interrupted if gently else Killed):
         cross_validate(system, protocol, tmp_path / "out", fabric)
-    monkeypatch.setattr(run.CropSource, "batch", forward)
+    monkeypatch.setattr(CropSource, "batch", forward)
     resumed = cross_validate(system, protocol, tmp_path / "out", fabric)
     for before, now in zip(undisturbed, resumed, strict=True):
         assert np.array_equal(before.frames.au_prob, now.frames.au_prob)

@@ -8,10 +8,11 @@ import torch
 from random_crops import random_people
 
 from actionunits.errors import UserError
-from actionunits.evaluation import crossval, divisions, regression
+from actionunits.evaluation import divisions, regression
 from actionunits.evaluation.crossval import System, cross_validate
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.run_folder import CHECKPOINT_FILE
 from actionunits.training.settings import make_settings
 from actionunits.training.validation import predict_crops
 
@@ -30,7 +31,7 @@ TINY = {
 @pytest.fixture(scope="module")
 def fabric():
     torch.set_num_threads(1)
-    return run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    return make_fabric(Hardware(precision="32", accelerator="cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -119,4 +120,4 @@ def test_people_of_the_source_may_not_be_in_a_fold(finished, protocol, tmp_path)
         protocol.folds[0], training=random_people(64, 4, "B", 5, points=True).of_aus((4, 9, 12))
     )
     with pytest.raises(UserError, match="was trained on subject"):
-        regression.transfer("eacnet", known, out / "source" / crossval.training_run.CHECKPOINT_FILE, tmp_path)
+        regression.transfer("eacnet", known, out / "source" / CHECKPOINT_FILE, tmp_path)

@@ -20,8 +20,8 @@ from actionunits.datasets.layouts import RENDER_CARD, find_layout
 from actionunits.datasets.load import load_labels
 from actionunits.datasets.prepare import prepare
 from actionunits.errors import UserError
+from actionunits.evaluation import crossval, reproduction
 from actionunits.evaluation import rates as rates_module
-from actionunits.evaluation import reproduction
 from actionunits.evaluation.differences import differences
 from actionunits.evaluation.published import published_tables, table
 from actionunits.evaluation.rates import is_of_rates, occurrence_rates
@@ -29,8 +29,9 @@ from actionunits.evaluation.reproduction import Reproduction, Request, read_resu
 from actionunits.reports.reproduction import narrowed, render, reproductions_in, sections, to_markdown
 from actionunits.synth.layouts import bp4d
 from actionunits.synth.layouts.render import CARD_FILE
-from actionunits.training import run as training_run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.run_folder import CHECKPOINT_FILE
+from actionunits.training.source import CropSource
 
 TINY = "image_size: 32\nwidth: 2\nbatch_size: 16\nepochs: 2\nlr: 3.0e-3\noptimizer: adamw\nema_decay: 0.9\n"
 
@@ -96,7 +97,7 @@ def test_the_published_folds_are_run_and_written(finished):
 
 def test_a_repeated_command_trains_nothing_and_replaces_its_rows(finished, monkeypatch):
     request, found = finished
-    monkeypatch.setattr(training_run, "run", None)
+    monkeypatch.setattr(crossval, "run", None)
     (again,) = reproduce("renet-table1", request)
     pd.testing.assert_frame_equal(again.rows, found.rows)
     assert len(read_results(request.out / "results.csv")) == len(found.rows)
@@ -107,7 +108,7 @@ def test_each_network_of_a_recipe_starts_from_the_folds_of_the_one_before(crops,
     assert [item.rows["model"].iloc[0] for item in found] == ["eacnet:fvgg", "eacnet:enet", "eacnet"]
     for fold in ("fold-1", "fold-2"):
         folders = [tmp_path / name / fold for name in ("eacnet-fvgg", "eacnet-enet", "eacnet")]
-        headers = [load_checkpoint(folder / training_run.CHECKPOINT_FILE).header for folder in folders]
+        headers = [load_checkpoint(folder / CHECKPOINT_FILE).header for folder in folders]
         starts = [header["data"]["started_from"] for header in headers]
         assert starts[0] is None
         assert [start["sha256"] for start in starts[1:]] == [header["sha256"] for header in headers[:2]]
@@ -115,7 +116,7 @@ def test_each_network_of_a_recipe_starts_from_the_folds_of_the_one_before(crops,
 
 def test_another_threshold_costs_no_training(finished, monkeypatch):
     request, found = finished
-    monkeypatch.setattr(training_run, "run", None)
+    monkeypatch.setattr(crossval, "run", None)
     (fixed,) = reproduce("renet-table1", dataclasses.replace(request, threshold="0.5", results=None))
     assert set(fixed.rows["threshold_rule"]) == {"0.5"}
     assert len(read_results(request.out / "results.csv")) == 2 * len(found.rows)
@@ -184,7 +185,7 @@ def test_stopped_and_started_again_gives_the_numbers_of_an_undisturbed_run(finis
     _, found = finished
     words = ("reproduce", "renet-table1", "--data", crops, "--model", "resnet18", "--scale", "small")
     words += ("--out", tmp_path / "out", "--results", tmp_path / "results" / "all.csv")
-    steps, draw = 0, training_run.CropSource.batch
+    steps, draw = 0, CropSource.batch
 
     def batch(self, step):
         nonlocal steps
@@ -193,10 +194,10 @@ def test_stopped_and_started_again_gives_the_numbers_of_an_undisturbed_run(finis
             os.kill(os.getpid(), signal.SIGINT)
         return draw(self, step)
 
-    monkeypatch.setattr(training_run.CropSource, "batch", batch)
+    monkeypatch.setattr(CropSource, "batch", batch)
     code, output = command(*words)
     assert code == 130 and "the same command continues" in output
-    monkeypatch.setattr(training_run.CropSource, "batch", draw)
+    monkeypatch.setattr(CropSource, "batch", draw)
     code, output = command(*words)
     assert code == 0 and output.count("trained before") == 1
     rows = read_results(tmp_path / "results" / "all.csv")

@@ -9,8 +9,8 @@ from small_models import SMALL
 from actionunits.evaluation import divisions, metrics, regression
 from actionunits.evaluation.crossval import System, cross_validate
 from actionunits.models import MODELS
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import make_settings
 from actionunits.training.validation import predict_crops
 
@@ -43,7 +43,7 @@ def finished(tmp_path_factory):
     source, target = random_people(64, 4, "B", 5), random_people(96, 6, "D", 6).of_aus((4, 9, 12))
     protocol = divisions.transferred("svm", source, divisions.seeded_folds(target, 2))
     out = tmp_path_factory.mktemp("svm")
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
     return out, protocol, cross_validate(System("hybrid", make_settings("hybrid", TINY)), protocol, out, fabric)
 
 

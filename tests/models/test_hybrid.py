@@ -23,9 +23,10 @@ from actionunits.models.hybrid.fusion import Fusion
 from actionunits.models.hybrid.loss import cross_entropy, margin_loss
 from actionunits.models.hybrid.lstm import LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.optim import make_optimizer, set_trainable
+from actionunits.training.run import run
 from actionunits.training.sequence_source import SequenceSource, frame_features
 from actionunits.training.settings import make_settings, read_config_file
 from actionunits.training.start import start_from
@@ -358,13 +359,13 @@ def test_rmsprop_has_the_settings_of_the_paper():
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     torch.set_num_threads(1)
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
     training, validation = random_people(160), random_people(80, 4, "V", 2)
     found = {}
     for variant in ("anet", "hybrid"):
         out = tmp_path_factory.mktemp("hybrid") / variant
         settings = make_settings("hybrid", TRAINING | {"variant": variant})
-        run.run("hybrid", settings, training, validation, out, fabric)
+        run("hybrid", settings, training, validation, out, fabric)
         found[variant] = load_checkpoint(out / "model.safetensors").model
     return found, validation
 

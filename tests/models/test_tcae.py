@@ -26,14 +26,14 @@ def rand(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def close(found: torch.Tensor, wanted: list[float]) -> None:
+def assert_all_close(found: torch.Tensor, wanted: list[float]) -> None:
     torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64), rtol=1e-10, atol=0)
 
 
 def test_sparsity_is_eq_1():
     t = rand(2, 3, 4, 2) - 0.5
     wanted = [sum(abs(float(v)) for row in one for place in row for v in place) for one in t]
-    close(loss.sparsity_loss(t), wanted)
+    assert_all_close(loss.sparsity_loss(t), wanted)
 
 
 @pytest.mark.parametrize("function", [loss.reconstruction_loss, loss.cycle_loss])
@@ -43,7 +43,7 @@ def test_reconstruction_and_cycles_are_eq_2_to_4(function):
         sum(abs(float(a[n, c, y, x] - b[n, c, y, x])) for c in range(3) for y in range(4) for x in range(5))
         for n in range(2)
     ]
-    close(function(a, b), wanted)
+    assert_all_close(function(a, b), wanted)
 
 
 def test_embeddings_are_eq_5_and_6():
@@ -55,7 +55,7 @@ def test_embeddings_are_eq_5_and_6():
             total += float(kept[n, d] - source[n, d]) ** 2
             total += float(changed[n, d] - target[n, d]) ** 2
         wanted.append(total)
-    close(loss.embedding_loss(kept, source, changed, target), wanted)
+    assert_all_close(loss.embedding_loss(kept, source, changed, target), wanted)
 
 
 def test_the_probe_weighs_classes_inversely_to_their_frequency():

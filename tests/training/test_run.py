@@ -14,9 +14,12 @@ from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
 from actionunits.evaluation import metrics
 from actionunits.models import MODELS
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.data import check_data
+from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings
+from actionunits.training.run import run
+from actionunits.training.run_folder import claim_folder
 from actionunits.training.settings import DataSettings, make_settings, parse_assignments, read_config_file
 from actionunits.training.source import CropSource
 from actionunits.training.validation import neutral_logits, predict_crops, thresholds
@@ -55,9 +58,9 @@ def validation_crops() -> CropData:
 def finished(training_crops, validation_crops, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "small"
     torch.set_num_threads(1)
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
     settings = make_settings("resnet18", SMALL)
-    result = run.run("resnet18", settings, training_crops, validation_crops, out, fabric)
+    result = run("resnet18", settings, training_crops, validation_crops, out, fabric)
     return out, result, settings, fabric
 
 
@@ -112,30 +115,30 @@ def test_neutral_logits_are_means_over_frames_without_any_action(finished, valid
 def test_a_folder_keeps_one_run(finished, training_crops, validation_crops):
     out, _, settings, fabric = finished
     with pytest.raises(UserError, match="holds another run"):
-        run.run("resnet18", settings, training_crops, validation_crops, out, fabric)
+        run("resnet18", settings, training_crops, validation_crops, out, fabric)
     with pytest.raises(UserError, match="is finished"):
-        run.run("resnet18", settings, training_crops, validation_crops, out, fabric, resume=True)
+        run("resnet18", settings, training_crops, validation_crops, out, fabric, resume=True)
 
 
 def test_a_resumed_run_must_be_the_same(tmp_path):
-    run.claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.1}}, resume=False)
-    run.claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.1}}, resume=True)
+    claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.1}}, resume=False)
+    claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.1}}, resume=True)
     with pytest.raises(UserError, match=r"config: lr was 0\.1, is 0\.2"):
-        run.claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.2}}, resume=True)
+        claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.2}}, resume=True)
     with pytest.raises(UserError, match="nothing to resume"):
-        run.claim_folder(tmp_path / "none", {}, resume=True)
+        claim_folder(tmp_path / "none", {}, resume=True)
 
 
 def test_data_that_cannot_be_trained_on_is_refused(training_crops, validation_crops):
     nobody = training_crops.subset(np.zeros(0, int))
     with pytest.raises(UserError, match="training data holds no frame"):
-        run.check_data(nobody, validation_crops)
+        check_data(nobody, validation_crops)
     with pytest.raises(UserError, match=r"subject A0 \(4 in all\) is in the training and in the validation"):
-        run.check_data(training_crops, training_crops)
+        check_data(training_crops, training_crops)
     # Parts of one data set may name the same people, as long as nobody has rows in both.
-    run.check_data(training_crops.of_subjects(["A0", "A1"]), training_crops.of_subjects(["A2"]))
+    check_data(training_crops.of_subjects(["A0", "A1"]), training_crops.of_subjects(["A2"]))
     with pytest.raises(UserError, match="different action units"):
-        run.check_data(training_crops, validation_crops.of_aus((1, 4, 6)))
+        check_data(training_crops, validation_crops.of_aus((1, 4, 6)))
 
 
 def test_settings_find_their_place_and_strangers_are_refused():
@@ -185,9 +188,9 @@ def test_config_files_that_cannot_be_used_are_one_line(tmp_path):
 
 def test_hardware_that_is_not_there_is_one_line():
     with pytest.raises(UserError, match="unknown precision '8'"):
-        run.make_fabric(run.Hardware(precision="8"))
+        make_fabric(Hardware(precision="8"))
     with pytest.raises(UserError, match="cannot be used"):
-        run.make_fabric(run.Hardware(accelerator="quantum"))
+        make_fabric(Hardware(accelerator="quantum"))
 
 
 def source(data: CropData, number: int = 0, **options) -> CropSource:

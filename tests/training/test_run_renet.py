@@ -11,8 +11,9 @@ from random_crops import AUS, random_crops
 
 from actionunits.datasets.relations import relation_matrix
 from actionunits.errors import UserError
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.run import run
 from actionunits.training.settings import make_settings
 from actionunits.training.validation import predict_crops
 
@@ -26,8 +27,8 @@ def crops():
 
 
 def train(crops, out, resume=False, **settings):
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
-    return run.run("renet", make_settings("renet", SMALL | settings), *crops, out, fabric, resume=resume)
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
+    return run("renet", make_settings("renet", SMALL | settings), *crops, out, fabric, resume=resume)
 
 
 @pytest.mark.parametrize(("tasks", "labels"), [("both", "au_present"), ("intensity", "au_intensity")])

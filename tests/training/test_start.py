@@ -11,8 +11,9 @@ from actionunits.files import file_sha256
 from actionunits.models import MODELS
 from actionunits.models.layers.resnet import ResNet18Body
 from actionunits.models.layers.vgg import Vgg19Body
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.run import run
 from actionunits.training.settings import make_settings
 from actionunits.training.start import start_from, start_from_imagenet
 
@@ -42,11 +43,11 @@ def test_weights_that_cannot_start_a_model_are_refused(tmp_path):
 def test_a_started_run_has_seen_everybody_of_the_first(tmp_path):
     torch.set_num_threads(1)
     path = write(tmp_path / "first.safetensors")
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
     training, validation = random_crops(64, "A", 1), random_crops(32, "B", 2)
     settings = make_settings("resnet18", QUICK | {"lr": 0.0})
     out = tmp_path / "run"
-    run.run("resnet18", settings, training, validation, out, fabric, init=path, fold="1 of 3")
+    run("resnet18", settings, training, validation, out, fabric, init=path, fold="1 of 3")
     started = load_checkpoint(out / "model.safetensors")
     assert started.header["data"]["training_subjects"] == ["A0", "A1", "A2", "A3", "Z0"]
     assert started.header["data"]["started_from"]["names"] == ["first"]
@@ -59,9 +60,9 @@ def test_a_started_run_has_seen_everybody_of_the_first(tmp_path):
 
 def test_nobody_validates_who_was_trained_on_before(tmp_path):
     path = write(tmp_path / "first.safetensors", data={"names": [], "training_subjects": ["B1"]})
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
     with pytest.raises(UserError, match="was trained on subject B1"):
-        run.run(
+        run(
             "resnet18",
             make_settings("resnet18", QUICK),
             random_crops(64, "A", 1),
@@ -116,10 +117,10 @@ def test_a_run_starts_from_official_weights(tmp_path, model, body, suffix):
     torch.set_num_threads(1)
     weights, path = body_weights(model), tmp_path / f"imagenet{suffix}"
     (save_file if suffix == ".safetensors" else torch.save)(weights, path)
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
     training, validation = (random_crops(32, name, k, points=True) for k, name in enumerate("AB"))
     settings = make_settings(model, TINY_NET)
-    run.run(model, settings, training, validation, tmp_path / "run", fabric, imagenet=path)
+    run(model, settings, training, validation, tmp_path / "run", fabric, imagenet=path)
     done = load_checkpoint(tmp_path / "run" / "model.safetensors")
     # With a rate of zero the weights stay.
     for name, value in done.model.named_parameters():
@@ -174,10 +175,10 @@ def test_a_model_without_such_a_body_is_refused(tmp_path):
 
 
 def test_layers_that_would_stay_random_are_refused(tmp_path):
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
     data = [random_crops(32, name, k, points=True) for k, name in enumerate("AB")]
     with pytest.raises(UserError, match=r"vgg\.features\.0\.weight and 7 more are trained in no stage"):
-        run.run("eacnet", make_settings("eacnet", TINY_NET | {"freeze": True}), *data, tmp_path / "run", fabric)
+        run("eacnet", make_settings("eacnet", TINY_NET | {"freeze": True}), *data, tmp_path / "run", fabric)
 
 
 # One network after the other

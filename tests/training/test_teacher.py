@@ -12,8 +12,9 @@ from actionunits.datasets.augment import center_crop
 from actionunits.errors import UserError
 from actionunits.models import MODELS
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.run import run
 from actionunits.training.settings import make_settings
 from actionunits.training.source import CropSource
 from actionunits.training.teacher import teach
@@ -43,8 +44,8 @@ def teacher(crops, tmp_path_factory):
 
 
 def train(crops, out, teacher, model="resnet18", **settings):
-    fabric = run.make_fabric(run.Hardware(precision="32", accelerator="cpu"))
-    return run.run(model, make_settings(model, SMALL | settings), *crops, out, fabric, teacher=teacher)
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
+    return run(model, make_settings(model, SMALL | settings), *crops, out, fabric, teacher=teacher)
 
 
 def test_a_teacher_speaks_in_the_order_of_the_data_and_is_silent_elsewhere(crops, teacher):

@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from actionunits.cli import app
+from actionunits.datasets import load
 from actionunits.media import VideoWriter, open_media
-from actionunits.training import run
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.data import load_training_data
 from actionunits.training.settings import make_settings
 
 MINI = Path(__file__).parents[2] / "data" / "synthau-mini" / "studio" / "clips"
@@ -92,9 +93,9 @@ def test_without_validation_data_a_fifth_of_the_people_is_held_out(monkeypatch):
     from random_crops import random_people
 
     data = random_people(200, 10, "P", 2)
-    monkeypatch.setattr(run.load, "load_data", lambda *args, **options: data)
-    monkeypatch.setattr(run.load, "coded_aus", lambda folder: data.aus)
+    monkeypatch.setattr(load, "load_data", lambda *args, **options: data)
+    monkeypatch.setattr(load, "coded_aus", lambda folder: data.aus)
     settings = make_settings("resnet18", {"image_size": 42, "width": 4})
-    training, validation = run.load_data([Path("a")], [], settings, progress=False)
+    training, validation = load_training_data([Path("a")], [], settings, progress=False)
     assert len(np.unique(validation.subject)) == 2 and len(np.unique(training.subject)) == 8
     assert not set(np.unique(training.subject)) & set(np.unique(validation.subject))

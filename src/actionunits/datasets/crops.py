@@ -117,6 +117,11 @@ class CropData:
         """Width and height of the stored crops, pixels."""
         return self.images.shape[1]
 
+    @property
+    def present_subjects(self) -> tuple[str, ...]:
+        """Subjects that have a row, in the order of `subjects`."""
+        return tuple(self.subjects[i] for i in np.unique(self.subject))
+
     def batch(
         self,
         indices: np.ndarray | Sequence[int] | slice,

@@ -147,3 +147,15 @@ def _resizing(shown: bool, folder: Path) -> Iterator[Callable[[int, int], None]]
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+def split_paths(text: str) -> list[Path]:
+    """Paths of a list with commas.
+
+    >>> [str(path) for path in split_paths("a, b/c")]
+    ['a', 'b/c']
+    """
+    paths = [Path(word.strip()) for word in text.split(",") if word.strip()]
+    if not paths:
+        raise UserError("no data folder is named")
+    return paths

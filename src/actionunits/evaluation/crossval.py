@@ -24,12 +24,13 @@ from rich.console import Console
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
 from actionunits.evaluation import regression
-from actionunits.evaluation.divisions import Fold, Protocol, present_subjects
+from actionunits.evaluation.divisions import Fold, Protocol
 from actionunits.evaluation.predictions import FramePredictions, read_predictions, write_predictions
 from actionunits.evaluation.protocols import predict, refuse_other_alignment, refuse_seen_subjects, threshold_of_aus
 from actionunits.files import file_sha256, write_atomically
-from actionunits.training import run as training_run
+from actionunits.training import run_folder
 from actionunits.training.checkpoint import load_checkpoint, read_header
+from actionunits.training.run import run
 from actionunits.training.settings import Settings
 from actionunits.weights.locate import find_weights
 
@@ -94,7 +95,7 @@ def cross_validate(
             folder = out / SOURCE_FOLDER
             told.fold(protocol.source, folder)
             _train(system, protocol.source, folder, fabric, _of_fold(init, SOURCE_FOLDER))
-            init = folder / training_run.CHECKPOINT_FILE
+            init = folder / run_folder.CHECKPOINT_FILE
         found = []
         for fold in protocol.folds:
             folder = out / f"fold-{fold.name}"
@@ -120,7 +121,7 @@ def _of_fold(given: Path | None, name: str) -> Path | None:
     """Checkpoint that the fold of this name begins with. Raises UserError where another run's folder has none."""
     if given is None or given.is_file():
         return given
-    path = given / name / training_run.CHECKPOINT_FILE
+    path = given / name / run_folder.CHECKPOINT_FILE
     if not path.is_file():
         raise UserError(f"there is no {path}; name the folder of a finished run of the same folds")
     return path
@@ -136,7 +137,7 @@ def claim_protocol(out: Path, system: System, protocol: Protocol) -> None:
     }
     path = out / PROTOCOL_FILE
     if not path.exists():
-        training_run.refuse_used_folder(out)
+        run_folder.refuse_used_folder(out)
     _claim(path, identity, f"{out} holds another run")
 
 
@@ -151,9 +152,9 @@ def _tested(system: System, fold: Fold, folder: Path, fabric: Fabric) -> FoldOut
     """Outputs of a trained fold for its test people, as far as they are not written yet."""
     assert fold.test is not None
     test = fold.test.of_aus(fold.training.aus)
-    checkpoint = folder / training_run.CHECKPOINT_FILE
+    checkpoint = folder / run_folder.CHECKPOINT_FILE
     header = read_header(checkpoint)
-    refuse_seen_subjects(header, present_subjects(test), str(checkpoint))
+    refuse_seen_subjects(header, test.present_subjects, str(checkpoint))
     refuse_other_alignment(header, test, str(checkpoint))
     path = folder / PREDICTIONS_FILE
     if not path.is_file() and fabric.is_global_zero:
@@ -173,7 +174,7 @@ def _claim_fold(system: System, fold: Fold, folder: Path, fabric: Fabric, init: 
     """Say what a fold's folder is for, or see that it is for the same settings and data."""
     if fabric.is_global_zero:
         if not (folder / PLAN_FILE).exists():
-            training_run.refuse_used_folder(folder)
+            run_folder.refuse_used_folder(folder)
         _claim(folder / PLAN_FILE, _plan(system, fold, folder, init), f"{folder} holds a fold of another run")
     fabric.barrier()
 
@@ -181,7 +182,7 @@ def _claim_fold(system: System, fold: Fold, folder: Path, fabric: Fabric, init: 
 def _regress(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path) -> None:
     """Fit the output layer of a trained network to a fold, or see that this was done."""
     _claim_fold(system, fold, folder, fabric, init)
-    if fabric.is_global_zero and not (folder / training_run.CHECKPOINT_FILE).exists():
+    if fabric.is_global_zero and not (folder / run_folder.CHECKPOINT_FILE).exists():
         regression.transfer(system.model, fold, init, folder, fabric.device)
     fabric.barrier()
 
@@ -189,16 +190,16 @@ def _regress(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Pat
 def _train(system: System, fold: Fold, folder: Path, fabric: Fabric, init: Path | None) -> None:
     """Train one fold, go on with it, or see that it was trained with the same settings on the same data."""
     _claim_fold(system, fold, folder, fabric, init)
-    if (folder / training_run.CHECKPOINT_FILE).exists():
+    if (folder / run_folder.CHECKPOINT_FILE).exists():
         return
-    result = training_run.run(
+    result = run(
         system.model,
         system.settings,
         fold.training,
         fold.validation,
         folder,
         fabric,
-        resume=(folder / training_run.RUN_FILE).exists(),
+        resume=(folder / run_folder.RUN_FILE).exists(),
         init=init,
         fold=fold.name,
         imagenet=system.imagenet if init is None else None,
@@ -238,7 +239,7 @@ def _description(data: CropData) -> dict[str, Any]:
         digest.update(np.ascontiguousarray(values).tobytes())
     return {
         "names": data.names,
-        "subjects": present_subjects(data),
+        "subjects": data.present_subjects,
         "frames": len(data),
         "crop_size": data.size,
         "labels": digest.hexdigest(),
@@ -293,10 +294,10 @@ class _Told:
             self.busy_s += now_s - self.began_s
             self.trained += 1
         self.began_s, self.done = now_s, self.done + 1
-        self.training = not (folder / training_run.CHECKPOINT_FILE).exists()
-        test = f", {len(present_subjects(fold.test))} to test" if fold.test is not None else ""
+        self.training = not (folder / run_folder.CHECKPOINT_FILE).exists()
+        test = f", {len(fold.test.present_subjects)} to test" if fold.test is not None else ""
         state = "" if self.training else "; trained before"
-        people = f"{len(present_subjects(fold.training))} people to train, {len(present_subjects(fold.validation))}"
+        people = f"{len(fold.training.present_subjects)} people to train, {len(fold.validation.present_subjects)}"
         text = f"fold {fold.name} ({self.done} of {self.total}): {people} to tune{test}{state}{self._left()}"
         self.console.print(text, highlight=False, soft_wrap=True)
 

@@ -48,11 +48,6 @@ def own_name(subject: str) -> str:
     return subject.rsplit("/", 1)[-1]
 
 
-def present_subjects(data: CropData) -> tuple[str, ...]:
-    """Subjects that have a row, in the order of `data.subjects`."""
-    return tuple(data.subjects[i] for i in np.unique(data.subject))
-
-
 def has_published_folds(data: CropData) -> bool:
     """Whether all rows are of one data set whose folds were published."""
     return len(data.names) == 1 and data.names[0] in folds_module.PUBLISHED_FOLDS
@@ -66,7 +61,7 @@ def published_parts(data: CropData) -> tuple[tuple[str, ...], ...]:
     name = " + ".join(data.names)
     listed = {own for part in folds_module.PUBLISHED_FOLDS.get(name, ()) for own in part}
     try:
-        return folds_module.published_folds(name, [s for s in present_subjects(data) if own_name(s) in listed])
+        return folds_module.published_folds(name, [s for s in data.present_subjects if own_name(s) in listed])
     except UserError as error:
         raise UserError(f"{error}; name a number of folds, such as --folds 3") from None
 
@@ -83,7 +78,7 @@ def seeded_folds(data: CropData, folds: int, seeds: Sequence[int] = (0,), every:
     found: list[Fold] = []
     for seed in seeds:
         prefix = f"seed{seed}-" if len(seeds) > 1 else ""
-        found += _folds_of(data, subject_folds(present_subjects(data), folds, seed), seed, prefix, every)
+        found += _folds_of(data, subject_folds(data.present_subjects, folds, seed), seed, prefix, every)
     plural = "seeds" if len(seeds) > 1 else "seed"
     return Protocol("folds", f"{folds} folds with {plural} {', '.join(map(str, seeds))}", tuple(found))
 
@@ -93,7 +88,7 @@ def own_split(data: CropData, split_of: Mapping[str, str], every: int = 1) -> Pr
 
     split_of: "train", "valid" or "test" by subject, as named in `data.subjects`.
     """
-    known = {name: split_of[name] for name in present_subjects(data) if split_of.get(name)}
+    known = {name: split_of[name] for name in data.present_subjects if split_of.get(name)}
     if not known:
         raise UserError(f"{' + '.join(data.names)} brings no split of its own; use folds")
     split = folds_module.own_split(known, 0)
@@ -122,7 +117,7 @@ def cross_data_set(source: CropData, target: CropData, every: int = 1) -> Protoc
 
 def transferred(name: str, source: CropData, target: Protocol, every: int = 1) -> Protocol:
     """Trained on all of one data set, then, in every fold of another, trained on or regressed on its features."""
-    train, validation = hold_out(present_subjects(source), VALIDATION_FRACTION, 0)
+    train, validation = hold_out(source.present_subjects, VALIDATION_FRACTION, 0)
     start = Fold("source", _thinned(_only(source, train), every), _only(source, validation), None)
     how = "started from" if name == "finetune" else "on features of"
     return Protocol(name, f"{how} {' + '.join(source.names)}; {target.division}", target.folds, start)
@@ -152,13 +147,13 @@ def _folds_of(
 
 
 def _across(source: CropData, target: CropData, name: str, every: int) -> Fold:
-    shared = sorted(set(present_subjects(source)) & set(present_subjects(target)))
+    shared = sorted(set(source.present_subjects) & set(target.present_subjects))
     if shared:
         raise UserError(
             f"subject {shared[0]} ({len(shared)} in all) is in the training and in the test data; "
             "scores would be of known faces"
         )
-    train, validation = hold_out(present_subjects(source), VALIDATION_FRACTION, 0)
+    train, validation = hold_out(source.present_subjects, VALIDATION_FRACTION, 0)
     return Fold(name, _thinned(_only(source, train), every), _only(source, validation), target)
 
 

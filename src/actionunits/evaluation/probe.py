@@ -27,8 +27,8 @@ from actionunits.evaluation.reproduction import (
     write_rows,
 )
 from actionunits.training.checkpoint import load_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings
-from actionunits.training.run import Hardware, make_fabric
 from actionunits.training.settings import DataSettings, Settings
 
 PROTOCOLS = ("folds", "own-split")

@@ -19,14 +19,15 @@ from torch import nn
 from actionunits.datasets.augment import center_crop
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
-from actionunits.evaluation.divisions import Fold, present_subjects
+from actionunits.evaluation.divisions import Fold
 from actionunits.evaluation.probe_fit import fit_probe
 from actionunits.evaluation.protocols import refuse_seen_subjects
 from actionunits.evaluation.svm_fit import fit_svm
 from actionunits.models import MODELS
+from actionunits.provenance import source_commit
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.labels import label_rates
-from actionunits.training.run import CHECKPOINT_FILE, source_commit
+from actionunits.training.run_folder import CHECKPOINT_FILE
 from actionunits.training.validation import judged
 
 BATCH_SIZE = 128
@@ -97,7 +98,7 @@ def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.d
     """
     trained = load_checkpoint(init)
     for part in (fold.training, fold.validation):
-        refuse_seen_subjects(trained.header, present_subjects(part), str(init))
+        refuse_seen_subjects(trained.header, part.present_subjects, str(init))
     config = trained.model.config
     if hasattr(config, "au_rates"):
         config = dataclasses.replace(config, au_rates=label_rates(fold.training))
@@ -109,7 +110,7 @@ def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.d
     features, valid_features = (features_of(model, part, device) for part in (fold.training, fold.validation))
     FITS[model.transfer](model, features, fold.training, valid_features, fold.validation)  # type: ignore[operator]
     before = trained.header["data"]
-    people = {*before.get("training_subjects", ()), *present_subjects(fold.training)}
+    people = {*before.get("training_subjects", ()), *fold.training.present_subjects}
     header = {
         "data": {
             "names": list(fold.training.names),
@@ -118,7 +119,7 @@ def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.d
             "training_frames": len(fold.training),
             "started_from": {"sha256": trained.header["sha256"], "names": before.get("names")},
             "validation_names": list(fold.validation.names),
-            "validation_subjects": list(present_subjects(fold.validation)),
+            "validation_subjects": list(fold.validation.present_subjects),
             "occurrence_level": fold.training.occurrence_level,
             "aligned": fold.training.aligned,
         },

@@ -27,7 +27,7 @@ from actionunits.evaluation.protocols import LEVEL_METRICS, METRICS, merge_rows,
 from actionunits.evaluation.published import PublishedRow, PublishedTable, table
 from actionunits.evaluation.questions import Question
 from actionunits.models import MODELS
-from actionunits.training.run import Hardware, make_fabric
+from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"

@@ -43,7 +43,6 @@ def measure(checkpoints: Sequence[Path], folders: Sequence[Path], frames: int) -
     Raises UserError for one person only, a checkpoint that was trained on people of the data, and a model whose
     features are no vectors.
     """
-    from actionunits.evaluation.divisions import present_subjects
     from actionunits.evaluation.protocols import refuse_seen_subjects
 
     data = load_data(list(folders), stored_size(SIZE), aus=())
@@ -52,7 +51,7 @@ def measure(checkpoints: Sequence[Path], folders: Sequence[Path], frames: int) -
     learned = []
     for path in checkpoints:
         loaded = load_checkpoint(path)
-        refuse_seen_subjects(loaded.header, present_subjects(data), str(path))
+        refuse_seen_subjects(loaded.header, data.present_subjects, str(path))
         if not hasattr(loaded.model, "features"):
             raise UserError(f"{path} holds a {loaded.header['model']}, which has no features to compare")
         size = loaded.model.config.image_size

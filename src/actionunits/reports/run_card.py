@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,16 +36,3 @@ def describe_files(sources: Sequence[str]) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide about the numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-@cache
-def commit() -> str | None:
-    """Commit of the checkout that this package runs from, None for an installed copy."""
-    folder = Path(__file__).parent
-    try:
-        command = ["git", "-C", str(folder), "ls-files", "--error-unmatch", Path(__file__).name]
-        subprocess.run(command, check=True, capture_output=True, timeout=10)
-        command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-        return subprocess.run(command, check=True, capture_output=True, timeout=10, text=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

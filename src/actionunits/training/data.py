@@ -1,0 +1,95 @@
+"""The crops that a run trains and validates on, as its model's recipe asks for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from actionunits.datasets import load
+from actionunits.datasets.crops import CropData, stored_size
+from actionunits.datasets.folder_contents import some
+from actionunits.datasets.folds import VALIDATION_FRACTION, hold_out
+from actionunits.datasets.sequences import single_frame_clips
+from actionunits.errors import UserError
+from actionunits.models import MODELS
+from actionunits.training.settings import Settings
+from actionunits.types import Stage
+
+RECIPE_AUS = (1, 2)  # a model's stages do not depend on its AUs
+
+
+def load_training_data(
+    data: Sequence[Path], valid: Sequence[Path], settings: Settings, progress: bool
+) -> tuple[CropData, CropData]:
+    """Training and validation crops; without validation folders, a fifth of the training people is held out.
+
+    Raises UserError where subjects are in both, or where a model that learns from labels gets none.
+    """
+    size = stored_size(settings.model.image_size)
+    recipe = _stages_of(settings)
+    if not reads_pairs(settings) and not any(load.coded_aus(folder) for folder in data):
+        raise UserError("the training data codes no action unit, which this model learns from; tcae learns without")
+    meshes = any("mesh" in stage.inputs for stage in recipe)
+    common: dict[str, Any] = {
+        "meshes": meshes,
+        "mesh_every": settings.data.mesh_every,
+        "progress": progress,
+    }
+    training = load.load_data(list(data), size, every=settings.data.every, **common)
+    if progress and reads_pairs(settings) and (single := single_frame_clips(training)):
+        text = f"{len(single)} tracks have one frame, which makes no pair, and are left out: {some(single, 12)}"
+        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+    if not valid:
+        rest, held = hold_out(training.present_subjects, VALIDATION_FRACTION, settings.loop.seed)
+        return training.of_subjects(rest), training.of_subjects(held)
+    coded = {au for folder in valid for au in load.coded_aus(folder)}
+    if training.aus and not coded.intersection(training.aus):
+        raise UserError("the training and the validation data have no action unit in common")
+    # What the validation data does not code is unknown there, and does not count.
+    validation = load.load_data(list(valid), size, aus=training.aus, every=settings.data.every, **common)
+    check_data(training, validation)
+    return training, validation
+
+
+def check_data(training: CropData, validation: CropData) -> None:
+    """Raises UserError where data is missing, AUs differ, or a subject is in both parts."""
+    for what, part in (("training", training), ("validation", validation)):
+        if len(part) == 0:
+            raise UserError(f"the {what} data holds no frame")
+    if training.aus != validation.aus:
+        raise UserError(
+            f"training and validation data code different action units: {training.aus} and {validation.aus}"
+        )
+    if training.aligned != validation.aligned:
+        raise UserError("faces are aligned in one of training and validation data; prepare both alike")
+    both = sorted(set(training.present_subjects) & set(validation.present_subjects))
+    if both:
+        raise UserError(
+            f"subject {both[0]} ({len(both)} in all) is in the training and in the validation data; "
+            "scores would be of known faces"
+        )
+
+
+def reads_pairs(settings: Settings) -> bool:
+    """Whether a model learns from pairs of frames, which need no label."""
+    return any("target" in stage.inputs for stage in _stages_of(settings))
+
+
+def _stages_of(settings: Settings) -> list[Stage]:
+    for entry in MODELS.values():
+        if type(settings.model) is entry.config:
+            # On the meta device no memory is taken: only the recipe is wanted.
+            with torch.device("meta"):
+                return entry.model(_for_recipe(settings.model), RECIPE_AUS).stages()
+    raise ValueError(f"{type(settings.model).__name__} is not a config of MODELS")
+
+
+def _for_recipe(config: Any) -> Any:
+    """The config of a model that is built for its stages alone, before any label is known."""
+    stands_in = {"class_weighting": "none", "relations": (1.0, 0.0, 0.0, 1.0), "unseen_aus": (), "au_rates": ()}
+    return dataclasses.replace(config, **{name: value for name, value in stands_in.items() if hasattr(config, name)})
