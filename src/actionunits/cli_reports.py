@@ -19,15 +19,21 @@ def tsne(
     frames: Annotated[int, typer.Option(min=10, help="At most so many frames, spread evenly.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the layout.")] = 0,
     people: Annotated[bool, typer.Option("--people", help="One more panel, coloured by person.")] = False,
+    hand_made: Annotated[
+        bool, typer.Option("--hand-made", help="A row each for landmark shape, Gabor and HOG first.")
+    ] = False,
 ) -> None:
     """Lay out frames by a model's features, coloured by action unit or person (RE-Net, hybrid network, Fig. 3)."""
     from actionunits.aus import parse_aus
     from actionunits.datasets.load import split_paths
-    from actionunits.reports.tsne import draw_embedding, embed
+    from actionunits.reports.image_file import image_format
+    from actionunits.reports.tsne import draw_embedding, embed, lines
     from actionunits.weights.locate import find_weights
 
+    image_format(out)  # a wrong suffix is told before anything is laid out
     chosen = parse_aus(aus) if aus else ()
-    embedding = embed(find_weights(checkpoint), split_paths(data), chosen, frames, seed)
+    embedding = embed(find_weights(checkpoint), split_paths(data), chosen, frames, seed, hand_made)
+    typer.echo("\n".join(lines(embedding)))
     typer.echo(f"written to {draw_embedding(embedding, out, people)}")
 
 

@@ -11,7 +11,7 @@ from actionunits.cli import app
 from actionunits.errors import UserError
 from actionunits.models import MODELS
 from actionunits.reports.relations import draw_model_relations
-from actionunits.reports.tsne import embed, embedding_figure, plane
+from actionunits.reports.tsne import embed, embedding_figure, lines, plane
 from actionunits.training.checkpoint import save_checkpoint
 
 AUS = (4, 12, 25)
@@ -47,9 +47,10 @@ def checkpoints(tmp_path_factory):
 def test_aus_of_renet_lie_differently_and_those_of_others_alike(data, checkpoints):
     layouts = {key: embed(path, [data], frames=24) for key, path in checkpoints.items()}
     for key, layout in layouts.items():
-        assert layout.points.shape == (2, 24, 2) and layout.aus == (4, 12)  # of the paper's four
-        assert np.array_equal(layout.points[0], layout.points[1]) == (key != "renet")
-        assert np.isfinite(layout.points).all()
+        points = layout.points[key]
+        assert points.shape == (2, 24, 2) and layout.aus == (4, 12)  # of the paper's four
+        assert np.array_equal(points[0], points[1]) == (key != "renet")
+        assert np.isfinite(points).all()
 
 
 def test_separate_features_come_out_separate():
@@ -69,10 +70,24 @@ def test_a_panel_counts_known_frames_alone(data, checkpoints):
     assert f"{100 * share:.0f}% present" in panel.get_title(loc="left")
 
 
+def test_hand_made_features_have_a_row_each(data, checkpoints):
+    layout = embed(checkpoints["resnet18"], [data], (4, 12), frames=30, hand_made=True)
+    assert list(layout.points) == ["shape", "Gabor", "HOG", "resnet18"]
+    panels = embedding_figure(layout, people=True).axes
+    assert len(panels) == 4 * 3
+    assert [panel.get_ylabel() for panel in panels[::3]] == ["shape", "Gabor", "HOG", "resnet18"]
+    alone = embed(checkpoints["hog"], [data], (4, 12), frames=30)
+    # The same crops, the same features.
+    np.testing.assert_array_equal(layout.same_au["HOG"], alone.same_au["hog"])
+    assert lines(alone) == [lines(layout)[2].replace("HOG     ", "hog")]
+    assert "person" not in lines(alone)[0]  # each has one clip
+
+
 def test_commands_write_pictures(data, checkpoints, tmp_path):
     for words in (
         ("tsne", checkpoints["renet"], "--data", data, "--aus", "25", "--frames", "12", "--out", tmp_path / "a.png"),
         ("tsne", checkpoints["hog"], "--data", data, "--aus", "25", "--people", "--out", tmp_path / "p.png"),
+        ("tsne", checkpoints["hog"], "--data", data, "--aus", "25", "--hand-made", "--out", tmp_path / "h.png"),
         ("divergence", "--checkpoint", checkpoints["hog"], "--data", data, "--out", tmp_path / "d.png"),
         ("relations", checkpoints["renet"], "--out", tmp_path / "b.png"),
     ):

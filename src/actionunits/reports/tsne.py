@@ -1,8 +1,11 @@
-"""How the features of a model lie, action unit by action unit, on the plane of t-SNE (RE-Net, Fig. 3)."""
+"""How features lie, action unit by action unit and person by person, on the plane of t-SNE.
+
+Fig. 3 of RE-Net, and Fig. 3 of the hybrid network, which lays hand-made features beside learned ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from actionunits.datasets.crops import CropData, stored_size
 from actionunits.datasets.load import coded_aus, load_data
 from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
+from actionunits.evaluation.divergence import hand_made_features
+from actionunits.evaluation.neighbours import same_au, same_person
 from actionunits.files import write_atomically
 from actionunits.reports.image_file import image_format
 from actionunits.reports.palette import BLUE, BLUISH_GREEN
@@ -33,23 +38,30 @@ DOTS_PER_INCH = 150
 
 @dataclass(frozen=True)
 class Embedding:
-    """Frames on the plane, once for each AU. A is the number of chosen AUs, N of frames."""
+    """Frames on the plane, by the name of the features, once for each AU. A: number of chosen AUs, N: of frames."""
 
-    model: str
     data: str
     aus: tuple[int, ...]
-    points: np.ndarray  # (A, N, 2)
+    points: Mapping[str, np.ndarray]  # (A, N, 2) each
+    same_person: Mapping[str, tuple[float, float]]  # share of the nearest frames, and by chance
+    same_au: Mapping[str, np.ndarray]  # (A, 2) share of the nearest that show it, around those that do and do not
     au_present: np.ndarray  # (N, A) 0 or 1
     au_present_valid: np.ndarray  # (N, A) bool
     subject: np.ndarray  # (N,) number of the person
 
 
 def embed(
-    checkpoint: Path, folders: Sequence[Path], aus: Sequence[int] = (), frames: int = FRAMES, seed: int = 0
+    checkpoint: Path,
+    folders: Sequence[Path],
+    aus: Sequence[int] = (),
+    frames: int = FRAMES,
+    seed: int = 0,
+    hand_made: bool = False,
 ) -> Embedding:
     """t-SNE of a model's features for frames spread evenly over the data.
 
-    aus: those of RE-Net's figure that model and data know, or else all, unless some are named. Raises UserError for
+    aus: those of RE-Net's figure that model and data know, or else all, unless some are named. hand_made: landmark
+    shape, Gabor and HOG of the same crops come first. Raises UserError for
     AUs that one of them does not know, too few frames, and a model whose features are no vectors.
     """
     loaded = load_checkpoint(checkpoint)
@@ -65,12 +77,14 @@ def embed(
     data = data.subset(even_rows(len(data), frames))
     if len(data) < LEAST_FRAMES:
         raise UserError(f"{len(data)} frames are too few to spread out; {LEAST_FRAMES} are the least")
-    features = au_features(loaded.model, data, [loaded.aus.index(au) for au in chosen])
+    found = hand_made_features(data, loaded.model.config.image_size) if hand_made else {}
+    found[loaded.header["model"]] = au_features(loaded.model, data, [loaded.aus.index(au) for au in chosen])
     return Embedding(
-        loaded.header["model"],
         " + ".join(data.names),
         chosen,
-        plane(features, len(chosen), seed),
+        {name: plane(features, len(chosen), seed) for name, features in found.items()},
+        {name: same_person(f.reshape(len(f), -1), data.clip, data.subject) for name, f in found.items()},
+        {name: _au_shares(features, data) for name, features in found.items()},
         data.au_present,
         data.au_present_valid,
         data.subject,
@@ -97,6 +111,36 @@ def plane(features: np.ndarray, aus: int, seed: int) -> np.ndarray:
     return np.stack([_plane(features[:, a], seed) for a in range(features.shape[1])])
 
 
+def _au_shares(features: np.ndarray, data: CropData) -> np.ndarray:
+    """`same_au` of every AU, (A, 2), in the AU's own features where it has some."""
+    shares = [
+        same_au(
+            features[:, a] if features.ndim == 3 else features,
+            data.clip,
+            data.au_present[:, a],
+            data.au_present_valid[:, a],
+        )
+        for a in range(len(data.aus))
+    ]
+    return np.array(shares)
+
+
+def lines(e: Embedding) -> list[str]:
+    """What the ten nearest frames of other clips share, one line per kind of features.
+
+    Where each person has one clip, nothing of people.
+    """
+    width = max(map(len, e.points))
+    found = []
+    for name in e.points:
+        person, chance = e.same_person[name]
+        cells = [f"same person {person:.1%} (by chance {chance:.1%})"] if person == person else []
+        for au, (around, off) in zip(e.aus, e.same_au[name], strict=True):
+            cells.append(f"{au_label(au)} {around:.1%} around frames with it, {off:.1%} around others")
+        found.append(f"{name:<{width}}  {'; '.join(cells)}")
+    return found
+
+
 def _plane(features: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -108,43 +152,55 @@ def _plane(features: np.ndarray, seed: int) -> np.ndarray:
 
 
 def embedding_figure(e: Embedding, people: bool = False) -> Figure:
-    """One panel per AU: frames that show it in green, others in blue, unknown ones left out.
+    """A panel per AU, a row per kind of features: frames that show it in green, others in blue, unknown left out.
 
-    people: one more panel, the first AU's frames with a colour for every person.
+    people: one more panel, all frames with a colour for every person.
     """
     count = len(e.aus) + people
-    columns = min(4, count)
-    rows = -(-count // columns)
+    columns = min(4, count) if len(e.points) == 1 else count
+    lines_each = -(-count // columns)
+    rows = lines_each * len(e.points)
     figure = Figure(figsize=(3.1 * columns, 3.1 * rows + 0.7), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel in panels[count:]:
-        panel.set_axis_off()
-    if people:
-        _draw_people(panels[len(e.aus)], e)
-    for a, au in enumerate(e.aus):
-        for present, colour, word in ((0, BLUE, "absent"), (1, BLUISH_GREEN, "present")):
-            some = e.au_present_valid[:, a] & ((e.au_present[:, a] > 0) == bool(present))
-            x, y = e.points[a, some].T
-            panels[a].scatter(x, y, s=5, lw=0, color=tuple(v / 255 for v in colour), alpha=0.7, label=word)
-        share = (e.au_present[:, a] > 0)[e.au_present_valid[:, a]]
-        rate = f", {100 * share.mean():.0f}% present" if len(share) else ", never coded"
-        panels[a].set_title(f"{au_label(au)} {AUS[au].name}{rate}", fontsize=8.5, loc="left")
-        panels[a].set_xticks([])
-        panels[a].set_yticks([])
-        panels[a].set_aspect("equal", "datalim")
-    handles, words = panels[0].get_legend_handles_labels()
+    panels = figure.subplots(rows, columns, squeeze=False).reshape(len(e.points), -1)
+    for line, (name, points) in zip(panels, e.points.items(), strict=True):
+        for panel in line[count:]:
+            panel.set_axis_off()
+        for a in range(len(e.aus)):
+            _draw_au(line[a], e, points[a], a)
+        if people:
+            _draw_people(line[len(e.aus)], e, points[0])
+        if len(e.points) > 1:
+            line[0].set_ylabel(name, fontsize=11)
+    handles, words = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, words, loc="outside lower center", ncols=2, fontsize=8.5, markerscale=3, frameon=False)
-    figure.suptitle(f"t-SNE of {len(e.au_present)} frames of {e.data}, features of {e.model}", fontsize=10.5)
+    model = list(e.points)[-1]
+    figure.suptitle(f"t-SNE of {len(e.au_present)} frames of {e.data}, features of {model}", fontsize=10.5)
     return figure
 
 
-def _draw_people(panel: Axes, e: Embedding) -> None:
+def _draw_au(panel: Axes, e: Embedding, points: np.ndarray, a: int) -> None:
+    """Frames coloured by one AU."""
+    au = e.aus[a]
+    for present, colour, word in ((0, BLUE, "absent"), (1, BLUISH_GREEN, "present")):
+        some = e.au_present_valid[:, a] & ((e.au_present[:, a] > 0) == bool(present))
+        x, y = points[some].T
+        panel.scatter(x, y, s=5, lw=0, color=tuple(v / 255 for v in colour), alpha=0.7, label=word)
+    share = (e.au_present[:, a] > 0)[e.au_present_valid[:, a]]
+    rate = f", {100 * share.mean():.0f}% present" if len(share) else ", never coded"
+    _frame(panel, f"{au_label(au)} {AUS[au].name}{rate}")
+
+
+def _draw_people(panel: Axes, e: Embedding, points: np.ndarray) -> None:
     """Frames coloured by person; colours are spread over a wheel, so that only neighbours on it look alike."""
     persons, number = np.unique(e.subject, return_inverse=True)
-    x, y = e.points[0].T
+    x, y = points.T
     panel.scatter(x, y, s=5, lw=0, c=number / len(persons), cmap="hsv", vmin=0, vmax=1, alpha=0.7)
-    panel.set_title(f"{len(persons)} people", fontsize=8.5, loc="left")
+    _frame(panel, f"{len(persons)} people")
+
+
+def _frame(panel: Axes, title: str) -> None:
+    panel.set_title(title, fontsize=8.5, loc="left")
     panel.set_xticks([])
     panel.set_yticks([])
     panel.set_aspect("equal", "datalim")
