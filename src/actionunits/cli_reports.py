@@ -85,14 +85,18 @@ def onsets(
         list[Path], typer.Argument(help="Outputs per frame, as evaluate --predictions and crossval write them.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    table: Annotated[Path | None, typer.Option(help="CSV file to write the numbers to.")] = None,
 ) -> None:
     """Tell how far off models are at the onsets and offsets of events, in frames."""
     from actionunits.reports.image_file import image_format
-    from actionunits.reports.onsets import draw_onsets, onset_table, read_boundaries
+    from actionunits.reports.onsets import draw_onsets, onset_table, read_boundaries, write_onset_table
 
     image_format(out)
     found = read_boundaries(predictions)
-    typer.echo(onset_table(found).to_string(index=False, float_format="{:.2f}".format))
+    numbers = onset_table(found)
+    if table is not None:
+        write_onset_table(numbers, table)
+    typer.echo(numbers.drop(columns="commit").to_string(index=False, float_format="{:.2f}".format))
     typer.echo(f"written to {draw_onsets(found, out)}")
 
 

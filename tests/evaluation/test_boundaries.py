@@ -3,13 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from random_crops import random_people
 
 from actionunits.errors import UserError
 from actionunits.evaluation.boundaries import boundaries
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
-from actionunits.reports.onsets import draw_onsets, onset_table, read_boundaries
+from actionunits.reports.onsets import draw_onsets, onset_table, read_boundaries, write_onset_table
 from actionunits.training.validation import CropPredictions
 
 
@@ -71,6 +72,9 @@ def test_table_and_picture_of_two_models(tmp_path):
     assert table.loc["good", "found"] == 1 and table.loc["late", "found"] == pytest.approx(2 / 3)
     assert table.loc["good", "onset"] == 0 and table.loc["good", "offset"] == pytest.approx(2 / 3)
     assert table.loc["late", "onset"] == pytest.approx(2.5) and table.loc["late", "events"] == 3
+    write_onset_table(table.reset_index(), tmp_path / "onsets.csv")
+    again = pd.read_csv(tmp_path / "onsets.csv").set_index("model")
+    pd.testing.assert_frame_equal(again.drop(columns="commit"), table.drop(columns="commit"), atol=1e-4)
     assert draw_onsets(found, tmp_path / "onsets.png").stat().st_size > 5000
 
 

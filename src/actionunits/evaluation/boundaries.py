@@ -21,6 +21,7 @@ class Boundaries:
     offset: np.ndarray  # (E,) frames that it ends late; likewise
     detected: np.ndarray  # (D,) int, position of the AU
     subjects: tuple[str, ...]
+    commit: str  # of the source tree that gave the outputs
 
 
 def boundaries(frames: FramePredictions) -> Boundaries | None:
@@ -51,8 +52,8 @@ def boundaries(frames: FramePredictions) -> Boundaries | None:
             onset[k] = d_first[best] - a
         if not last[b - 1, au] and not last[d_stop[best] - 1, au]:
             offset[k] = d_stop[best] - b
-    number = frames.subject.number[order]
-    return Boundaries(column, number[first], found, onset, offset, d_column, frames.subject.names)
+    number, commit = frames.subject.number[order], str(frames.about.get("commit", ""))
+    return Boundaries(column, number[first], found, onset, offset, d_column, frames.subject.names, commit)
 
 
 def _edges(known: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

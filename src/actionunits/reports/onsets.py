@@ -60,8 +60,14 @@ def onset_table(found: Mapping[str, Boundaries], replicates: int = bootstrap.REP
             drawn = (draws @ total) / np.maximum(draws @ count, 1)
             low, high = np.percentile(drawn, [2.5, 97.5])
             row |= {what: total.sum() / max(count.sum(), 1), f"{what}_low": low, f"{what}_high": high}
-        rows.append(row)
+        rows.append({**row, "commit": b.commit})
     return pd.DataFrame(rows)
+
+
+def write_onset_table(table: pd.DataFrame, path: Path) -> None:
+    """Write the table as CSV."""
+    with write_atomically(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.4f")
 
 
 def onset_figure(found: Mapping[str, Boundaries]) -> Figure:
