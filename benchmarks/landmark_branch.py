@@ -3,9 +3,9 @@
     python benchmarks/landmark_branch.py runs/a/model.safetensors --valid DIR,DIR --out b.safetensors
     python benchmarks/landmark_branch.py b.safetensors --data DIR,DIR
 
-The first writes a checkpoint with the given --share, thresholds and neutral log-odds measured anew on the validation
-sets, and prints what other shares would score there. The second prints mean AUC and ICC(3,1) on unseen people for all
-shares and writes results/landmark_branch.csv.
+The first writes a checkpoint with the given --share; thresholds, neutral log-odds and the factors that give the mean
+of both branches the spread of the true intensities are measured anew on the validation sets. It prints what other
+shares would score there. The second prints mean AUC and ICC(3,1) on unseen people for all shares without such factors, and of the checkpoint as it is, and writes results/landmark_branch.csv.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -43,14 +44,32 @@ def by_share(checkpoint: Checkpoint, data: CropData) -> dict[float, dict[str, fl
     found = {}
     for share in SHARES:
         set_share(checkpoint, share)
-        predictions = validation.predict_crops(checkpoint.model, data, checkpoint.model.config.image_size)
-        found[share] = validation.scores(data, predictions)
+        found[share] = scores_of(checkpoint, data)
         print(f"share {share}: " + ", ".join(f"{k} {v:.4f}" for k, v in found[share].items()), flush=True)
     return found
 
 
-def set_share(checkpoint: Checkpoint, share: float) -> None:
-    checkpoint.model.config = dataclasses.replace(checkpoint.model.config, landmark_weight=share)
+def predict(checkpoint: Checkpoint, data: CropData) -> validation.CropPredictions:
+    return validation.predict_crops(checkpoint.model, data, checkpoint.model.config.image_size)
+
+
+def scores_of(checkpoint: Checkpoint, data: CropData) -> dict[str, float]:
+    return validation.scores(data, predict(checkpoint, data))
+
+
+def set_share(checkpoint: Checkpoint, share: float, scale: tuple[float, ...] = ()) -> None:
+    checkpoint.model.config = dataclasses.replace(
+        checkpoint.model.config, landmark_weight=share, intensity_scale=scale
+    )
+
+
+def spread_ratios(data: CropData, intensity: np.ndarray) -> tuple[float, ...]:
+    """Standard deviation of each AU's true intensity over that of the predicted one, on frames where it is known."""
+    ratios = []
+    for column in range(len(data.aus)):
+        known = data.au_intensity_valid[:, column]
+        ratios.append(data.au_intensity[known, column].std() / intensity[known, column].std())
+    return tuple(round(float(ratio), 3) for ratio in ratios)
 
 
 def compare(checkpoint: Checkpoint, name: str, folders: Sequence[str]) -> pd.DataFrame:
@@ -59,10 +78,13 @@ def compare(checkpoint: Checkpoint, name: str, folders: Sequence[str]) -> pd.Dat
     for folder in folders:
         data = crops(checkpoint, [folder])
         refuse_seen_subjects(checkpoint.header, data.subjects, name)
-        for share, found in by_share(checkpoint, data).items():
-            rows.append(
-                {"data": Path(folder).name, "landmark_share": share, "auc": found["auc"], "icc": found["icc"]}
-            )
+        given = checkpoint.model.config
+        found = [(given.landmark_weight, bool(given.intensity_scale), scores_of(checkpoint, data))]
+        found += [(share, False, scores) for share, scores in by_share(checkpoint, data).items()]
+        checkpoint.model.config = given
+        for share, scaled, scores in found:
+            about = {"data": Path(folder).name, "landmark_share": share, "scaled": scaled}
+            rows.append(about | {metric: scores[metric] for metric in ("auc", "icc")})
     return pd.DataFrame(rows)
 
 
@@ -71,7 +93,8 @@ def write(checkpoint: Checkpoint, folders: Sequence[str], share: float, out: Pat
     data = crops(checkpoint, folders)
     by_share(checkpoint, data)
     set_share(checkpoint, share)
-    predictions = validation.predict_crops(checkpoint.model, data, checkpoint.model.config.image_size)
+    set_share(checkpoint, share, spread_ratios(data, predict(checkpoint, data).au_intensity))
+    predictions = predict(checkpoint, data)
     fields = {name: checkpoint.header[name] for name in ("data", "seed", "commit")}
     fields["thresholds"] = validation.thresholds(data, predictions)
     fields["neutral_logit"] = validation.neutral_logits(data, predictions)

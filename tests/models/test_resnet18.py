@@ -172,6 +172,22 @@ def test_without_a_valid_mesh_the_image_alone_counts():
     torch.testing.assert_close(output.au_logit[0], expected)
 
 
+def test_the_mean_of_both_branches_gets_its_spread_back_and_the_image_alone_keeps_its_own():
+    torch.manual_seed(0)
+    settings = {"width": 8, "landmark_branch": True, "intensity_scale": (1.5, 0.5, 100.0, 1.0)}
+    model = ResNet18(ResNet18Config(**settings), (1, 2, 4, 6))
+    batch = random_batch(4)
+    model.train()
+    model(batch)
+    output = model.eval()(batch)
+    mean = (output.image.au_intensity + output.landmarks.au_intensity) / 2
+    expected = torch.stack([1.5 * mean[:, 0], 0.5 * mean[:, 1], torch.full((4,), 5.0), mean[:, 3]], 1)
+    torch.testing.assert_close(output.au_intensity[:3], expected[:3])
+    assert torch.equal(output.au_intensity[3], output.image.au_intensity[3])  # its mesh is not valid
+    with pytest.raises(ValueError, match="4 values for 2"):
+        ResNet18(ResNet18Config(**settings), (1, 2))
+
+
 def test_an_untrained_landmark_branch_has_no_say():
     model = ResNet18(ResNet18Config(width=8, landmark_branch=True), (1, 2, 4, 6)).eval()
     batch = random_batch(4)
@@ -191,6 +207,7 @@ def test_the_image_branch_rests_while_the_landmarks_train():
         ({"class_weighting": "some"}, "must be none or inverse"),
         ({"image_size": 8}, "at least 32"),
         ({"landmark_weight": 1.5}, "between 0 and 1"),
+        ({"intensity_scale": (1.0, 0.0)}, "not above 0"),
     ],
 )
 def test_bad_settings_are_refused(setting, line):

@@ -78,6 +78,8 @@ class ResNet18(nn.Module):
             if len(config.au_rates) != len(aus):
                 raise ValueError(f"au_rates has {len(config.au_rates)} values for {len(aus)} action units")
             weight = loss.inverse_rate_weights(torch.tensor(config.au_rates))
+        if len(config.intensity_scale) not in (0, len(aus)):
+            raise ValueError(f"intensity_scale has {len(config.intensity_scale)} values for {len(aus)} action units")
         self.register_buffer("au_weight", weight, persistent=False)
 
     def take_body(self, weights: Mapping[str, Tensor]) -> None:
@@ -95,7 +97,8 @@ class ResNet18(nn.Module):
         """Presence and intensity of every AU; au_logit and au_intensity average the branches.
 
         In training, a branch that is in eval mode because the other one's stage is on does not run at all.
-        Without a valid mesh, or before the landmark branch has seen its first one, the image alone counts.
+        Without a valid mesh, or before the landmark branch has seen its first one, the image alone counts. A mean of
+        two estimates spreads less than either; `intensity_scale` gives the mean its spread back.
         """
         image = landmarks = None
         if self.image.training or not self.training or self.landmarks is None:
@@ -116,12 +119,11 @@ class ResNet18(nn.Module):
         assert self.landmarks is not None and batch.mesh_valid is not None
         counts = batch.mesh_valid & (self.landmarks.shape.count > 0)
         share = self.config.landmark_weight * counts.to(image.au_logit.dtype)[:, None]
-        return ResNet18Output(
-            torch.lerp(image.au_logit, landmarks.au_logit, share),
-            torch.lerp(image.au_intensity, landmarks.au_intensity, share),
-            image,
-            landmarks,
-        )
+        intensity = torch.lerp(image.au_intensity, landmarks.au_intensity, share)
+        if self.config.intensity_scale:
+            scaled = (intensity * intensity.new_tensor(self.config.intensity_scale)).clamp(max=INTENSITY_MAX)
+            intensity = torch.where(counts[:, None], scaled, intensity)
+        return ResNet18Output(torch.lerp(image.au_logit, landmarks.au_logit, share), intensity, image, landmarks)
 
     @staticmethod
     def _branch(activation: Tensor) -> BranchOutput:
