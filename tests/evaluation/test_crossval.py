@@ -6,7 +6,6 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 from random_crops import random_people
 
 from actionunits.errors import UserError
@@ -14,7 +13,6 @@ from actionunits.evaluation import crossval, divisions, metrics
 from actionunits.evaluation.crossval import Interrupted, System, cross_validate
 from actionunits.evaluation.fold_scores import score_folds
 from actionunits.training.checkpoint import load_checkpoint
-from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import make_settings
 from actionunits.training.source import CropSource
 
@@ -30,12 +28,6 @@ TINY = {
     "erase": 0,
     "low_resolution": 0,
 }
-
-
-@pytest.fixture(scope="module")
-def fabric():
-    torch.set_num_threads(1)
-    return make_fabric(Hardware(precision="32", accelerator="cpu"))
 
 
 @pytest.fixture(scope="module")

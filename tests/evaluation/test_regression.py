@@ -11,7 +11,6 @@ from actionunits.errors import UserError
 from actionunits.evaluation import divisions, regression
 from actionunits.evaluation.crossval import System, cross_validate
 from actionunits.training.checkpoint import load_checkpoint
-from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.run_folder import CHECKPOINT_FILE
 from actionunits.training.settings import make_settings
 from actionunits.training.validation import predict_crops
@@ -26,12 +25,6 @@ TINY = {
     "batch_size": 16,
     "validate_every_epochs": 4,
 }
-
-
-@pytest.fixture(scope="module")
-def fabric():
-    torch.set_num_threads(1)
-    return make_fabric(Hardware(precision="32", accelerator="cpu"))
 
 
 @pytest.fixture(scope="module")
