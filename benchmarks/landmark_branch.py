@@ -5,7 +5,8 @@
 
 The first writes a checkpoint with the given --share; thresholds, neutral log-odds and the factors that give the mean
 of both branches the spread of the true intensities are measured anew on the validation sets. It prints what other
-shares would score there. The second prints mean AUC and ICC(3,1) on unseen people for all shares without such factors, and of the checkpoint as it is, and writes results/landmark_branch.csv.
+shares would score there. The second prints mean AUC and ICC(3,1) on unseen people, of the checkpoint as it is and for
+all shares without such factors, and writes results/landmark_branch.csv.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ How to read the tables:
 - Everyone who is tested is new to the model: the checkpoint of a fold names its people, and evaluation refuses it
   otherwise.
 - Thresholds are chosen on each fold's validation people, or 0.5 with `--threshold 0.5`; AUC needs none.
-- One division of the people is one draw: `--fold-seed 0,1,2 --folds 3` repeats the folds with other divisions.
+- One division of the people is one draw: `--fold-seeds 0,1,2 --folds 3` repeats the folds with other divisions.
 - The outputs for every test frame are in `OUT/<model>/predictions.parquet`; two models are compared on them as
   [paired tests](compare.md).
 

@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from actionunits import cli_protocols, cli_reports
-from actionunits.cli_protocols import IMAGENET_HELP
+from actionunits.cli_options import (
+    AcceleratorOption,
+    CheckpointArgument,
+    ConfigOption,
+    DeviceOption,
+    ImagenetOption,
+    SetOption,
+    WorkersOption,
+)
 from actionunits.errors import UserError
 
 app = typer.Typer(
@@ -23,7 +31,7 @@ app = typer.Typer(
 
 @app.callback()
 def version_option(
-    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
 ) -> None:
     if version:
         from actionunits import __version__
@@ -34,29 +42,36 @@ def version_option(
 
 @app.command("train")
 def train_command(
-    model: str = typer.Argument(help="Model to train, for instance resnet18."),
-    data: str = typer.Option(..., help="Training data: one folder, or several with commas between."),
-    valid: str | None = typer.Option(
-        None, help="Validation data, of other people: one folder or several; else a fifth of the people is held out."
-    ),
-    out: Path = typer.Option(..., help="Folder of this run: state, log and model.safetensors."),  # noqa: B008
-    config: Path | None = typer.Option(None, help="YAML file of settings, for instance from configs/."),  # noqa: B008
-    assignments: list[str] = typer.Option([], "--set", help="One setting, setting=value; may be repeated."),  # noqa: B008
-    epochs: int | None = typer.Option(None, min=1, help="Passes over the data."),
-    max_minutes: float | None = typer.Option(None, min=0.01, help="Time for all training; epochs still end it."),
-    batch_size: int | None = typer.Option(None, min=1, help="Crops per step, over all devices."),
-    lr: float | None = typer.Option(None, min=0, help="Peak learning rate."),
-    seed: int | None = typer.Option(None, min=0, help="Seed of all random numbers."),
-    precision: str = typer.Option("auto", help="auto, 32, bf16 or 16 (mixed)."),
-    accelerator: str = typer.Option("auto", help="auto, cpu, cuda, mps."),
-    devices: str = typer.Option("auto", help="Number of devices of each machine, or a list such as 0,2."),
-    num_nodes: int = typer.Option(1, min=1, help="Number of machines."),
-    strategy: str = typer.Option("auto", help="auto, ddp, or another of Lightning Fabric's."),
-    stored_type: str = typer.Option("float32", help="float32, or float16 for half the file size."),
-    init: str | None = typer.Option(None, help="Released weights or a checkpoint to start from, such as resnet18."),
-    imagenet: Path | None = typer.Option(None, help=IMAGENET_HELP),  # noqa: B008
-    teacher: str | None = typer.Option(None, help="Weights whose outputs are learned beside the labels (resnet18)."),
-    resume: bool = typer.Option(False, "--resume", help="Continue the run in the output folder."),
+    model: Annotated[str, typer.Argument(help="Model to train, for instance resnet18.")],
+    data: Annotated[str, typer.Option(help="Training data: one folder, or several with commas.")],
+    out: Annotated[Path, typer.Option(help="Folder of this run: state, log and model.safetensors.")],
+    valid: Annotated[
+        str | None,
+        typer.Option(help="Validation data, of other people, likewise; else a fifth of the people is held out."),
+    ] = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Time for all training; epochs still end it.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Crops per step, over all devices.")] = None,
+    lr: Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers.")] = None,
+    precision: Annotated[str, typer.Option(help="auto, 32, bf16 or 16 (mixed).")] = "auto",
+    accelerator: AcceleratorOption = "auto",
+    devices: Annotated[str, typer.Option(help="Number of devices of each machine, or a list such as 0,2.")] = "auto",
+    num_nodes: Annotated[int, typer.Option(min=1, help="Number of machines.")] = 1,
+    strategy: Annotated[str, typer.Option(help="auto, ddp, or another of Lightning Fabric's.")] = "auto",
+    stored_type: Annotated[str, typer.Option(help="float32, or float16 for half the file size.")] = "float32",
+    init: Annotated[
+        str | None, typer.Option(help="Released weights or a checkpoint to start from, such as resnet18.")
+    ] = None,
+    imagenet: ImagenetOption = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Weights whose outputs are learned beside the labels (resnet18).")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the output folder.")] = False,
 ) -> None:
     """Train a model on data of known action units, or, one that learns from pairs of frames, on videos as they are.
 
@@ -72,7 +87,7 @@ def train_command(
 
     given = {"epochs": epochs, "max_minutes": max_minutes, "batch_size": batch_size, "lr": lr, "seed": seed}
     values = settings.read_config_file(config) if config else {}
-    values |= settings.parse_assignments(assignments) | {k: v for k, v in given.items() if v is not None}
+    values |= settings.parse_assignments(assignments or []) | {k: v for k, v in given.items() if v is not None}
     chosen = settings.make_settings(model, values)
     folders = split_paths(data)
     if reads_pairs(chosen):
@@ -134,7 +149,7 @@ def detect(
     ] = None,
     max_faces: Annotated[int | None, typer.Option(help="Only the largest faces, at most this many.")] = None,
     min_confidence: Annotated[float, typer.Option(help="Leave out faces found with less confidence.")] = 0.5,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(help="Faces that pass the model at once in videos.")] = 8,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -163,14 +178,14 @@ def detect(
 
 @app.command()
 def evaluate(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file, or name of released weights such as resnet18.")],
+    checkpoint: CheckpointArgument,
     data: Annotated[
         str, typer.Option(help="Test data, of people not trained on: one folder, or several with commas.")
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Results table to write or extend (CSV).")] = None,
     every: Annotated[int, typer.Option(min=1, help="Use each n-th frame of every clip.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Crops that pass the model at once.")] = 128,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
     cache: Annotated[
         Path | None, typer.Option(help="Folder for registered crops, when the data's own is read-only.")
     ] = None,
@@ -261,7 +276,7 @@ def synth(
     flow: Annotated[
         bool, typer.Option("--flow", help="Also write the motion from every frame to the first.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Render labelled clips of people who do not exist: videos, and a table of exact labels."""
     from actionunits.console import frames_progress, told_when_interrupted
@@ -292,7 +307,7 @@ def prepare(
     align: Annotated[
         bool, typer.Option(help="Register faces; else cut out the square around the landmarks, without a turn.")
     ] = True,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    workers: WorkersOption = None,
     fps: Annotated[float | None, typer.Option(help="Of videos without labels: frames per second to keep.")] = None,
     level: Annotated[
         float | None, typer.Option(help="DISFA, GFT: intensity from which an action unit counts as present.")

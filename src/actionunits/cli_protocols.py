@@ -7,9 +7,20 @@ from typing import Annotated
 
 import typer
 
-IMAGENET_HELP = "File of official ImageNet weights to start from: torchvision's VGG-19 or ResNet-18."
-INIT_HELP = "Weights that every fold starts from, or folder of another run, whose own fold each starts from."
-TEACHER_HELP = "Weights, or folder of another run of the same folds, to learn from beside the labels (resnet18)."
+from actionunits.cli_options import (
+    AcceleratorOption,
+    ConfigOption,
+    FoldInitOption,
+    FoldMinutesOption,
+    FoldSeedsOption,
+    FoldsOption,
+    FoldTeacherOption,
+    ImagenetOption,
+    ResultsOption,
+    SetOption,
+    TestDataOption,
+    ThresholdOption,
+)
 
 
 def crossval(
@@ -24,19 +35,17 @@ def crossval(
     protocol: Annotated[
         str, typer.Option(help="folds, own-split, leave-one-data-set-out, cross, finetune, regression, probe or svm.")
     ] = "folds",
-    folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
-    fold_seeds: Annotated[str, typer.Option(help="Seeds of the division; several with commas repeat it.")] = "0",
-    threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
-    config: Annotated[Path | None, typer.Option(help="YAML file of settings, for instance from configs/.")] = None,
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="One setting, setting=value.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
-    ] = None,
-    imagenet: Annotated[Path | None, typer.Option(help=IMAGENET_HELP)] = None,
-    init: Annotated[str | None, typer.Option(help=INIT_HELP)] = None,
-    teacher: Annotated[str | None, typer.Option(help=TEACHER_HELP)] = None,
-    results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    folds: FoldsOption = None,
+    fold_seeds: FoldSeedsOption = "0",
+    threshold: ThresholdOption = "validation",
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    minutes: FoldMinutesOption = None,
+    imagenet: ImagenetOption = None,
+    init: FoldInitOption = None,
+    teacher: FoldTeacherOption = None,
+    results: ResultsOption = None,
+    accelerator: AcceleratorOption = "auto",
 ) -> None:
     """Train and test a model on folds of people, or across data sets; everyone tested on is new to the model.
 
@@ -81,12 +90,12 @@ def probe(
         str, typer.Option(help="Shares of the labels that are used, one after the other, such as 0.01,0.1,1.")
     ] = "1",
     protocol: Annotated[str, typer.Option(help="folds or own-split.")] = "folds",
-    folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
-    fold_seeds: Annotated[str, typer.Option(help="Seeds of the division; several with commas repeat it.")] = "0",
-    threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
+    folds: FoldsOption = None,
+    fold_seeds: FoldSeedsOption = "0",
+    threshold: ThresholdOption = "validation",
     every: Annotated[int, typer.Option(min=1, help="Train on each n-th frame of a recording.")] = 1,
-    results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    results: ResultsOption = None,
+    accelerator: AcceleratorOption = "auto",
 ) -> None:
     """Fit a linear layer on a frozen representation to labelled people, and test it on others (TCAE, Sec. 4.1).
 
@@ -123,7 +132,7 @@ def probe(
 
 def reproduce(
     table: Annotated[str, typer.Argument(help="Key of a published table, for instance renet-table1.")],
-    data: Annotated[str, typer.Option(help="Test data: one folder, or several with commas.")],
+    data: TestDataOption,
     train_data: Annotated[str | None, typer.Option(help="Training data, for tables across data sets.")] = None,
     model: Annotated[
         str | None, typer.Option(help="Another model than the table's own; several with commas.")
@@ -132,18 +141,16 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder; a started one is continued. Else out/TABLE.")
     ] = None,
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="One setting, setting=value.")] = None,
-    folds: Annotated[str | None, typer.Option(help="published, or a number of folds.")] = None,
-    fold_seeds: Annotated[str, typer.Option("--fold-seed", help="Seed of the division; several with commas.")] = "0",
-    threshold: Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")] = "validation",
-    imagenet: Annotated[Path | None, typer.Option(help=IMAGENET_HELP)] = None,
-    init: Annotated[str | None, typer.Option(help=INIT_HELP)] = None,
-    teacher: Annotated[str | None, typer.Option(help=TEACHER_HELP)] = None,
-    results: Annotated[Path | None, typer.Option(help="Results table to write or extend (CSV).")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Time to train each fold; epochs still end it.")
-    ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    assignments: SetOption = None,
+    folds: FoldsOption = None,
+    fold_seeds: FoldSeedsOption = "0",
+    threshold: ThresholdOption = "validation",
+    imagenet: ImagenetOption = None,
+    init: FoldInitOption = None,
+    teacher: FoldTeacherOption = None,
+    results: ResultsOption = None,
+    minutes: FoldMinutesOption = None,
+    accelerator: AcceleratorOption = "auto",
 ) -> None:
     """Train and test a published table's folds, and show the paper's numbers and ours side by side.
 

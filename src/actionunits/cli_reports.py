@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
+from actionunits.cli_options import CheckpointArgument, PictureOption
+
 app = typer.Typer(help="Draw what a trained model holds.", no_args_is_help=True)
 
 
 @app.command()
 def tsne(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file, or name of released weights such as resnet18.")],
+    checkpoint: CheckpointArgument,
     data: Annotated[str, typer.Option(help="Frames to lay out: one folder, or several with commas.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    out: PictureOption,
     aus: Annotated[str | None, typer.Option(help="Action units, such as 4,10,12,24 (the default).")] = None,
     frames: Annotated[int, typer.Option(min=10, help="At most so many frames, spread evenly.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the layout.")] = 0,
@@ -40,7 +42,7 @@ def tsne(
 @app.command()
 def divergence(
     data: Annotated[str, typer.Option(help="Frames of two people or more: one folder, or several with commas.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    out: PictureOption,
     checkpoint: Annotated[
         list[str] | None, typer.Option(help="Model whose features are measured too; may be repeated.")
     ] = None,
@@ -49,10 +51,8 @@ def divergence(
     """Measure how much people differ in shape, Gabor, HOG and a model's features (hybrid network, Fig. 4)."""
     from actionunits.datasets.load import split_paths
     from actionunits.reports.divergence import draw_divergences, lines, measure
-    from actionunits.reports.image_file import image_format
     from actionunits.weights.locate import find_weights
 
-    image_format(out)  # a wrong suffix is told before anything is measured
     found = measure([find_weights(name) for name in checkpoint or []], split_paths(data), frames)
     typer.echo("\n".join(lines(found)))
     typer.echo(f"written to {draw_divergences(found, out)}")
@@ -60,8 +60,8 @@ def divergence(
 
 @app.command()
 def activation(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file, or name of released weights such as resnet18.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    checkpoint: CheckpointArgument,
+    out: PictureOption,
     aus: Annotated[
         str | None, typer.Option(help="Action units, such as 4,12; all of the model unless given.")
     ] = None,
@@ -71,10 +71,8 @@ def activation(
     """Draw the picture that each action unit of any model answers to most (hybrid network, Fig. 5)."""
     from actionunits.aus import parse_aus
     from actionunits.reports.activation import draw_activations, visualise
-    from actionunits.reports.image_file import image_format
     from actionunits.weights.locate import find_weights
 
-    image_format(out)  # a wrong suffix is told before the climb
     found = visualise(find_weights(checkpoint), parse_aus(aus) if aus else (), steps, seed, progress=True)
     typer.echo(f"written to {draw_activations(found, out)}")
 
@@ -84,14 +82,12 @@ def onsets(
     predictions: Annotated[
         list[Path], typer.Argument(help="Outputs per frame, as evaluate --predictions and crossval write them.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    out: PictureOption,
     table: Annotated[Path | None, typer.Option(help="CSV file to write the numbers to.")] = None,
 ) -> None:
     """Tell how far off models are at the onsets and offsets of events, in frames."""
-    from actionunits.reports.image_file import image_format
     from actionunits.reports.onsets import draw_onsets, onset_table, read_boundaries, write_onset_table
 
-    image_format(out)
     found = read_boundaries(predictions)
     numbers = onset_table(found)
     if table is not None:
@@ -103,7 +99,7 @@ def onsets(
 @app.command()
 def relations(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a RE-Net.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    out: PictureOption,
 ) -> None:
     """Draw the relations that a RE-Net mixes its action units by, from labels or learned (RE-Net, Fig. 2)."""
     from actionunits.reports.relations import draw_model_relations
@@ -116,7 +112,7 @@ def relations(
 def flow(
     clip: Annotated[str, typer.Argument(help="Video, or folder of pictures in order, of one face.")],
     weights: Annotated[Path, typer.Option(help="Checkpoint file of an OF-Net.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    out: PictureOption,
     frames: Annotated[
         int, typer.Option(min=1, max=20, help="Frames to draw: the most moved of equal stretches.")
     ] = 4,
@@ -126,9 +122,7 @@ def flow(
 ) -> None:
     """Draw frames beside their motion from a neutral one, computed from two frames and learned (OF-Net, Fig. 3)."""
     from actionunits.reports.flow_grid import draw_clip
-    from actionunits.reports.image_file import image_format
 
-    image_format(out)  # a wrong suffix is told before the clip is read
     typer.echo(f"written to {draw_clip(clip, weights, out, frames, anchor)}")
 
 
@@ -136,7 +130,7 @@ def flow(
 def pairs(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a TCAE.")],
     data: Annotated[str, typer.Option(help="Frames of people over time: one folder, or several with commas.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    out: PictureOption,
     rows: Annotated[int, typer.Option(min=1, max=20, help="Pairs of frames.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
 ) -> None:
@@ -154,7 +148,7 @@ def edit(
     target: Annotated[str, typer.Argument(help="Picture or video of the same person with the other face or pose.")],
     keep: Annotated[str, typer.Option(help="pose: take the target's action units; aus: take its head pose.")],
     model: Annotated[str, typer.Option(help="Checkpoint file of a TCAE.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).")],
+    out: PictureOption,
     size: Annotated[int, typer.Option(help="Width of the picture, a registered crop, in pixels.")] = 256,
 ) -> None:
     """Give a face the action units of another, or its head pose, by moving the source's pixels (TCAE, Sec. 4.3)."""

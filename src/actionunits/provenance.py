@@ -9,7 +9,7 @@ from pathlib import Path
 
 @cache
 def source_commit() -> str:
-    """Commit of the checkout that this package runs from, with `+` where files differ; empty for an installed copy."""
+    """Commit of the checkout that this package runs from, with `+` where files differ; empty if installed."""
     folder = Path(__file__).parent
     try:
         # A copy that was installed into somebody else's checkout is not of that checkout's commit.
