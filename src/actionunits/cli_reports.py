@@ -28,15 +28,14 @@ def tsne(
     """Lay out frames by a model's features, coloured by action unit or person (RE-Net, hybrid network, Fig. 3)."""
     from actionunits.aus import parse_aus
     from actionunits.datasets.load import split_paths
-    from actionunits.reports.image_file import image_format
-    from actionunits.reports.tsne import draw_embedding, embed, lines
+    from actionunits.reports.image_file import save_figure
+    from actionunits.reports.tsne import embed, embedding_figure, lines
     from actionunits.weights.locate import find_weights
 
-    image_format(out)  # a wrong suffix is told before anything is laid out
     chosen = parse_aus(aus) if aus else ()
     embedding = embed(find_weights(checkpoint), split_paths(data), chosen, frames, seed, hand_made)
     typer.echo("\n".join(lines(embedding)))
-    typer.echo(f"written to {draw_embedding(embedding, out, people)}")
+    typer.echo(f"written to {save_figure(embedding_figure(embedding, people), out)}")
 
 
 @app.command()
@@ -50,12 +49,13 @@ def divergence(
 ) -> None:
     """Measure how much people differ in shape, Gabor, HOG and a model's features (hybrid network, Fig. 4)."""
     from actionunits.datasets.load import split_paths
-    from actionunits.reports.divergence import draw_divergences, lines, measure
+    from actionunits.reports.divergence import divergence_figure, lines, measure
+    from actionunits.reports.image_file import save_figure
     from actionunits.weights.locate import find_weights
 
     found = measure([find_weights(name) for name in checkpoint or []], split_paths(data), frames)
     typer.echo("\n".join(lines(found)))
-    typer.echo(f"written to {draw_divergences(found, out)}")
+    typer.echo(f"written to {save_figure(divergence_figure(found), out)}")
 
 
 @app.command()
@@ -70,11 +70,12 @@ def activation(
 ) -> None:
     """Draw the picture that each action unit of any model answers to most (hybrid network, Fig. 5)."""
     from actionunits.aus import parse_aus
-    from actionunits.reports.activation import draw_activations, visualise
+    from actionunits.reports.activation import activation_figure, visualise
+    from actionunits.reports.image_file import save_figure
     from actionunits.weights.locate import find_weights
 
     found = visualise(find_weights(checkpoint), parse_aus(aus) if aus else (), steps, seed, progress=True)
-    typer.echo(f"written to {draw_activations(found, out)}")
+    typer.echo(f"written to {save_figure(activation_figure(found), out)}")
 
 
 @app.command()
@@ -86,14 +87,15 @@ def onsets(
     table: Annotated[Path | None, typer.Option(help="CSV file to write the numbers to.")] = None,
 ) -> None:
     """Tell how far off models are at the onsets and offsets of events, in frames."""
-    from actionunits.reports.onsets import draw_onsets, onset_table, read_boundaries, write_onset_table
+    from actionunits.reports.image_file import save_figure
+    from actionunits.reports.onsets import onset_figure, onset_table, read_boundaries, write_onset_table
 
     found = read_boundaries(predictions)
     numbers = onset_table(found)
     if table is not None:
         write_onset_table(numbers, table)
     typer.echo(numbers.drop(columns="commit").to_string(index=False, float_format="{:.2f}".format))
-    typer.echo(f"written to {draw_onsets(found, out)}")
+    typer.echo(f"written to {save_figure(onset_figure(found), out)}")
 
 
 @app.command()

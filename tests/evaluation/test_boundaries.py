@@ -10,7 +10,8 @@ from random_crops import random_people
 from actionunits.errors import UserError
 from actionunits.evaluation.boundaries import boundaries
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
-from actionunits.reports.onsets import draw_onsets, onset_table, read_boundaries, write_onset_table
+from actionunits.reports.image_file import save_figure
+from actionunits.reports.onsets import onset_figure, onset_table, read_boundaries, write_onset_table
 from actionunits.training.validation import CropPredictions
 
 
@@ -75,7 +76,7 @@ def test_table_and_picture_of_two_models(tmp_path):
     write_onset_table(table.reset_index(), tmp_path / "onsets.csv")
     again = pd.read_csv(tmp_path / "onsets.csv").set_index("model")
     pd.testing.assert_frame_equal(again.drop(columns="commit"), table.drop(columns="commit"), atol=1e-4)
-    assert draw_onsets(found, tmp_path / "onsets.png").stat().st_size > 5000
+    assert save_figure(onset_figure(found), tmp_path / "onsets.png").stat().st_size > 5000
 
 
 def test_single_frames_and_no_event_are_told(tmp_path):

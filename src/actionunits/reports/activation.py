@@ -21,13 +21,10 @@ from torch import Tensor
 
 from actionunits.aus import AUS, au_label
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
-from actionunits.reports.image_file import image_format
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.types import Batch
 
 STEPS = 10_000  # Sec. IV-E
-DOTS_PER_INCH = 150
 
 
 @dataclass(frozen=True)
@@ -158,12 +155,3 @@ def activation_figure(a: Activations) -> Figure:
         panel.set_title(f"{au_label(au)} {AUS[au].name}\nlogit {logit:.1f}", fontsize=7, loc="left")
     figure.suptitle(f"What {a.model} answers to most, after {a.steps} steps", fontsize=10)
     return figure
-
-
-def draw_activations(a: Activations, path: Path) -> Path:
-    """Write the figure to a picture file. Raises UserError for a suffix that is not one."""
-    kind = image_format(path)
-    figure = activation_figure(a)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower())
-    return path

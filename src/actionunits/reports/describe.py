@@ -20,12 +20,11 @@ from actionunits.aus import AUS, au_label
 from actionunits.datasets import load
 from actionunits.datasets.crops import CropData
 from actionunits.datasets.relations import relation_matrix
-from actionunits.files import write_atomically
+from actionunits.reports.image_file import DOTS_PER_INCH, save_figure
 from actionunits.reports.number_text import percent
 from actionunits.reports.palette import BLUE
 from actionunits.reports.relations import matrix_figure
 
-DOTS_PER_INCH = 150
 BAR_COLOUR = tuple(v / 255 for v in BLUE)
 FAINT_TEXT = "#555555"
 STRONG_RELATIONS, WORTH_NAMING = 6, 0.1  # pairs that the terminal names, and from which correlation
@@ -162,8 +161,7 @@ def draw_description(description: Description, folder: Path | str) -> list[Path]
     paths = []
     for name, figure in drawn:
         path = Path(folder) / name
-        with write_atomically(path) as temporary:
-            figure.savefig(temporary, format="png")
+        save_figure(figure, path)
         paths.append(path)
     return paths
 

@@ -16,12 +16,9 @@ from actionunits.datasets.load import load_data
 from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
 from actionunits.evaluation.divergence import hand_made_features, plain_crops, subject_divergences
-from actionunits.files import write_atomically
-from actionunits.reports.image_file import image_format
 from actionunits.reports.palette import BLUE, ORANGE
 from actionunits.training.checkpoint import load_checkpoint
 
-DOTS_PER_INCH = 150
 SIZE = 112  # pixels that hand-made features see
 
 
@@ -97,12 +94,3 @@ def divergence_figure(d: Divergences) -> Figure:
     axes.set_title(f"{d.people} people, {d.frames} frames of {d.data}", fontsize=10, loc="left")
     axes.grid(axis="y", alpha=0.3)
     return figure
-
-
-def draw_divergences(d: Divergences, path: Path) -> Path:
-    """Write the figure to a picture file. Raises UserError for a suffix that is not one."""
-    kind = image_format(path)
-    figure = divergence_figure(d)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower())
-    return path

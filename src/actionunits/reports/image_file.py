@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -10,8 +11,12 @@ from PIL import Image
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 
+if TYPE_CHECKING:  # pictures are also written where no figure is drawn
+    from matplotlib.figure import Figure
+
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 JPEG_QUALITY = 92
+DOTS_PER_INCH = 150  # of figures
 
 
 def image_format(path: Path) -> str:
@@ -37,3 +42,11 @@ def save_image(image_rgb: np.ndarray, path: Path) -> None:
     options = {"quality": JPEG_QUALITY, "subsampling": 0} if kind == "JPEG" else {"compress_level": 4}
     with write_atomically(path) as temporary:
         Image.fromarray(image_rgb).save(temporary, kind, **options)
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure and return its path; the suffix chooses PNG or JPEG. Raises UserError as `save_image` does."""
+    kind = image_format(path)
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower())
+    return path

@@ -15,10 +15,8 @@ from actionunits.evaluation import bootstrap
 from actionunits.evaluation.boundaries import Boundaries, boundaries
 from actionunits.evaluation.predictions import read_predictions
 from actionunits.files import write_atomically
-from actionunits.reports.image_file import image_format
 from actionunits.reports.palette import person_colour
 
-DOTS_PER_INCH = 150
 WIDEST = 15  # frames on either side that the picture shows
 
 
@@ -89,12 +87,3 @@ def onset_figure(found: Mapping[str, Boundaries]) -> Figure:
     figure.axes[0].set_ylabel("share of true events", fontsize=9)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8.5)
     return figure
-
-
-def draw_onsets(found: Mapping[str, Boundaries], path: Path) -> Path:
-    """Write the figure to a picture file. Raises UserError for a suffix that is not one."""
-    kind = image_format(path)
-    figure = onset_figure(found)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower())
-    return path

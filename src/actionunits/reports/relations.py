@@ -12,13 +12,10 @@ from matplotlib.figure import Figure
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
 from actionunits.models.renet import ReNet
-from actionunits.reports.image_file import image_format
+from actionunits.reports.image_file import DOTS_PER_INCH, save_figure
 from actionunits.reports.palette import BLUE, VERMILLION
 from actionunits.training.checkpoint import load_checkpoint
-
-DOTS_PER_INCH = 150
 
 
 def signed(value: float) -> str:
@@ -71,7 +68,6 @@ def draw_model_relations(checkpoint: Path, path: Path) -> Path:
 
     Raises UserError for a checkpoint of another model, and for a suffix that is no picture's.
     """
-    kind = image_format(path)
     loaded = load_checkpoint(checkpoint)
     if not isinstance(loaded.model, ReNet):
         raise UserError(f"{checkpoint} holds a {loaded.header['model']}; only RE-Net has relations")
@@ -84,6 +80,4 @@ def draw_model_relations(checkpoint: Path, path: Path) -> Path:
     names = " + ".join(loaded.header.get("data", {}).get("names", ()))
     title = "Relations in RE-Net" + (f" trained on {names}" if names else "")
     figure = matrix_figure([au_label(au) for au in loaded.aus], w, title, meaning, limit=limit)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, format=kind.lower())
-    return path
+    return save_figure(figure, path)

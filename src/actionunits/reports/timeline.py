@@ -19,13 +19,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from actionunits.aus import AUS, INTENSITY_LETTERS, INTENSITY_MAX
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
 from actionunits.reports.au_table import AuTable, au_table
+from actionunits.reports.image_file import DOTS_PER_INCH, save_figure
 from actionunits.reports.lettering import font, shortened
 from actionunits.reports.number_text import clock_text, percent
 from actionunits.reports.palette import VERMILLION, intensity_colormap
 
-DOTS_PER_INCH = 150
 WIDTH_IN = 12.0
 LEFT_IN, RIGHT_IN = 2.35, 0.75  # names of the AUs; share of frames
 LANE_IN = 0.235
@@ -94,8 +93,7 @@ def draw_timeline(
     if face_id is None and left_out:
         note = f"{left_out} more {'person' if left_out == 1 else 'people'}, seen for a shorter time, not drawn"
         figure.text(LEFT_IN / WIDTH_IN, 0.12 / height_in, note, fontsize=8, color=FAINT_TEXT)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, format="png")
+    save_figure(figure, path)
 
 
 def longest_seen(data: AuTable, count: int) -> list[int]:

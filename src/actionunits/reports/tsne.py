@@ -23,8 +23,6 @@ from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
 from actionunits.evaluation.divergence import hand_made_features
 from actionunits.evaluation.neighbours import same_au, same_person
-from actionunits.files import write_atomically
-from actionunits.reports.image_file import image_format
 from actionunits.reports.palette import BLUE, BLUISH_GREEN
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -33,7 +31,6 @@ FRAMES = 1000
 COMPONENTS = 50  # features are brought down to by PCA first, as van der Maaten & Hinton do (JMLR 2008, Sec. 4.2)
 LEAST_FRAMES = 10
 BATCH_SIZE = 16
-DOTS_PER_INCH = 150
 
 
 @dataclass(frozen=True)
@@ -204,12 +201,3 @@ def _frame(panel: Axes, title: str) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     panel.set_aspect("equal", "datalim")
-
-
-def draw_embedding(e: Embedding, path: Path, people: bool = False) -> Path:
-    """Write the figure to a picture file. Raises UserError for a suffix that is not one."""
-    kind = image_format(path)
-    figure = embedding_figure(e, people)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower())
-    return path
