@@ -23,6 +23,7 @@ from actionunits.models.hybrid.fusion import Fusion
 from actionunits.models.hybrid.loss import cross_entropy, margin_loss
 from actionunits.models.hybrid.lstm import LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
+from actionunits.training import sequence_source
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.optim import make_optimizer, set_trainable
@@ -324,6 +325,20 @@ def test_a_batch_is_whole_clips_whose_first_frames_do_not_count():
     order = np.lexsort((data.frame, data.clip))
     assert sorted(map(tuple, shown.tolist())) == sorted(map(tuple, features[order].tolist()))
     assert torch.equal(source(data)[0].batch(5).features, batches.batch(5).features)
+
+
+def test_training_frames_pass_the_cnn_once_for_both_later_stages(tmp_path, monkeypatch):
+    rows, plain = [], sequence_source.frame_features
+
+    def counted(model, data, device):
+        rows.append(len(data))
+        return plain(model, data, device)
+
+    monkeypatch.setattr(sequence_source, "frame_features", counted)
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
+    settings = make_settings("hybrid", TRAINING | {"epochs": 1, "lstm_epochs": 1, "fusion_epochs": 1})
+    run("hybrid", settings, random_people(160), random_people(80, 4, "V", 2), tmp_path, fabric)
+    assert rows == [160]
 
 
 def test_frames_that_do_not_count_have_no_part_in_the_loss():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from rich.console import Console
@@ -71,11 +72,15 @@ def run(
     fabric.barrier()
     soft = None if teacher is None else teach(teacher, training, fabric.device, _in_bf16(fabric))
     place = (fabric.device, fabric.global_rank, fabric.world_size)
+    features: np.ndarray | None = None  # stages that read them train nothing that they come from
 
     def source_of(stage: Stage, number: int) -> BatchSource:
+        nonlocal features
         seed = settings.loop.seed
         if stage.sequences is not None:
-            return SequenceSource(training, stage, number, model, seed, *place)
+            source = SequenceSource(training, stage, number, model, seed, *place, features)
+            features = source.features
+            return source
         size = settings.model.image_size
         return CropSource(training, stage, number, size, seed, settings.augment, weight, *place, soft)
 

@@ -42,7 +42,8 @@ def frame_features(model: Any, data: CropData, device: torch.device | str) -> np
 class SequenceSource:
     """Batches for a stage with `sequences`; each process of several takes its part of every batch.
 
-    Raises UserError where no clip is longer than the frames that the loss leaves out, or none shows enough AUs.
+    features: `frame_features` of the data, where a stage before has computed them. Raises UserError where no clip is
+    longer than the frames that the loss leaves out, or none shows enough AUs.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SequenceSource:
         device: torch.device | str = "cpu",
         rank: int = 0,
         world_size: int = 1,
+        features: np.ndarray | None = None,
     ) -> None:
         assert stage.sequences is not None
         longest = int(np.bincount(data.clip).max())
@@ -70,7 +72,7 @@ class SequenceSource:
         self.device, self.rank, self.world_size = torch.device(device), rank, world_size
         self._epoch, self._order = -1, [np.empty(0, np.int64)]
         self.steps_per_epoch = -(-len(self.order(0)) // stage.batch_size)
-        self.features = frame_features(model, data, device)
+        self.features = frame_features(model, data, device) if features is None else features
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """Stretches of an epoch in the order of use, row numbers each."""
