@@ -1,7 +1,6 @@
 """Commands that show or learn flow: what they write, and one line with exit code 2 for what they cannot use."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -177,8 +176,8 @@ def test_clips_of_one_frame_are_refused(run, sequences):
     assert_refused(train(run, *sequences, "every=12"), "every training sequence has one frame")
 
 
-def test_two_frame_flow_without_anchors_is_refused(sequences):
+def test_data_without_the_flow_that_a_model_reads_is_refused(sequences):
     data = load_data(sequences[0], 73)
     model = MODELS["ofnet"].model(MODELS["ofnet"].config(image_size=64, width=4, variant="dis"), data.aus)
-    with pytest.raises(UserError, match="reads anchor frames"):
-        predict_crops(model.eval(), replace(data, anchor=None), 64)
+    with pytest.raises(UserError, match="reads flow of two frames"):
+        predict_crops(model.eval(), data, 64)

@@ -117,7 +117,7 @@ class Detector:
             )
         if model is not None and model != self.model_name:
             raise UserError(f"{self.weights} holds weights of '{self.model_name}', not of '{model}'")
-        if "anchor" in getattr(checkpoint.model, "inputs", ()):
+        if "image" not in getattr(checkpoint.model, "inputs", ("image",)):
             raise UserError(
                 f"{self.weights} computes flow from two frames, and detection sees single ones; "
                 "use weights of a learned flow"

@@ -80,6 +80,7 @@ class Batch:
     mesh: Tensor | None = None  # (B, 478, 3) float, crop coordinates: 0-1 spans the crop, z in the same unit
     mesh_valid: Tensor | None = None  # (B,) bool
     anchor: Tensor | None = None  # (B, 3, H, W) like image: a neutral face of the same person and sequence
+    flow: Tensor | None = None  # (B, 2, H, W) float: motion from the image to the anchor, pixels, right and down
     target: Tensor | None = None  # (B, 3, H, W) like image: another frame of the same person's track
     landmarks: Tensor | None = None  # (B, 68, 2) float, Multi-PIE order, 0-1 spans the crop; NaN where unknown
     teacher_logit: Tensor | None = None  # (B, A) float, log-odds that a teacher gives; NaN for AUs it does not know

@@ -315,8 +315,16 @@ def test_two_frame_flow_finds_a_known_motion(method):
 def test_a_comparator_trains_its_au_net_alone(method):
     model = build(variant=method)
     (stage,) = model.stages()
-    assert model.of_net is None and model.inputs == stage.inputs == ("image", "anchor")
+    assert model.of_net is None and model.inputs == stage.inputs == ("flow",)
     assert losses_of(model, stage) == {"occurrence"}
+
+
+@pytest.mark.parametrize("method", ["dis", "tvl1"])
+def test_a_comparator_takes_the_flow_that_a_batch_brings_and_else_computes_it(method):
+    model, batch = build(variant=method), Batch(blobs(shift=(1.5, -2.0)), anchor=blobs())
+    assert torch.equal(model.flow(batch), two_frame_flow(method, batch.image, batch.anchor))
+    brought = torch.rand(1, 2, 64, 64)
+    assert model.flow(dataclasses.replace(batch, flow=brought)) is brought
 
 
 # Bad input

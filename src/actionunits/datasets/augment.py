@@ -1,9 +1,9 @@
 """Random changes of registered crops, for a whole batch at once on its own device.
 
-One resampling does crop, shift, rotation, zoom and flip together. A frame, its anchor, the other frame of its pair,
-its landmarks and its mesh get the same geometry; the pictures get the same appearance too, because a flow between
-them is told by equal brightness (OF-Net's eq. 1, TCAE's eq. 2), and only the noise of the sensor is drawn apart. A
-change never touches a label.
+One resampling does crop, shift, rotation, zoom and flip together. A frame, its anchor, the flow between them, the
+other frame of its pair, its landmarks and its mesh get the same geometry; the pictures get the same appearance too,
+because a flow between them is told by equal brightness (OF-Net's eq. 1, TCAE's eq. 2), and only the noise of the
+sensor is drawn apart. A change never touches a label.
 """
 
 from __future__ import annotations
@@ -107,6 +107,15 @@ def apply_geometry(image: Tensor, geometry: Geometry, size: int, margin: float =
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
+def apply_geometry_to_flow(flow: Tensor, geometry: Geometry, size: int, margin: float = STORED_MARGIN) -> Tensor:
+    """Move a flow between two pictures with both of them, (B, 2, S, S) -> (B, 2, size, size), pixels of each.
+
+    Its arrows turn, flip and grow as the pictures do.
+    """
+    linear = geometry.point_matrix(margin)[:, :, :2].to(flow) * (size / flow.shape[-1])
+    return torch.einsum("bij,bjhw->bihw", linear, apply_geometry(flow, geometry, size, margin))
+
+
 def apply_geometry_to_mesh(mesh: Tensor, geometry: Geometry, margin: float = STORED_MARGIN) -> Tensor:
     """Move the 478 points with the picture, (B, 478, 3) -> (B, 478, 3) in the network's crop.
 
@@ -136,15 +145,17 @@ def _swap_sides(points: Tensor, geometry: Geometry, mirror: np.ndarray) -> Tenso
     return torch.where(geometry.flip.to(points.device)[:, None, None], swapped, points)
 
 
-def _move_batch(batch: Batch, pictures: Tensor, geometry: Geometry, margin: float) -> Batch:
-    """The batch with changed pictures (see `_stack`), and its points moved along."""
+def _move_batch(batch: Batch, pictures: Tensor, geometry: Geometry, size: int, margin: float) -> Batch:
+    """The batch with changed pictures (see `_stack`), and its flow and points moved along."""
     changed = dict(zip(_pictures(batch), pictures.split(3, 1), strict=True))
-    landmarks, mesh = batch.landmarks, batch.mesh
+    flow, landmarks, mesh = batch.flow, batch.landmarks, batch.mesh
+    if flow is not None:
+        flow = apply_geometry_to_flow(flow, geometry, size, margin)
     if landmarks is not None:
         landmarks = apply_geometry_to_landmarks(landmarks, geometry, margin)
     if mesh is not None:
         mesh = apply_geometry_to_mesh(mesh, geometry, margin)
-    return replace(batch, **changed, landmarks=landmarks, mesh=mesh)
+    return replace(batch, **changed, flow=flow, landmarks=landmarks, mesh=mesh)
 
 
 def _pictures(batch: Batch) -> dict[str, Tensor]:
@@ -171,7 +182,7 @@ def center_crop(batch: Batch, size: int, margin: float = STORED_MARGIN) -> Batch
         pictures = pictures[..., border : border + size, border : border + size]
     elif stored:
         pictures = apply_geometry(pictures, geometry, size, margin)
-    return _move_batch(batch, pictures, geometry, margin)
+    return _move_batch(batch, pictures, geometry, size, margin)
 
 
 def augment(
@@ -184,7 +195,7 @@ def augment(
     """Random crop, rotation, zoom, flip, colour, blur, low resolution, noise and patches; labels stay.
 
     batch.image, batch.anchor, batch.target: (B, 3, S, S) stored crops -> (B, 3, size, size); an image without pixels
-    stays so, and the points move as they would with one. The generator (CPU) decides everything.
+    stays so, and flow and points move as they would with one. The generator (CPU) decides everything.
     """
     config = config or AugmentConfig()
     geometry = draw_geometry(len(batch.image), config, generator)
@@ -192,7 +203,7 @@ def augment(
     if pictures.shape[-1]:
         pictures = apply_geometry(pictures, geometry, size, margin)
         pictures = change_appearance(pictures, config, generator)
-    return _move_batch(batch, pictures, geometry, margin)
+    return _move_batch(batch, pictures, geometry, size, margin)
 
 
 def change_appearance(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:

@@ -107,6 +107,7 @@ class CropData:
     mesh: np.ndarray | Rows | None = None  # (N, 478, 3) float16, 0-1 spans the stored crop
     mesh_valid: np.ndarray | None = None  # (N,) bool
     anchor: Rows | None = None  # (N, S, S, 3) uint8 RGB, the neutral crop of each row's sequence
+    flow: Rows | None = None  # (N, 2, S, S) float16, motion from the crop to its anchor, pixels, right and down
     landmarks: np.ndarray | None = None  # (N, 68, 2) float32, 0-1 spans the stored crop; NaN where unknown
 
     def __len__(self) -> int:
@@ -131,7 +132,7 @@ class CropData:
         """The rows as a Batch of whole stored crops; images travel to the device as bytes.
 
         indices: (B,), or (B, 2) for pairs of rows, the second of which is the target frame and gives its image alone.
-        inputs: what to read of "image", "anchor", "landmarks" and "mesh"; what is not named, or what the data lacks,
+        inputs: what to read of "image", "anchor", "flow", "landmarks", "mesh"; what is not named, or the data lacks,
         is None, and an image that is not named has no pixels. Anchors double the reading: only who needs them asks.
         The caller crops the rows to the network's size: `augment.augment` or `augment.center_crop`.
         """
@@ -149,9 +150,11 @@ class CropData:
         image = (
             pictures(self.images[key]) if "image" in inputs else torch.zeros(len(self.frame[key]), 3, 0, 0).to(device)
         )
-        anchor = landmarks = mesh = mesh_valid = None
+        anchor = flow = landmarks = mesh = mesh_valid = None
         if "anchor" in inputs and self.anchor is not None:
             anchor = pictures(self.anchor[key])
+        if "flow" in inputs and self.flow is not None:
+            flow = tensor(self.flow[key], torch.float32)
         if "landmarks" in inputs and self.landmarks is not None:
             landmarks = tensor(self.landmarks[key], torch.float32)
         if "mesh" in inputs and self.mesh is not None and self.mesh_valid is not None:
@@ -166,12 +169,13 @@ class CropData:
             mesh=mesh,
             mesh_valid=mesh_valid,
             anchor=anchor,
+            flow=flow,
             landmarks=landmarks,
             target=None if target is None else pictures(self.images[target]),
         )
 
     def subset(self, selection: np.ndarray | Sequence[int]) -> CropData:
-        """The rows at the indices or where the boolean mask is true; images, anchors and meshes are not copied."""
+        """The rows at the indices or where the boolean mask is true; no picture, flow or mesh is copied."""
         key = np.asarray(selection)
         changed: dict[str, object] = {
             f.name: getattr(self, f.name)[key]
@@ -181,8 +185,9 @@ class CropData:
         changed["images"] = Rows.of(self.images).select(key)
         if self.mesh is not None:
             changed["mesh"] = Rows.of(self.mesh).select(key)
-        if self.anchor is not None:
-            changed["anchor"] = self.anchor.select(key)
+        for name in ("anchor", "flow"):
+            if getattr(self, name) is not None:
+                changed[name] = getattr(self, name).select(key)
         return replace(self, **changed)  # type: ignore[arg-type]
 
     def of_subjects(self, names: Sequence[str]) -> CropData:
@@ -221,11 +226,11 @@ ROW_FIELDS = (
 
 
 def concatenate(pieces: Sequence[CropData]) -> CropData:
-    """Rows of several data sets, one after the other; images, anchors and meshes are not copied.
+    """Rows of several data sets, one after the other; no picture, flow or mesh is copied.
 
     Subjects of equal name are the same person. A piece without meshes makes its rows `mesh_valid = False`, one
-    without landmarks makes them NaN. A picture has no such mark: the joined data has anchors only
-    where every piece has them.
+    without landmarks makes them NaN. A picture has no such mark: the joined data has anchors, and flows, only where
+    every piece has them.
     Raises UserError when AUs, crop size, margin, alignment or occurrence level differ.
     """
     if not pieces:
@@ -260,14 +265,15 @@ def concatenate(pieces: Sequence[CropData]) -> CropData:
         names=tuple(dict.fromkeys(name for piece in pieces for name in piece.names)),
         mesh=mesh,
         mesh_valid=mesh_valid,
-        anchor=_concatenate_anchors(pieces),
+        anchor=_concatenate_rows([piece.anchor for piece in pieces]),
+        flow=_concatenate_rows([piece.flow for piece in pieces]),
         landmarks=_concatenate_landmarks(pieces),
     )
 
 
-def _concatenate_anchors(pieces: Sequence[CropData]) -> Rows | None:
-    anchors = [piece.anchor for piece in pieces if piece.anchor is not None]
-    return Rows.concatenate(anchors) if len(anchors) == len(pieces) else None
+def _concatenate_rows(pieces: Sequence[Rows | None]) -> Rows | None:
+    there = [piece for piece in pieces if piece is not None]
+    return Rows.concatenate(there) if len(there) == len(pieces) else None
 
 
 def _concatenate_landmarks(pieces: Sequence[CropData]) -> np.ndarray | None:

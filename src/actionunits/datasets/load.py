@@ -10,6 +10,7 @@ from types import ModuleType
 
 from actionunits.datasets import prepared, synthau
 from actionunits.datasets.crops import CropData, concatenate
+from actionunits.datasets.stored_flow import with_flow
 from actionunits.errors import UserError
 
 Folders = Path | str | Sequence[Path | str]
@@ -24,6 +25,7 @@ def load_data(
     every: int = 1,
     meshes: bool = False,
     mesh_every: int = 1,
+    flow: str | None = None,
     cache: Path | str | None = None,
     workers: int | None = None,
     progress: bool = False,
@@ -33,7 +35,8 @@ def load_data(
     crop_size: stored width in pixels, margin included. aus: every AU that a folder codes, unless some are named; an
     AU that a folder does not code is unknown in its rows. subjects: only these (names as in `CropData.subjects`).
     every: keep each n-th frame of a clip or recording. meshes: also the 478 points: those that prepare has found, or
-    for renders in every `mesh_every`-th kept frame. cache: where what is made on the first load is kept, by default
+    for renders in every `mesh_every`-th kept frame. flow: "dis" or "tvl1", also the flow of two frames by this
+    method, from every crop to its anchor. cache: where what is made on the first load is kept, by default
     `.crops` in each folder. Data without labels has no AUs and loads all the same.
 
     Raises UserError for folders that cannot be used, and for crops of different kinds that cannot be joined.
@@ -45,7 +48,7 @@ def load_data(
     for path in paths:
         common = [au for au in wanted if au in coded[path]]
         if is_prepared(path):
-            with _resizing(progress, path) as on_progress:
+            with _bar(progress, f"Resizing {path.name}") as on_progress:
                 piece = prepared.load_crops(
                     path,
                     crop_size,
@@ -68,6 +71,9 @@ def load_data(
                 workers=workers,
                 progress=progress,
             )
+        if flow is not None:
+            with _bar(progress, f"Flow of {path.name}") as on_progress:
+                piece = with_flow(piece, path, flow, cache=cache, workers=workers, progress=on_progress)
         pieces.append(piece.of_aus(wanted))
     data = concatenate(pieces)
     return data if subjects is None else data.of_subjects(subjects)
@@ -130,13 +136,13 @@ def _paths(folders: Folders) -> list[Path]:
 
 
 @contextmanager
-def _resizing(shown: bool, folder: Path) -> Iterator[Callable[[int, int], None]]:
-    """A function that shows on a bar how many recordings have been made smaller, from its first call on."""
+def _bar(shown: bool, text: str) -> Iterator[Callable[[int, int], None]]:
+    """A function that shows on a bar how many recordings are done, from its first call on."""
     from rich.console import Console
     from rich.progress import Progress
 
     bar = Progress(console=Console(stderr=True), disable=not shown)
-    task = bar.add_task(f"Resizing {folder.name}", total=None)
+    task = bar.add_task(text, total=None)
 
     def on_progress(done: int, total: int) -> None:
         bar.update(task, completed=done, total=total)

@@ -188,6 +188,7 @@ def evaluate_checkpoint(
         every=every,
         subjects=subjects,
         meshes=bool(getattr(config, "landmark_branch", False)),
+        flow=getattr(config, "two_frame_flow", None),
         cache=cache,
         progress=progress,
     )

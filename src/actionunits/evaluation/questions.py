@@ -96,6 +96,7 @@ def load_protocol(question: Question, settings: Settings, progress: bool = False
             stored_size(settings.model.image_size),
             aus=wanted,
             meshes=bool(getattr(settings.model, "landmark_branch", False)),
+            flow=getattr(settings.model, "two_frame_flow", None),
             progress=progress,
         )
 

@@ -117,7 +117,7 @@ def visualise(
 
     loaded = load_checkpoint(checkpoint)
     key = loaded.header["model"]
-    if "anchor" in getattr(loaded.model, "inputs", ()):
+    if "image" not in getattr(loaded.model, "inputs", ("image",)):
         raise UserError(f"{checkpoint} holds a {key} that reads two pictures; only what reads one can be climbed")
     if not loaded.aus:
         raise UserError(f"{checkpoint} was trained without labels; it has no action unit to climb")

@@ -38,6 +38,7 @@ def load_training_data(
     common: dict[str, Any] = {
         "meshes": meshes,
         "mesh_every": settings.data.mesh_every,
+        "flow": getattr(settings.model, "two_frame_flow", None),
         "progress": progress,
     }
     training = load.load_data(list(data), size, every=settings.data.every, **common)

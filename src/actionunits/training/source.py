@@ -14,7 +14,7 @@ from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import Sampler, rank_slice
 from actionunits.datasets.sequences import PairSampler
 from actionunits.errors import UserError
-from actionunits.training.validation import CropPredictions
+from actionunits.training.validation import OF_SEQUENCES, CropPredictions
 from actionunits.types import Batch, Stage
 
 
@@ -26,12 +26,14 @@ def step_seed(seed: int, stage: int, step: int, rank: int = 0) -> int:
 def usable_rows(data: CropData, stage: Stage) -> np.ndarray:
     """Numbers of the rows that have what the stage reads. Raises UserError where there is none."""
     usable = np.ones(len(data), bool)
-    if "anchor" in stage.inputs and data.anchor is None:
-        raise UserError(
-            f"stage '{stage.name}' reads anchor frames, and not every part of the training data has them; "
-            "prepare the data again or leave the part without anchors out"
-        )
-    if "anchor" in stage.inputs:
+    motion = [name for name in OF_SEQUENCES if name in stage.inputs]
+    for name in motion:
+        if getattr(data, name) is None:
+            raise UserError(
+                f"stage '{stage.name}' reads {OF_SEQUENCES[name]}, and not every part of the training data has them; "
+                "prepare the data again or leave the part without them out"
+            )
+    if motion:
         # The only frame of a sequence is its own anchor and shows no motion.
         usable &= np.bincount(data.clip)[data.clip] >= 2
         if not usable.any():

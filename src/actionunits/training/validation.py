@@ -21,6 +21,7 @@ from actionunits.evaluation import metrics
 from actionunits.types import Output
 
 PREDICTION_INPUTS = ("image", "landmarks", "mesh")  # of models that name none
+OF_SEQUENCES = {"anchor": "anchor frames", "flow": "flow of two frames"}  # inputs that only data of sequences has
 DEFAULT_THRESHOLD = 0.5  # for an AU that no validation frame shows
 PAIRS_AT_ONCE = 64
 
@@ -90,11 +91,12 @@ def predict_crops(
 ) -> CropPredictions:
     """Outputs of a model in eval mode for all rows, from their plain registered crops; of clips in time order.
 
-    Raises UserError where the model reads anchors and the data has none.
+    Raises UserError where the model reads anchors or flow and the data has none.
     """
     inputs = getattr(model, "inputs", PREDICTION_INPUTS)
-    if "anchor" in inputs and data.anchor is None:
-        raise UserError("the model reads anchor frames, and not every part of the data has them; prepare it again")
+    for name, what in OF_SEQUENCES.items():
+        if name in inputs and getattr(data, name) is None:
+            raise UserError(f"the model reads {what}, and not every part of the data has them; prepare it again")
     device = torch.device(device)
     temporal = getattr(model, "temporal", False)
     order, parts = [], []

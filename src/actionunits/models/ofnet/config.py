@@ -54,6 +54,11 @@ class OfNetConfig:
             raise UserError("trained separately, OF-Net needs one of the losses of pixel_weight and dssim_weight")
 
     @property
+    def two_frame_flow(self) -> str | None:
+        """Method of the flow of two frames that takes the place of a learned one; loading data adds it to crops."""
+        return self.variant if self.variant in TWO_FRAME_FLOWS else None
+
+    @property
     def learns_motion(self) -> bool:
         """Whether a loss compares the anchor with the image; smoothness alone would only flatten the flow."""
-        return self.variant not in TWO_FRAME_FLOWS and (self.pixel_weight > 0 or self.dssim_weight > 0)
+        return self.two_frame_flow is None and (self.pixel_weight > 0 or self.dssim_weight > 0)

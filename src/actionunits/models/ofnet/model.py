@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from actionunits.errors import UserError
 from actionunits.models.ofnet import loss
 from actionunits.models.ofnet.au_net import AuNet
-from actionunits.models.ofnet.config import TWO_FRAME_FLOWS, OfNetConfig
+from actionunits.models.ofnet.config import OfNetConfig
 from actionunits.models.ofnet.flow import OpticalFlowNet
 from actionunits.models.ofnet.two_frame import two_frame_flow
 from actionunits.types import Batch, Output, Stage
 
 
 class OfNet(nn.Module):
-    """Both networks; with a variant of TWO_FRAME_FLOWS, AU-Net behind a flow computed from image and anchor."""
+    """Both networks; with a variant of TWO_FRAME_FLOWS, AU-Net behind a flow that comes with the batch."""
 
     au_outputs: ClassVar[dict[str, int]] = {"au_net.output.": 1}
 
@@ -30,18 +30,20 @@ class OfNet(nn.Module):
         super().__init__()
         self.config = config
         self.aus = tuple(aus)
-        self.of_net = None if config.variant in TWO_FRAME_FLOWS else OpticalFlowNet(config.width)
+        self.of_net = OpticalFlowNet(config.width) if config.two_frame_flow is None else None
         self.au_net = AuNet(config.width, len(aus))
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """What a prediction reads."""
-        return ("image",) if self.of_net is not None else ("image", "anchor")
+        return ("image",) if self.of_net is not None else ("flow",)
 
     def flow(self, batch: Batch) -> Tensor:
         """Motion from the image to the anchor, (B, 2, H, W) float32 in pixels, right and down."""
         if self.of_net is not None:
             return self.of_net(batch.image).float()
+        if batch.flow is not None:
+            return batch.flow
         return two_frame_flow(self.config.variant, batch.image, self._anchor(batch))
 
     def features(self, batch: Batch) -> Tensor:
@@ -98,7 +100,7 @@ class OfNet(nn.Module):
         """Jointly: OF-Net alone for some epochs, then both. Separately: OF-Net, then AU-Net (Sec. III-C, IV-A)."""
         config = self.config
         if self.of_net is None:
-            return [self._stage("au", "au_net.", config.epochs, ("image", "anchor"))]
+            return [self._stage("au", "au_net.", config.epochs, self.inputs)]
         if config.variant == "separate":
             return [
                 self._stage("flow", "of_net.", config.epochs, ("image", "anchor")),
