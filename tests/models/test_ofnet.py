@@ -200,13 +200,27 @@ def test_total_loss_weighs_the_terms_as_equation_6():
 
 def test_pixels_from_outside_the_anchor_do_not_matter():
     image, anchor, flow = case()
-    warped, inside = loss.warp(anchor, flow)
+    warped, inside = loss.warp(anchor, flow / 3)
+    assert not inside.all()
     spoilt = torch.where(inside, warped, 9.0)
     for one in (
         lambda w: loss.pixel_loss(image, w, inside, ALPHA, EPS),
         lambda w: loss.dssim_loss(image, w, inside, 3),
     ):
         torch.testing.assert_close(one(spoilt), one(warped))
+
+
+def test_an_image_whose_flow_has_left_the_anchor_counts_in_none_and_a_batch_of_them_is_no_success():
+    image, anchor, flow = case()
+    flow[1] = 100
+    warped, inside = loss.warp(anchor, flow)
+    assert inside[0].any() and not inside[1].any()
+    first = [part[:1] for part in (image, warped, inside)]
+    torch.testing.assert_close(
+        loss.pixel_loss(image, warped, inside, ALPHA, EPS), loss.pixel_loss(*first, ALPHA, EPS)
+    )
+    assert loss.pixel_loss(image, warped, torch.zeros_like(inside), ALPHA, EPS).isnan()
+    assert loss.dssim_loss(image, warped, torch.zeros_like(inside), 3).isnan()
 
 
 # Networks and stages

@@ -86,6 +86,10 @@ def au_loss(z: Tensor, y: Tensor, v: Tensor) -> Tensor:
 
 
 def _masked_mean(x: Tensor, m: Tensor) -> Tensor:
-    """Mean over images of the mean where m, 0 for an image without such a pixel; x, m: (B, 1, H, W)."""
-    inside = torch.where(m, x, 0).sum((1, 2, 3)) / m.sum((1, 2, 3)).clamp(min=1)
-    return inside.mean()
+    """Mean over the images that have pixels where m, of the mean there; x, m: (B, 1, H, W).
+
+    NaN where no image has one: a flow that has left the anchor altogether would seem perfect, and never come back.
+    """
+    pixels = m.sum((1, 2, 3))
+    inside = torch.where(m, x, 0).sum((1, 2, 3)) / pixels.clamp(min=1)
+    return inside.sum() / (pixels > 0).sum()
