@@ -29,7 +29,8 @@ from actionunits.evaluation.protocols import refuse_seen_subjects, score_frames
 from actionunits.evaluation.questions import Question, load_protocol
 from actionunits.files import write_atomically
 from actionunits.reports.flow_grid import load_flow_model
-from actionunits.training.run import CHECKPOINT_FILE, Hardware, make_fabric
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.run_folder import CHECKPOINT_FILE
 from actionunits.training.settings import make_settings, parse_assignments, read_config_file
 
 ROOT = Path(__file__).parents[1]
