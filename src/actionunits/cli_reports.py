@@ -22,7 +22,7 @@ def tsne(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the layout.")] = 0,
     people: Annotated[bool, typer.Option("--people", help="One more panel, coloured by person.")] = False,
     hand_made: Annotated[
-        bool, typer.Option("--hand-made", help="A row each for landmark shape, Gabor and HOG first.")
+        bool, typer.Option("--hand-made", help="A column each for landmark shape, Gabor and HOG first.")
     ] = False,
 ) -> None:
     """Lay out frames by a model's features, coloured by action unit or person (RE-Net, hybrid network, Fig. 3)."""

@@ -70,12 +70,13 @@ def test_a_panel_counts_known_frames_alone(data, checkpoints):
     assert f"{100 * share:.0f}% present" in panel.get_title(loc="left")
 
 
-def test_hand_made_features_have_a_row_each(data, checkpoints):
+def test_hand_made_features_have_a_column_each(data, checkpoints):
     layout = embed(checkpoints["resnet18"], [data], (4, 12), frames=30, hand_made=True)
     assert list(layout.points) == ["shape", "Gabor", "HOG", "resnet18"]
     panels = embedding_figure(layout, people=True).axes
     assert len(panels) == 4 * 3
-    assert [panel.get_ylabel() for panel in panels[::3]] == ["shape", "Gabor", "HOG", "resnet18"]
+    titles = [panel.get_title(loc="left") for panel in panels[-4:]]
+    assert titles == [f"{name}: 3 people" for name in ("shape", "Gabor", "HOG", "resnet18")]
     alone = embed(checkpoints["hog"], [data], (4, 12), frames=30)
     # The same crops, the same features.
     np.testing.assert_array_equal(layout.same_au["HOG"], alone.same_au["hog"])

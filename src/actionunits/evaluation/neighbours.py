@@ -25,19 +25,17 @@ def nearest(features: np.ndarray, clip: np.ndarray, count: int = NEAREST) -> np.
     return np.argsort(distance, 1, kind="stable")[:, : min(count, int((~same).sum(1).min()))]
 
 
-def same_person(features: np.ndarray, clip: np.ndarray, subject: np.ndarray) -> tuple[float, float]:
-    """Share of the nearest rows of other clips that are of the same person, and the share by chance.
+def same_person(features: np.ndarray, clip: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """Share of each row's nearest rows of other clips that are of the same person, and the share by chance, (N, 2).
 
-    Over rows of people with several clips; NaN where there is none. subject: (N,).
+    NaN for people with one clip. subject: (N,).
     """
     others = clip[:, None] != clip
     own = (subject[:, None] == subject) & others
-    asked = own.any(1)
-    if not asked.any():
-        return float("nan"), float("nan")
     found = nearest(features, clip)
-    share = (subject[found] == subject[:, None]).mean(1)
-    return float(share[asked].mean()), float((own.sum(1) / others.sum(1))[asked].mean())
+    share = np.stack([(subject[found] == subject[:, None]).mean(1), own.sum(1) / others.sum(1)], 1)
+    share[~own.any(1)] = np.nan
+    return share
 
 
 def same_au(features: np.ndarray, clip: np.ndarray, present: np.ndarray, valid: np.ndarray) -> tuple[float, float]:

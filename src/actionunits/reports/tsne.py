@@ -40,7 +40,7 @@ class Embedding:
     data: str
     aus: tuple[int, ...]
     points: Mapping[str, np.ndarray]  # (A, N, 2) each
-    same_person: Mapping[str, tuple[float, float]]  # share of the nearest frames, and by chance
+    same_person: Mapping[str, np.ndarray]  # (N, 2) share of the nearest frames of other clips, and by chance
     same_au: Mapping[str, np.ndarray]  # (A, 2) share of the nearest that show it, around those that do and do not
     au_present: np.ndarray  # (N, A) 0 or 1
     au_present_valid: np.ndarray  # (N, A) bool
@@ -130,8 +130,11 @@ def lines(e: Embedding) -> list[str]:
     width = max(map(len, e.points))
     found = []
     for name in e.points:
-        person, chance = e.same_person[name]
-        cells = [f"same person {person:.1%} (by chance {chance:.1%})"] if person == person else []
+        known = np.isfinite(e.same_person[name]).all(1)
+        cells = []
+        if known.any():
+            person, chance = e.same_person[name][known].mean(0)
+            cells.append(f"same person {person:.1%} (by chance {chance:.1%})")
         for au, (around, off) in zip(e.aus, e.same_au[name], strict=True):
             cells.append(f"{au_label(au)} {around:.1%} around frames with it, {off:.1%} around others")
         found.append(f"{name:<{width}}  {'; '.join(cells)}")
@@ -149,34 +152,33 @@ def _plane(features: np.ndarray, seed: int) -> np.ndarray:
 
 
 def embedding_figure(e: Embedding, people: bool = False) -> Figure:
-    """A panel per AU, a row per kind of features: frames that show it in green, others in blue, unknown left out.
+    """A panel per AU, a column per kind of features: frames that show it in green, others in blue, unknown left out.
 
-    people: one more panel, all frames with a colour for every person.
+    people: one more panel, all frames with a colour for every person. Of one kind of features, panels stand in rows.
     """
-    count = len(e.aus) + people
-    columns = min(4, count) if len(e.points) == 1 else count
-    lines_each = -(-count // columns)
-    rows = lines_each * len(e.points)
+    count, kinds = len(e.aus) + people, len(e.points)
+    columns = min(4, count) if kinds == 1 else kinds
+    rows = -(-count // columns) if kinds == 1 else count
     figure = Figure(figsize=(3.1 * columns, 3.1 * rows + 0.7), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False).reshape(len(e.points), -1)
-    for line, (name, points) in zip(panels, e.points.items(), strict=True):
-        for panel in line[count:]:
-            panel.set_axis_off()
+    panels = figure.subplots(rows, columns, squeeze=False)
+    panels = panels.reshape(-1, 1) if kinds == 1 else panels
+    for panel in panels[count:].ravel():
+        panel.set_axis_off()
+    for column, (name, points) in zip(panels.T, e.points.items(), strict=True):
+        before = "" if kinds == 1 else f"{name}: "
         for a in range(len(e.aus)):
-            _draw_au(line[a], e, points[a], a)
+            _draw_au(column[a], e, points[a], a, before)
         if people:
-            _draw_people(line[len(e.aus)], e, points[0])
-        if len(e.points) > 1:
-            line[0].set_ylabel(name, fontsize=11)
+            _draw_people(column[len(e.aus)], e, points[0], before)
     handles, words = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, words, loc="outside lower center", ncols=2, fontsize=8.5, markerscale=3, frameon=False)
-    model = list(e.points)[-1]
-    figure.suptitle(f"t-SNE of {len(e.au_present)} frames of {e.data}, features of {model}", fontsize=10.5)
+    of = f", features of {next(iter(e.points))}" if kinds == 1 else ""
+    figure.suptitle(f"t-SNE of {len(e.au_present)} frames of {e.data}{of}", fontsize=10.5)
     return figure
 
 
-def _draw_au(panel: Axes, e: Embedding, points: np.ndarray, a: int) -> None:
+def _draw_au(panel: Axes, e: Embedding, points: np.ndarray, a: int, before: str) -> None:
     """Frames coloured by one AU."""
     au = e.aus[a]
     for present, colour, word in ((0, BLUE, "absent"), (1, BLUISH_GREEN, "present")):
@@ -185,15 +187,15 @@ def _draw_au(panel: Axes, e: Embedding, points: np.ndarray, a: int) -> None:
         panel.scatter(x, y, s=5, lw=0, color=tuple(v / 255 for v in colour), alpha=0.7, label=word)
     share = (e.au_present[:, a] > 0)[e.au_present_valid[:, a]]
     rate = f", {100 * share.mean():.0f}% present" if len(share) else ", never coded"
-    _frame(panel, f"{au_label(au)} {AUS[au].name}{rate}")
+    _frame(panel, f"{before}{au_label(au)} {AUS[au].name}{rate}")
 
 
-def _draw_people(panel: Axes, e: Embedding, points: np.ndarray) -> None:
+def _draw_people(panel: Axes, e: Embedding, points: np.ndarray, before: str) -> None:
     """Frames coloured by person; colours are spread over a wheel, so that only neighbours on it look alike."""
     persons, number = np.unique(e.subject, return_inverse=True)
     x, y = points.T
     panel.scatter(x, y, s=5, lw=0, c=number / len(persons), cmap="hsv", vmin=0, vmax=1, alpha=0.7)
-    _frame(panel, f"{len(persons)} people")
+    _frame(panel, f"{before}{len(persons)} people")
 
 
 def _frame(panel: Axes, title: str) -> None:
