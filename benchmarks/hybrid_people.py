@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "hybrid_people.csv"
 IMAGES = ROOT / "docs" / "img"
 FRAMES = 1200
-AUS = (6, 12, 17)
+AUS = (12,)  # Fig. 3
 REPLICATES = 1000
 
 

@@ -9,8 +9,8 @@ from actionunits.reports.reproduction import reproductions_in, summary_lines, to
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 # The only places where the commands are written.
-FIRST_TABLE, EACNET_TABLES, RENET_TABLES = (
-    ROOT / "benchmarks" / f"{name}.sh" for name in ("first_table", "eacnet_tables", "renet_tables")
+FIRST_TABLE, EACNET_TABLES, RENET_TABLES, HYBRID_TABLES = (
+    ROOT / "benchmarks" / f"{name}.sh" for name in ("first_table", "eacnet_tables", "renet_tables", "hybrid_tables")
 )
 
 INTRODUCTION = """<!-- Written by benchmarks/tables.py from results/ and published.yaml; do not edit. -->
@@ -71,6 +71,17 @@ start from one VGG-19 that was trained on other people.
 """
 
 
+HYBRID = """
+## The hybrid network's tables
+
+The hybrid network's readme tells [what holds of the paper's claims](../src/actionunits/models/hybrid/README.md). Every
+fold starts from one CNN of other people.
+
+{commands}
+`bash benchmarks/hybrid_tables.sh` runs this.
+"""
+
+
 def commands_of(script: Path) -> str:
     """What a script runs, as a block of commands."""
     lines = script.read_text().splitlines()
@@ -83,6 +94,7 @@ def results_page() -> str:
     reproductions = reproductions_in(RESULTS)
     parts = [INTRODUCTION.format(commands=commands_of(FIRST_TABLE), renet_commands=commands_of(RENET_TABLES))]
     parts.append(EACNET.format(commands=commands_of(EACNET_TABLES)))
+    parts.append(HYBRID.format(commands=commands_of(HYBRID_TABLES)))
     parts.append("## What was reproduced here\n")
     parts.append(summary_lines(reproductions) if reproductions else "Nothing yet.\n")
     parts += [to_markdown(item) for item in reproductions]

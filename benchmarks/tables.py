@@ -25,6 +25,7 @@ from eacnet_results import (
     eacnet_tests,
     eacnet_transfer,
 )
+from hybrid_results import hybrid_lstm, hybrid_networks, hybrid_onsets, hybrid_people, hybrid_tests
 from markdown_rows import number, rows_to_markdown
 from ofnet_tables import ofnet_cost, ofnet_flow, ofnet_folds, ofnet_losses, ofnet_separate
 from results_page import FIRST_TABLE, commands_of, results_page
@@ -36,11 +37,13 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 DOCUMENTS = (
     ROOT / "README.md",
+    ROOT / "docs" / "analyses.md",
     ROOT / "docs" / "renders.md",
     ROOT / "docs" / "detect.md",
     ROOT / "docs" / "prepare.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
     ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
+    ROOT / "src" / "actionunits" / "models" / "hybrid" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "tcae" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "ofnet" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "renet" / "README.md",
@@ -218,6 +221,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "eacnet_transfer": eacnet_transfer,
     "eacnet_alignment_time": eacnet_alignment_time,
     "eacnet_cost": eacnet_cost,
+    "hybrid_lstm": hybrid_lstm,
+    "hybrid_networks": hybrid_networks,
+    "hybrid_onsets": hybrid_onsets,
+    "hybrid_people": hybrid_people,
+    "hybrid_tests": hybrid_tests,
     "render_found": render_found,
     "render_agreement": render_agreement,
     "render_speed": render_speed,

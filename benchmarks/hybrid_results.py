@@ -1,0 +1,117 @@
+"""Tables of the hybrid network's README and of docs/analyses.md, for `tables.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from markdown_rows import number, rows_to_markdown
+
+from actionunits.evaluation.published import table
+
+RESULTS = Path(__file__).parents[1] / "results"
+NETWORKS = {"HOG": "hog", "ANet^T": "transfer", "ANet": "hybrid:anet", "LSTM": "hybrid:lstm", "fusion": "hybrid"}
+TABLES = {"hybrid-table2": "BP4D", "hybrid-table1": "GFT"}
+TESTS = {
+    "fusion_anet": "BP4D, 3 folds: fusion less ANet",
+    "lstm_anet": "LSTM less ANet",
+    "anet_hog": "ANet less HOG",
+    "transfer_anet": "ANet^T less ANet",
+    "transfer_hog": "ANet^T less HOG",
+    "ten_fusion_anet": "BP4D, 10 folds: fusion less ANet",
+    "ten_lstm_anet": "LSTM less ANet",
+    "ten_anet_hog": "ANet less HOG",
+    "gft_fusion_anet": "GFT, 3 folds: fusion less ANet",
+    "gft_lstm_anet": "LSTM less ANet",
+    "gft_anet_hog": "ANet less HOG",
+    "gft_transfer_anet": "ANet^T less ANet",
+    "gft_transfer_hog": "ANet^T less HOG",
+}
+
+
+def _percent(row: pd.Series, metric: str) -> str:
+    """A score with its interval over people."""
+    return f"{100 * row[metric]:.1f} ({100 * row[f'{metric}_low']:.1f}–{100 * row[f'{metric}_high']:.1f})"
+
+
+def _printed(key: str, network: str, folds: int) -> str:
+    """The average F1 that the paper prints."""
+    protocol = "transfer" if network == "ANet^T" else f"folds-{folds}"
+    model = "hybrid:anet" if network == "ANet^T" else NETWORKS[network]
+    found = [row.average for row in table(key).rows if row.model == model and row.protocol == protocol]
+    return number(found[0], 1) if found and found[0] is not None else "–"
+
+
+def hybrid_networks() -> str:
+    """Averages of every network of Tables I and II, with three and ten folds."""
+    rows = pd.read_csv(RESULTS / "hybrid_small.csv", dtype={"fold": str, "train_data": str})
+    rows = rows[(rows["fold"] == "mean") & (rows["au"] == "average")]
+    names = rows["model"].where(rows["train_data"].isna(), "transfer")
+    lines = []
+    for key, data in TABLES.items():
+        for folds in (3, 10):
+            of_folds = rows["division"].str.contains(f"{folds} folds") & (rows["table"] == key)
+            for network, name in NETWORKS.items():
+                for _, row in rows[of_folds & (names == name)].iterrows():
+                    scores = [_percent(row, "f1"), *(number(100 * row[m], 1) for m in ("f1_norm", "f1_event"))]
+                    first = f"{data}, {folds} folds: {network}"
+                    lines.append([first, _printed(key, network, folds), *scores, _percent(row, "auc")])
+    return rows_to_markdown(["", "paper: F1", "F1-frame", "F1-norm", "F1-event", "AUC"], lines)
+
+
+def hybrid_tests() -> str:
+    """Differences on the same frames, in points."""
+    rows = []
+    for name, words in TESTS.items():
+        path = RESULTS / "hybrid_tests" / f"{name}.csv"
+        if not path.is_file():
+            continue  # not run yet
+        found = pd.read_csv(path).query("au == 'mean'").set_index("metric")
+        cells = [words]
+        for metric in ("f1", "auc"):
+            r = found.loc[metric]
+            cells.append(f"{100 * r.difference:+.1f} ({100 * r.low:+.1f} to {100 * r.high:+.1f})")
+            cells.append(f"{r.p_flip:.3f}" if r.p_flip >= 0.001 else "below 0.001")
+        rows.append(cells)
+    return rows_to_markdown(["", "F1, points", "p", "AUC, points", "p"], rows)
+
+
+def hybrid_onsets() -> str:
+    """How far off each network is where events begin and end."""
+    found = pd.read_csv(RESULTS / "hybrid_onsets.csv").set_index("model")
+    rows = []
+    for network, folder in (("HOG", "hog"), ("ANet", "hybrid-anet"), ("LSTM", "hybrid-lstm"), ("fusion", "hybrid")):
+        r = found.loc[folder]
+        off = [f"{r[w]:.1f} ({r[f'{w}_low']:.1f}–{r[f'{w}_high']:.1f})" for w in ("onset", "offset")]
+        rows.append([network, f"{r['found']:.0%}", number(r["detected_per_true"], 1), *off])
+    header = ["", "events found", "detected per true one", "onset off, frames", "offset off, frames"]
+    return rows_to_markdown(header, rows)
+
+
+def hybrid_lstm() -> str:
+    """AUC of the LSTMs with the rules of the paper, one by one."""
+    found = pd.read_csv(RESULTS / "hybrid_lstm.csv")
+    rows = []
+    for run, group in found.groupby("run", sort=False):
+        of = group.set_index("frames")
+        cells = [f"{100 * of.loc[part, 'auc']:.1f}" for part in ("first", "later")]
+        rows.append([run, _percent(of.loc["all"].rename({"low": "auc_low", "high": "auc_high"}), "auc"), *cells])
+    return rows_to_markdown(["", "AUC of all frames", "of the first ten of a clip", "of later ones"], rows)
+
+
+def hybrid_people() -> str:
+    """Divergence between people, and what the nearest frames share, by kind of features."""
+    found = pd.read_csv(RESULTS / "hybrid_people.csv")
+    rows = [
+        [
+            r.features,
+            f"{r.divergence:,.0f} ± {r.divergence_sd:,.0f}",
+            f"{r.same_person:.0%} ({r.same_person_low:.0%}–{r.same_person_high:.0%})",
+            f"{r.AU12_around:.0%}",
+            f"{r.AU12_around_others:.0%}",
+        ]
+        for r in found.itertuples()
+    ]
+    header = ["features", "divergence", "same person", "AU12, around frames with it", "AU12, around others"]
+    chance = f"Of the same person by chance: {found['by_chance'].iloc[0]:.1%}.\n"
+    return rows_to_markdown(header, rows) + "\n" + chance
