@@ -50,6 +50,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "weights start within 0.08": RANGE,
     "these three": CONTEXT | QUIET | RANGE,
     "these three, and RMSProp": CONTEXT | QUIET | RANGE | {"lstm_optimizer": "rmsprop", "lstm_lr": 1e-3},
+    "a margin of 1": {"margin": 1.0},
     FEW: {"lstm_epochs": 160},  # as many steps
     ENTROPY: {},
     LINEAR: {"lstm_lr": 3e-2},
