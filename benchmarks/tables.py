@@ -188,9 +188,9 @@ def tcae_movements() -> str:
 
 
 def tcae_probe() -> str:
-    """F1 and AUC of linear probes by share of labels, and what the paper claims: TCAE less Fab-Net."""
+    """F1 and AUC of linear probes by share of labels, and TCAE's less those of Fab-Net and without training."""
     table = pd.read_csv(RESULTS / "tcae_probe.csv", keep_default_na=False)
-    table = table[table["against"].isin(["", "fabnet"])]
+    table = table[table["against"].isin(["", "fabnet", "untrained"])]
     rows = []
     for (data, share, run, against), group in table.groupby(["data", "labels", "run", "against"], sort=False):
         of = group.set_index("metric")
@@ -198,6 +198,16 @@ def tcae_probe() -> str:
         labels = f"{100 * share:g}% ({of['labelled_frames'].iloc[0]:,} frames)"
         rows.append([data, labels, name, spread(of.loc["f1"], 3), spread(of.loc["auc"], 3)])
     return rows_to_markdown(["renders", "labels", "representation", "mean F1", "mean AUC"], rows)
+
+
+def tcae_vectors() -> str:
+    """What each vector of a frame tells of the head and of action units, R2 on new people."""
+    table = pd.read_csv(RESULTS / "tcae_vectors.csv")
+    rows = []
+    for (data, run, vector), group in table.groupby(["data", "run", "vector"], sort=False):
+        of = group.set_index("tells")
+        rows.append([data, run, vector, *(spread(of.loc[tells]) for tells in ("yaw", "pitch", "AUs"))])
+    return rows_to_markdown(["renders", "network", "vector", "R2 of yaw", "R2 of pitch", "mean R2 of the AUs"], rows)
 
 
 def tcae_precision() -> str:
@@ -230,6 +240,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "first_table": lambda: commands_of(FIRST_TABLE),
     "tcae_movements": tcae_movements,
     "tcae_probe": tcae_probe,
+    "tcae_vectors": tcae_vectors,
     "tcae_precision": tcae_precision,
     "ofnet_cost": ofnet_cost,
     "ofnet_flow": ofnet_flow,

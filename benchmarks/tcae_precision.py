@@ -23,6 +23,7 @@ from actionunits.evaluation.divisions import Fold
 from actionunits.evaluation.predictions import FramePredictions
 from actionunits.evaluation.protocols import score_frames, threshold_of_aus
 from actionunits.files import write_atomically
+from actionunits.provenance import source_commit
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.run import run
@@ -66,7 +67,10 @@ def main() -> None:
             result = score_frames(FramePredictions.of(test, predict_crops(probe.model, test, SIZE), thresholds))
             low, high = result.intervals["f1"]
             score = {"f1": result.means["f1"], "low": low, "high": high, "auc": result.means["auc"]}
-            rows.append({"seed": seed, "precision": precision, "test_people": result.subjects} | score)
+            rows.append(
+                {"seed": seed, "precision": precision, "test_people": result.subjects, "commit": source_commit()}
+                | score
+            )
     table = pd.DataFrame(rows)
     with write_atomically(ROOT / "results" / "tcae_precision.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")

@@ -33,6 +33,7 @@ from actionunits.evaluation.probe import labelled_share
 from actionunits.evaluation.protocols import run_name, score_frames, threshold_of_aus
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
+from actionunits.provenance import source_commit
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.run import run
@@ -105,7 +106,7 @@ def rows_of(look: str, share: float, said: dict[str, FramePredictions], labelled
     for name, frames in said.items():
         result = score_frames(frames, REPLICATES)
         about = {"data": look, "labels": share, "labelled_frames": labelled, "test_people": result.subjects}
-        about |= {"test_frames": result.frames, "run": name, "against": ""}
+        about |= {"test_frames": result.frames, "commit": source_commit(), "run": name, "against": ""}
         for metric in ("f1", "auc"):
             low, high = result.intervals[metric]
             rows.append(about | {"metric": metric, "value": result.means[metric], "low": low, "high": high})

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 SUB_SEQUENCES = 10  # per video
 SUB_SEQUENCE_FRAMES = 1300
 LEAST_ACTIVE = 1.5  # active AUs per frame
+# Of the 68 landmarks: cheeks before the ears, nose and eye corners, which expression moves least; then chin, brows,
+# lids and lips.
+HEAD_POINTS = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
+FACE_POINTS = (*range(5, 12), *range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47, *range(48, 68))
+FACE_PAIR_DRAWS = 5  # batches drawn for one: eight pairs for each that is chosen by its landmarks
 CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
 
 
@@ -134,6 +139,32 @@ class PairSampler:
         one = generator.integers(frames)
         other = (one + 1 + generator.integers(frames - 1)) % frames
         return self._rows[first[:, None] + np.stack([one, other], -1)]
+
+
+class FacePairSampler:
+    """Batches of pairs whose first half shows faces that move on heads that hardly do; the others are any pairs.
+
+    Of several times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a
+    pair's rank is the mean way of `FACE_POINTS`, less three times that of `HEAD_POINTS`. landmarks: (N, 68, 2) of
+    registered crops; pairs with an unknown one come last. Otherwise as `PairSampler`.
+    """
+
+    def __init__(self, levels: Sequence[np.ndarray], batch_size: int, seed: int, landmarks: np.ndarray) -> None:
+        self._pairs = PairSampler(levels, batch_size, seed)
+        self._landmarks = landmarks
+        self.steps_per_epoch = self._pairs.steps_per_epoch
+
+    def batch_indices(self, step: int) -> np.ndarray:
+        """Row numbers of the pairs of a step, counted from 0 over all epochs, (batch_size, 2)."""
+        draws = range(FACE_PAIR_DRAWS * step, FACE_PAIR_DRAWS * (step + 1))
+        *pool, rest = [self._pairs.batch_indices(draw) for draw in draws]
+        chosen = self._best(np.concatenate(pool), self._pairs.batch_size // 2)
+        return np.concatenate([chosen, rest[len(chosen) :]])
+
+    def _best(self, pool: np.ndarray, count: int) -> np.ndarray:
+        way = np.linalg.norm(self._landmarks[pool[:, 0]] - self._landmarks[pool[:, 1]], axis=-1)
+        rank = way[:, FACE_POINTS].mean(1) - 3 * way[:, HEAD_POINTS].mean(1)
+        return pool[np.argsort(-np.nan_to_num(rank, nan=-np.inf), kind="stable")[:count]]
 
 
 def _tree(keys: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -22,9 +22,14 @@ class TcaeConfig:
     cycle_weight: float = 0.1  # lambda 2, of Eq. (3) and (4); Sec. 4.1
     embedding_weight: float = 0.1  # lambda 3, of Eq. (5) and (6); Sec. 4.1
 
-    # Part of the epochs in which each movement alone learns to turn the source into the target, as two Fab-Nets on
-    # one body. None in the paper; without, minutes end where nothing moves, which meets Eq. (1), (3) to (6) at once.
+    # Nothing in Eq. (1) to (6) keeps the pose movement from doing all and the AU movement from staying zero, which is
+    # where runs of minutes end. Each of these helps to find both; none is in the paper, and the default is without.
+    pose_cells: int = 0  # the pose movement is decoded in so many cells along each side: too coarse for a face's own
+    face_pairs: bool = False  # half of a batch is pairs whose faces move and whose heads hardly do: FacePairSampler
+    # Of the epochs, before the curriculum: the AU movement alone makes the targets of these pairs, the pose movement
+    # alone those of the others.
     apart_share: float = 0.0
+    start_with_difference: bool = False  # decoders see at first what differs between two vectors; else random weights
     start_scale: float = 1.0  # of the decoders' last weights at the start; near 0 nothing moves at first
 
     # Of the pairs of a batch, in order of their losses, those from each of these fractions on are learned from, part
@@ -61,5 +66,10 @@ class TcaeConfig:
             )
         if not 0 <= self.apart_share < 1:
             raise UserError(f"apart_share must be from 0 to below 1, not {self.apart_share:g}")
+        if self.apart_share and not self.face_pairs:
+            raise UserError("apart_share needs face_pairs: true, the pairs that the AU movement is learned from")
+        cells = self.pose_cells
+        if cells and (cells < 4 or cells & (cells - 1) or cells > self.image_size):
+            raise UserError(f"pose_cells is {cells}; it must be 0, or a power of two from 4 to image_size")
         if len(set(self.curriculum)) < len(self.curriculum):
             raise UserError("the curriculum names a fraction twice")

@@ -44,14 +44,14 @@ class Pair:
 
     source: Embeddings
     target: Embeddings
-    au: Movement  # T^A; in Fab-Net the whole movement
+    au: Movement  # T^A; where there is one movement alone, that one
     reconstruction: Tensor  # T(I_s), (B, 3, H, W): the source turned into the target
-    # None in Fab-Net:
+    # None in Fab-Net, and while the movements are learned apart:
     pose: Movement | None = None  # T^p
     mask: Tensor | None = None  # a^A, (B, H, W): share of the AU movement in T
     au_changed: Tensor | None = None  # T^A(I_s), (B, 3, H, W)
     pose_changed: Tensor | None = None  # T^p(I_s)
-    cycles: Cycles | None = None  # None also while both movements are learned apart
+    cycles: Cycles | None = None
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,12 @@ class Tcae(nn.Module):
         self.config = config
         self.aus = tuple(aus)
         c = config
-        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose=c.variant == "tcae")
-        self.au_decoder = Decoder(c.image_size, c.width, c.embedding)
-        self.pose_decoder = Decoder(c.image_size, c.width, c.embedding) if c.variant == "tcae" else None
+        pose = c.variant == "tcae"
+        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose)
+        self.au_decoder = Decoder(c.image_size, c.width, c.embedding, c.image_size)
+        self.pose_decoder = (
+            Decoder(c.image_size, c.width, c.embedding, c.pose_cells or c.image_size) if pose else None
+        )
         self.probe = Probe(c.embedding, len(aus))
         rates = torch.tensor(c.au_rates) if c.au_rates else torch.full((len(aus),), 0.5)
         if len(rates) != len(aus):
@@ -84,7 +87,7 @@ class Tcae(nn.Module):
         with torch.no_grad():
             for decoder in (self.au_decoder, self.pose_decoder):
                 if decoder is not None:
-                    decoder.last.weight.mul_(c.start_scale)
+                    decoder.start(c.start_scale, c.start_with_difference)
         # Of the current stage: whether the movements are learned apart, else where its part of the curriculum begins.
         self.apart = False
         self.first_rank = 0.0
@@ -110,14 +113,24 @@ class Tcae(nn.Module):
         count = len(source)
         both = self.encoder(stacked(source, target))
         s, t = both.rows(slice(count)), both.rows(slice(count, None))
+        if self.training and self.apart and self.pose_decoder is not None:
+            return self._apart(source, s, t)
         au = self.au_decoder(s.au, t.au)
         if self.pose_decoder is None:
             return Pair(s, t, au, warp(source, au.displacement))
         pose = self.pose_decoder(s.pose, t.pose)
         displacement, mask = integrate(au, pose)
         au_changed, pose_changed = warp(source, au.displacement), warp(source, pose.displacement)
-        cycles = None if self.training and self.apart else self._cycles(s, au_changed, pose_changed)
+        cycles = self._cycles(s, au_changed, pose_changed)
         return Pair(s, t, au, warp(source, displacement), pose, mask, au_changed, pose_changed, cycles)
+
+    def _apart(self, source: Tensor, s: Embeddings, t: Embeddings) -> Pair:
+        """The AU movement alone makes the targets of the first half of the pairs, the pose movement the others."""
+        assert self.pose_decoder is not None and s.pose is not None and t.pose is not None
+        half = len(source) // 2
+        au, pose = self.au_decoder(s.au[:half], t.au[:half]), self.pose_decoder(s.pose[half:], t.pose[half:])
+        made = [warp(source[:half], au.displacement), warp(source[half:], pose.displacement)]
+        return Pair(s, t, au, torch.cat(made))
 
     def _cycles(self, s: Embeddings, au_changed: Tensor, pose_changed: Tensor) -> Cycles:
         assert self.pose_decoder is not None
@@ -159,10 +172,8 @@ class Tcae(nn.Module):
             return loss.reconstruction_loss(generated, target) / values
 
         terms = {"reconstruction": reconstruction(pair.reconstruction)}
-        if pair.au_changed is None or pair.pose_changed is None:
-            return terms
         if pair.cycles is None:
-            return {"au_alone": reconstruction(pair.au_changed), "pose_alone": reconstruction(pair.pose_changed)}
+            return terms
         cycles, s, t = pair.cycles, pair.source, pair.target
         of_au, of_pose = cycles.of_au_changed, cycles.of_pose_changed
         assert of_au.pose is not None and of_pose.pose is not None and s.pose is not None and t.pose is not None
@@ -196,6 +207,7 @@ class Tcae(nn.Module):
                 schedule="constant" if c.schedule == "plateau" and end < c.epochs else c.schedule,
                 patience=c.patience if end < c.epochs else 0,
                 inputs=("image", "target"),
+                pairs="half face" if c.face_pairs else "any",
                 time_share=share,
             )
             for name, share, (start, end) in zip((APART, *parts), shares, pairwise(ends), strict=True)
