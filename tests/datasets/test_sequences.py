@@ -136,7 +136,7 @@ def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
     landmarks[head] += 0.1  # a turned head moves all points, a moving face those that are not the head's
     landmarks[np.ix_(face, FACE_POINTS)] += 0.1
     landmarks[7] = np.nan
-    sampler = FacePairSampler((clip, clip), 8, 0, landmarks)
+    sampler = FacePairSampler((clip, clip), 8, 0, landmarks, 0.5)
     batches = np.stack([sampler.batch_indices(step) for step in range(50)])
     pairs, others = batches[:, :4].reshape(-1, 2), batches[:, 4:].reshape(-1, 2)
     assert (clip[pairs[:, 0]] == clip[pairs[:, 1]]).all() and (pairs != 7).all()
@@ -150,3 +150,5 @@ def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
     # As many as of other pairs, and the same again in a step that is done again.
     assert sampler.steps_per_epoch == PairSampler((clip, clip), 8, 0).steps_per_epoch
     np.testing.assert_array_equal(sampler.batch_indices(49), batches[-1])
+    whole = FacePairSampler((clip, clip), 8, 0, landmarks, 1.0).batch_indices(0)
+    assert len(whole) == 8 and (face[whole[:, 0]] != face[whole[:, 1]]).all()

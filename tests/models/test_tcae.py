@@ -217,8 +217,8 @@ def test_a_movement_is_learned_from_pairs_alone():
         ({"curriculum": ()}, "one fraction or more"),
         ({"width": 0}, "at least 1"),
         ({"pose_cells": 3}, "power of two"),
-        ({"apart_share": 1.0}, "below 1"),
-        ({"apart_share": 0.5}, "needs face_pairs"),
+        ({"alone_weight": 0.5}, "pairs of both kinds"),
+        ({"au_first_share": 1.0}, "below 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, words):
@@ -237,27 +237,39 @@ def test_at_256_pixels_the_sizes_are_those_of_the_paper():
     assert decoder == [256, 256, 256, 256, 128, 64, 32, 3]
 
 
-def test_the_movements_may_be_learned_apart_before_they_are_separated():
-    model = build(apart_share=0.4, face_pairs=True, epochs=10, curriculum=(0.0,), curriculum_share=1.0).train()
+def test_each_movement_alone_may_have_to_make_its_share_of_the_targets():
+    model = build(alone_weight=0.5, face_pairs=0.5)
+    assert {stage.face_pairs for stage in model.stages()[:3]} == {0.5}
+    batch = random_batch(6, inputs=("target",))
+    model.train()
+    pair = model(batch).pair
+    found = model._pair_losses(pair, batch)["alone"]
+    for n in range(6):
+        made = pair.au_changed if n < 3 else pair.pose_changed
+        wanted = 0.5 * float((made[n] - batch.target[n]).detach().abs().mean())
+        assert float(found[n].detach()) == pytest.approx(wanted, rel=1e-5)
+    # What is validated is the paper's loss, on any pairs.
+    assert "alone" not in model.eval().losses(model(batch), batch)
+    assert "alone" not in build().train()._pair_losses(pair, batch)
+
+
+@pytest.mark.parametrize("variant", ["tcae", "fabnet"])
+def test_the_au_movement_may_be_learned_first(variant):
+    settings = {"epochs": 10, "curriculum": (0.0,), "curriculum_share": 1.0}
+    model = build(variant=variant, au_first_share=0.4, face_pairs=0.5, **settings)
     stages = model.stages()[:2]
-    assert [(stage.name, stage.epochs, stage.pairs) for stage in stages] == [
-        ("apart", 4, "half face"),
-        ("pairs 0-100%", 6, "half face"),
-    ]
-    assert sum(stage.time_share for stage in stages) == pytest.approx(1)
+    found = [(stage.name, stage.epochs, stage.face_pairs, stage.time_share) for stage in stages]
+    assert found == [("AU movement alone", 4, 1.0, 0.4), ("pairs 0-100%", 6, 0.5, 0.6)]
+    model.train()
     set_trainable(model, stages[0])
     batch = random_batch(inputs=("target",))
-    # What makes a pair's target: the AU movement in the first half, the pose movement in the second.
-    for name, rows in (("au", slice(4)), ("pose", slice(4, None))):
-        decoder = getattr(model, f"{name}_decoder")
-        model.zero_grad()
-        (model(batch).pair.reconstruction - batch.target)[rows].abs().sum().backward()
-        assert decoder.last.weight.grad.abs().sum() > 0
-        other = getattr(model, "pose_decoder" if name == "au" else "au_decoder")
-        assert other.last.weight.grad is None or other.last.weight.grad.abs().sum() == 0
-    assert set(model.losses(model(batch), batch)) == {"reconstruction"}
+    losses = model.losses(model(batch), batch)
+    losses["reconstruction"].backward()
+    assert len(losses) == 1
+    moved = {name for name, p in model.named_parameters() if p.grad is not None}
+    assert moved == {name for name, _ in model.named_parameters() if name.startswith(stages[0].parameters)}
     # Only while training: what is validated is what will be used.
-    assert model.eval()(batch).pair.cycles is not None
+    assert (model.eval()(batch).pair.cycles is None) == (variant == "fabnet")
 
 
 def test_displacements_can_start_near_zero():

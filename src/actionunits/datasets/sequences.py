@@ -28,7 +28,7 @@ LEAST_ACTIVE = 1.5  # active AUs per frame
 # lids and lips.
 HEAD_POINTS = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
 FACE_POINTS = (*range(5, 12), *range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47, *range(48, 68))
-FACE_PAIR_DRAWS = 5  # batches drawn for one: eight pairs for each that is chosen by its landmarks
+FACE_PAIR_CHOICE = 8  # pairs drawn for each that is chosen by its landmarks
 CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
 
 
@@ -142,29 +142,32 @@ class PairSampler:
 
 
 class FacePairSampler:
-    """Batches of pairs whose first half shows faces that move on heads that hardly do; the others are any pairs.
+    """Batches of pairs that begin with those whose faces move on heads that hardly do; the others are any pairs.
 
-    Of several times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a
-    pair's rank is the mean way of `FACE_POINTS`, less three times that of `HEAD_POINTS`. landmarks: (N, 68, 2) of
-    registered crops; pairs with an unknown one come last. Otherwise as `PairSampler`.
+    Of eight times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a pair's
+    rank is the mean way of `FACE_POINTS`, less three times that of `HEAD_POINTS`. landmarks: (N, 68, 2) of registered
+    crops; pairs with an unknown one come last. share: of a batch. Otherwise as `PairSampler`.
     """
 
-    def __init__(self, levels: Sequence[np.ndarray], batch_size: int, seed: int, landmarks: np.ndarray) -> None:
+    def __init__(
+        self, levels: Sequence[np.ndarray], batch_size: int, seed: int, landmarks: np.ndarray, share: float
+    ) -> None:
         self._pairs = PairSampler(levels, batch_size, seed)
         self._landmarks = landmarks
+        self._chosen = round(share * batch_size)
         self.steps_per_epoch = self._pairs.steps_per_epoch
 
     def batch_indices(self, step: int) -> np.ndarray:
         """Row numbers of the pairs of a step, counted from 0 over all epochs, (batch_size, 2)."""
-        draws = range(FACE_PAIR_DRAWS * step, FACE_PAIR_DRAWS * (step + 1))
-        *pool, rest = [self._pairs.batch_indices(draw) for draw in draws]
-        chosen = self._best(np.concatenate(pool), self._pairs.batch_size // 2)
-        return np.concatenate([chosen, rest[len(chosen) :]])
+        # One batch more: the pairs that are not chosen come from it.
+        draws = 1 + -(-FACE_PAIR_CHOICE * self._chosen // self._pairs.batch_size)
+        rest, *pool = [self._pairs.batch_indices(draws * step + k) for k in range(draws)]
+        return np.concatenate([self._best(np.concatenate(pool)), rest[self._chosen :]])
 
-    def _best(self, pool: np.ndarray, count: int) -> np.ndarray:
+    def _best(self, pool: np.ndarray) -> np.ndarray:
         way = np.linalg.norm(self._landmarks[pool[:, 0]] - self._landmarks[pool[:, 1]], axis=-1)
         rank = way[:, FACE_POINTS].mean(1) - 3 * way[:, HEAD_POINTS].mean(1)
-        return pool[np.argsort(-np.nan_to_num(rank, nan=-np.inf), kind="stable")[:count]]
+        return pool[np.argsort(-np.nan_to_num(rank, nan=-np.inf), kind="stable")[: self._chosen]]
 
 
 def _tree(keys: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -107,8 +107,9 @@ class CropSource:
             if weight is not None:
                 raise UserError(f"stage '{stage.name}' draws pairs evenly over people; leave balance out")
             levels = (data.subject[rows], data.clip[rows])
-            if stage.pairs == "half face":
-                self._sampler = FacePairSampler(levels, stage.batch_size, seed, known_landmarks(data, stage)[rows])
+            if stage.face_pairs:
+                landmarks = known_landmarks(data, stage)[rows]
+                self._sampler = FacePairSampler(levels, stage.batch_size, seed, landmarks, stage.face_pairs)
             else:
                 self._sampler = PairSampler(levels, stage.batch_size, seed)
         else:

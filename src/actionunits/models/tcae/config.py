@@ -25,10 +25,9 @@ class TcaeConfig:
     # Nothing in Eq. (1) to (6) keeps the pose movement from doing all and the AU movement from staying zero, which is
     # where runs of minutes end. Each of these helps to find both; none is in the paper, and the default is without.
     pose_cells: int = 0  # the pose movement is decoded in so many cells along each side: too coarse for a face's own
-    face_pairs: bool = False  # half of a batch is pairs whose faces move and whose heads hardly do: FacePairSampler
-    # Of the epochs, before the curriculum: the AU movement alone makes the targets of these pairs, the pose movement
-    # alone those of the others.
-    apart_share: float = 0.0
+    face_pairs: float = 0.0  # share of a batch: pairs whose faces move and whose heads hardly do, by FacePairSampler
+    au_first_share: float = 0.0  # of the epochs, before the curriculum: from such pairs, the AU movement alone
+    alone_weight: float = 0.0  # of Eq. (2) of the AU movement alone on such pairs, of the pose's alone on the others
     start_with_difference: bool = False  # decoders see at first what differs between two vectors; else random weights
     start_scale: float = 1.0  # of the decoders' last weights at the start; near 0 nothing moves at first
 
@@ -64,10 +63,10 @@ class TcaeConfig:
             raise UserError(
                 f"a curriculum fraction must lie between 0 and 1 less {self.curriculum_share:g}, its share"
             )
-        if not 0 <= self.apart_share < 1:
-            raise UserError(f"apart_share must be from 0 to below 1, not {self.apart_share:g}")
-        if self.apart_share and not self.face_pairs:
-            raise UserError("apart_share needs face_pairs: true, the pairs that the AU movement is learned from")
+        if not (0 <= self.face_pairs <= 1 and 0 <= self.au_first_share < 1):
+            raise UserError("face_pairs must be from 0 to 1, and au_first_share from 0 to below 1")
+        if self.alone_weight and not 0 < self.face_pairs < 1:
+            raise UserError("alone_weight needs pairs of both kinds: face_pairs must lie between 0 and 1")
         cells = self.pose_cells
         if cells and (cells < 4 or cells & (cells - 1) or cells > self.image_size):
             raise UserError(f"pose_cells is {cells}; it must be 0, or a power of two from 4 to image_size")

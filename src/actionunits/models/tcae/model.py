@@ -25,7 +25,7 @@ from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
 from actionunits.models.tcae.probe import Probe
 from actionunits.types import Batch, Output, Stage
 
-APART = "apart"  # the stage before the curriculum
+AU_FIRST = "AU movement alone"  # the stage before the curriculum
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Pair:
 
     source: Embeddings
     target: Embeddings
-    au: Movement  # T^A; where there is one movement alone, that one
+    au: Movement  # T^A; where it is alone, the whole movement
     reconstruction: Tensor  # T(I_s), (B, 3, H, W): the source turned into the target
-    # None in Fab-Net, and while the movements are learned apart:
+    # None in Fab-Net, and while the AU movement is learned alone:
     pose: Movement | None = None  # T^p
     mask: Tensor | None = None  # a^A, (B, H, W): share of the AU movement in T
     au_changed: Tensor | None = None  # T^A(I_s), (B, 3, H, W)
@@ -88,13 +88,13 @@ class Tcae(nn.Module):
             for decoder in (self.au_decoder, self.pose_decoder):
                 if decoder is not None:
                     decoder.start(c.start_scale, c.start_with_difference)
-        # Of the current stage: whether the movements are learned apart, else where its part of the curriculum begins.
-        self.apart = False
+        # Of the current stage: whether the AU movement is learned alone, or where its part of the curriculum begins.
+        self.au_alone = False
         self.first_rank = 0.0
 
     def enter_stage(self, stage: Stage) -> None:
-        """Learn what a stage is for: the movements apart, or from the pairs of its part of the curriculum."""
-        self.apart = stage.name == APART
+        """Learn what a stage is for: the AU movement, or both from the pairs of its part of the curriculum."""
+        self.au_alone = stage.name == AU_FIRST
         self.first_rank = self._parts().get(stage.name, 0.0)
 
     def features(self, batch: Batch) -> Tensor:
@@ -113,24 +113,14 @@ class Tcae(nn.Module):
         count = len(source)
         both = self.encoder(stacked(source, target))
         s, t = both.rows(slice(count)), both.rows(slice(count, None))
-        if self.training and self.apart and self.pose_decoder is not None:
-            return self._apart(source, s, t)
         au = self.au_decoder(s.au, t.au)
-        if self.pose_decoder is None:
+        if self.pose_decoder is None or (self.training and self.au_alone):
             return Pair(s, t, au, warp(source, au.displacement))
         pose = self.pose_decoder(s.pose, t.pose)
         displacement, mask = integrate(au, pose)
         au_changed, pose_changed = warp(source, au.displacement), warp(source, pose.displacement)
         cycles = self._cycles(s, au_changed, pose_changed)
         return Pair(s, t, au, warp(source, displacement), pose, mask, au_changed, pose_changed, cycles)
-
-    def _apart(self, source: Tensor, s: Embeddings, t: Embeddings) -> Pair:
-        """The AU movement alone makes the targets of the first half of the pairs, the pose movement the others."""
-        assert self.pose_decoder is not None and s.pose is not None and t.pose is not None
-        half = len(source) // 2
-        au, pose = self.au_decoder(s.au[:half], t.au[:half]), self.pose_decoder(s.pose[half:], t.pose[half:])
-        made = [warp(source[:half], au.displacement), warp(source[half:], pose.displacement)]
-        return Pair(s, t, au, torch.cat(made))
 
     def _cycles(self, s: Embeddings, au_changed: Tensor, pose_changed: Tensor) -> Cycles:
         assert self.pose_decoder is not None
@@ -151,7 +141,7 @@ class Tcae(nn.Module):
         if output.pair is not None:
             each = self._pair_losses(output.pair, batch)
             total = torch.stack(list(each.values())).sum(0)
-            if self.training and not self.apart:
+            if self.training and not self.au_alone:
                 weight = pair_weight(total, self.first_rank, self.config.curriculum_share)
             else:
                 weight = torch.full_like(total, 1 / len(total))
@@ -172,8 +162,12 @@ class Tcae(nn.Module):
             return loss.reconstruction_loss(generated, target) / values
 
         terms = {"reconstruction": reconstruction(pair.reconstruction)}
-        if pair.cycles is None:
+        if pair.au_changed is None or pair.pose_changed is None or pair.cycles is None:
             return terms
+        if self.training and c.alone_weight:
+            count = round(c.face_pairs * len(target))
+            made = torch.cat([pair.au_changed[:count], pair.pose_changed[count:]])
+            terms["alone"] = c.alone_weight * reconstruction(made)
         cycles, s, t = pair.cycles, pair.source, pair.target
         of_au, of_pose = cycles.of_au_changed, cycles.of_pose_changed
         assert of_au.pose is not None and of_pose.pose is not None and s.pose is not None and t.pose is not None
@@ -196,21 +190,22 @@ class Tcae(nn.Module):
         """The parts of the curriculum on pairs of frames; then, where labels tell of action units, the probe."""
         c = self.config
         parts = self._parts()
-        shares = [c.apart_share, *([(1 - c.apart_share) / len(parts)] * len(parts))]
+        shares = [c.au_first_share, *([(1 - c.au_first_share) / len(parts)] * len(parts))]
         ends = [round(c.epochs * end) for end in (0, *accumulate(shares))]
+        first = ("encoder.shared.", "encoder.au.", "au_decoder.")
         stages = [
             Stage.of(
                 c,
                 name=name,
-                parameters=("encoder.", "au_decoder.", "pose_decoder."),
+                parameters=first if name == AU_FIRST else ("encoder.", "au_decoder.", "pose_decoder."),
                 epochs=end - start,
                 schedule="constant" if c.schedule == "plateau" and end < c.epochs else c.schedule,
                 patience=c.patience if end < c.epochs else 0,
                 inputs=("image", "target"),
-                pairs="half face" if c.face_pairs else "any",
+                face_pairs=1.0 if name == AU_FIRST else c.face_pairs,
                 time_share=share,
             )
-            for name, share, (start, end) in zip((APART, *parts), shares, pairwise(ends), strict=True)
+            for name, share, (start, end) in zip((AU_FIRST, *parts), shares, pairwise(ends), strict=True)
             if end > start
         ]
         if not self.aus:
