@@ -83,13 +83,10 @@ def real_agreement() -> str:
 
 def landmark_branch() -> str:
     """Scores by the share of the landmark branch in the mean of both."""
-    table = pd.read_csv(RESULTS / "landmark_branch.csv")
-    wide = table.pivot(index=["landmark_share", "scaled"], columns="data", values=["auc", "icc"])
+    table = pd.read_csv(RESULTS / "landmark_branch.csv", dtype={"landmark_share": str})
+    wide = table.pivot(index="landmark_share", columns="data", values=["auc", "icc"])
     order = [(metric, look) for look in ("studio", "wild") for metric in ("auc", "icc")]
-    rows = [
-        [number(share) + (", scaled" if scaled else ""), *(number(row[key], 3) for key in order)]
-        for (share, scaled), row in wide.iterrows()
-    ]
+    rows = [[share, *(number(row[key], 3) for key in order)] for share, row in wide.iterrows()]
     return rows_to_markdown(["share of the landmarks", "studio AUC", "studio ICC", "wild AUC", "wild ICC"], rows)
 
 
