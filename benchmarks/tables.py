@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import renet_tables
@@ -70,14 +71,23 @@ def detector_scores() -> str:
 def real_agreement() -> str:
     """Pearson r of detected intensities with the readings of MediaPipe on the real clip."""
     table = pd.read_csv(RESULTS / "resnet18_real.csv")
+
+    def told(row: Any, r: float) -> str:
+        return number(r) if row.varies else f"({number(r)})"
+
     rows = [
-        [named(r.au), number(r.spread, 3), number(r.r) if r.varies else f"({number(r.r)})", number(r.highest, 1)]
-        for r in table.itertuples()
+        [
+            named(row.au),
+            number(row.spread, 3),
+            *(told(row, r) for r in (row.r, row.presence_r)),
+            number(row.highest, 1),
+        ]
+        for row in table.itertuples()
     ]
-    median = table.loc[table["varies"], "r"].median()
+    medians = [f"**{number(table.loc[table['varies'], name].median())}**" for name in ("r", "presence_r")]
     return rows_to_markdown(
-        ["AU", "spread of the blendshape", "r", "highest intensity"],
-        [*rows, ["**median of those that vary**", "", f"**{number(median)}**", ""]],
+        ["AU", "spread of the blendshape", "r of intensity", "r of presence", "highest intensity"],
+        [*rows, ["**median of those that vary**", "", *medians, ""]],
     )
 
 
