@@ -208,13 +208,14 @@ def tcae_probe() -> str:
 
 
 def tcae_vectors() -> str:
-    """What each vector of a frame tells of the head and of action units, R2 on new people."""
+    """R2 on new people of what each vector tells of the head and of AUs, in frames and in changes within clips."""
     table = pd.read_csv(RESULTS / "tcae_vectors.csv")
     rows = []
-    for (data, run, vector), group in table.groupby(["data", "run", "vector"], sort=False):
-        of = group.set_index("tells")
-        rows.append([data, run, vector, *(spread(of.loc[tells]) for tells in ("yaw", "pitch", "AUs"))])
-    return rows_to_markdown(["renders", "network", "vector", "R2 of yaw", "R2 of pitch", "mean R2 of the AUs"], rows)
+    for (data, of, run, vector), group in table.groupby(["data", "of", "run", "vector"], sort=False):
+        told = group.set_index("tells")
+        rows.append([data, of, run, vector, *(spread(told.loc[name]) for name in ("yaw", "pitch", "AUs"))])
+    header = ["renders", "of", "network", "vector", "R2 of yaw", "R2 of pitch", "mean R2 of the AUs"]
+    return rows_to_markdown(header, rows)
 
 
 def tcae_precision() -> str:

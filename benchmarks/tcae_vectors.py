@@ -4,10 +4,11 @@
 
 From each vector of a frame (the AU vector, the pose vector; Fab-Net has one) a ridge regression says the head's yaw
 and pitch in degrees and the intensity of every AU, 0-5. It is fitted on the training people of `tcae_probe.py`, its
-penalty chosen by leaving one out, and judged on the test people by R2, the share of the variance that it tells: 1 for
-all, 0 for what the mean tells. Roll is gone from registered crops. The untrained encoder is that of `tcae_probe.py`.
-A vector that knows of action units alone has R2 near 0 for the head. Intervals draw people with replacement, 95%.
-Writes results/tcae_vectors.csv.
+penalty chosen for each on the tuning people, and judged on the test people by R2, the share of the variance that it
+tells: 1 for all, 0 for what the mean tells. *frames* are as they are; in *changes* the mean over its clip is taken
+from vector and truth alike, so that what a person looks like is gone, as in a pair of frames. Roll is gone from
+registered crops. The untrained encoder is that of `tcae_probe.py`. A vector that knows of action units alone has R2
+near 0 for the head. Intervals draw people with replacement, 95%. Writes results/tcae_vectors.csv.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
+from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from tcae_probe import UNTRAINED, parts_of, untrained
 
@@ -36,7 +36,7 @@ from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.run_folder import CHECKPOINT_FILE
 
 RESULTS = Path(__file__).parents[1] / "results" / "tcae_vectors.csv"
-PENALTIES = np.logspace(-1, 5, 13)
+PENALTIES = np.logspace(0, 6, 13)
 HEAD = ("pose_yaw_deg", "pose_pitch_deg")
 BATCH_SIZE = 128
 
@@ -59,7 +59,7 @@ def head_pose(folder: Path) -> Callable[[CropData], np.ndarray]:
     table = read_frames(folder, HEAD).set_index(["clip", "frame"])[list(HEAD)]
 
     def of(data: CropData) -> np.ndarray:
-        clips = [data.clips[number].split("/", 1)[1] for number in data.clip]
+        clips = [Path(data.clips[number]).relative_to(folder).as_posix() for number in data.clip]
         return table.loc[list(zip(clips, data.frame.tolist(), strict=True))].to_numpy()
 
     return of
@@ -75,17 +75,27 @@ def r2(subject: np.ndarray, true: np.ndarray, said: np.ndarray) -> np.ndarray:
     return 1 - error / (second - first**2 / count)
 
 
-def rows_of(
-    vectors: tuple[np.ndarray, np.ndarray], train: CropData, test: CropData, pose: Any
-) -> list[dict[str, Any]]:
-    """R2 of one vector for the head (mean of yaw and pitch, and each), and for the AUs (mean)."""
-    regression = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
-    truth = [np.concatenate([pose(part), part.au_intensity], 1) for part in (train, test)]
-    regression.fit(vectors[0], truth[0])
-    values = r2(test.subject, truth[1], regression.predict(vectors[1]))
-    parts = {"yaw": values[:, :1], "pitch": values[:, 1:2], "head": values[:, :2], "AUs": values[:, 2:]}
+def less_clip_means(values: np.ndarray, clip: np.ndarray) -> np.ndarray:
+    """Rows (N, K) less the mean over the rows of their clip."""
+    _, number = np.unique(clip, return_inverse=True)
+    sums = np.zeros((number.max() + 1, values.shape[1]))
+    np.add.at(sums, number, values)
+    return values - (sums / np.bincount(number)[:, None])[number]
+
+
+def rows_of(vectors: list[np.ndarray], truths: list[np.ndarray], subject: np.ndarray) -> list[dict[str, Any]]:
+    """R2 on the test people, with intervals, for yaw, pitch and the mean AU.
+
+    vectors (N, D) and truths (N, 2 + A): of the training, tuning and test people; subject: of the last.
+    """
+    scaler = StandardScaler().fit(vectors[0])
+    train, tune, test = (scaler.transform(part) for part in vectors)
+    fits = [Ridge(penalty).fit(train, truths[0]) for penalty in PENALTIES]
+    errors = np.stack([((fit.predict(tune) - truths[1]) ** 2).mean(0) for fit in fits])
+    said = np.stack([fit.predict(test) for fit in fits])
+    values = r2(subject, truths[2], said[errors.argmin(0), :, np.arange(errors.shape[1])].T)
     rows = []
-    for name, part in parts.items():
+    for name, part in (("yaw", values[:, :1]), ("pitch", values[:, 1:2]), ("AUs", values[:, 2:])):
         mean = part.mean(1)
         low, high = np.percentile(mean[1:], (2.5, 97.5))
         rows.append({"tells": name, "value": mean[0], "low": low, "high": high})
@@ -106,23 +116,30 @@ def main() -> None:
     like = load_checkpoint(options.checkpoints[0]).model
     rows: list[dict[str, Any]] = []
     for folder in options.data:
-        train, _, test = parts_of(folder, like.config.image_size, options.people)
+        parts = parts_of(folder, like.config.image_size, options.people)
         pose = head_pose(folder)
-        look = train.names[0]
+        truths = [np.concatenate([pose(part), part.au_intensity], 1) for part in parts]
+        look = parts[0].names[0]
         models = {run_name(path): path for path in options.checkpoints}
-        models[UNTRAINED] = untrained(like, train, options.out / look / UNTRAINED / CHECKPOINT_FILE)
+        models[UNTRAINED] = untrained(like, parts[0], options.out / look / UNTRAINED / CHECKPOINT_FILE)
         for name, path in models.items():
             model = load_checkpoint(path).model
-            of_train, of_test = vectors_of(model, train), vectors_of(model, test)
+            of_parts = [vectors_of(model, part) for part in parts]
             about = {
                 "data": look,
                 "run": name,
                 "commit": source_commit(),
-                "test_people": len(np.unique(test.subject)),
+                "test_people": len(np.unique(parts[2].subject)),
             }
-            for vector in of_train:
-                found = rows_of((of_train[vector], of_test[vector]), train, test, pose)
-                rows += [about | {"vector": vector} | row for row in found]
+            for vector in of_parts[0]:
+                values = [found[vector] for found in of_parts]
+                changes = [
+                    [less_clip_means(some, part.clip) for some, part in zip(whole, parts, strict=True)]
+                    for whole in (values, truths)
+                ]
+                for of, (x, y) in (("frames", (values, truths)), ("changes", changes)):
+                    found = rows_of(x, y, parts[2].subject)
+                    rows += [about | {"vector": vector, "of": of} | row for row in found]
     table = pd.DataFrame(rows)
     with write_atomically(options.results) as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
