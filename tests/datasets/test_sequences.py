@@ -136,6 +136,7 @@ def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
     landmarks[head] += 0.1  # a turned head moves all points, a moving face those that are not the head's
     landmarks[np.ix_(face, FACE_POINTS)] += 0.1
     landmarks[7] = np.nan
+    landmarks[:, :17] = np.nan  # as a 49-point markup
     sampler = FacePairSampler((clip, clip), 8, 0, landmarks, 0.5)
     batches = np.stack([sampler.batch_indices(step) for step in range(50)])
     pairs, others = batches[:, :4].reshape(-1, 2), batches[:, 4:].reshape(-1, 2)

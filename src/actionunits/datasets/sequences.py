@@ -7,6 +7,7 @@ for facial action unit detection" (TCAE), CVPR 2019, section 4.1 (pairs).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -146,7 +147,7 @@ class FacePairSampler:
 
     Of eight times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a pair's
     rank is the mean way of `FACE_POINTS`, less three times that of `HEAD_POINTS`. landmarks: (N, 68, 2) of registered
-    crops; pairs with an unknown one come last. share: of a batch. Otherwise as `PairSampler`.
+    crops, NaN where unknown; a pair without known ones comes last. share: of a batch. Otherwise as `PairSampler`.
     """
 
     def __init__(
@@ -166,8 +167,11 @@ class FacePairSampler:
 
     def _best(self, pool: np.ndarray) -> np.ndarray:
         way = np.linalg.norm(self._landmarks[pool[:, 0]] - self._landmarks[pool[:, 1]], axis=-1)
-        rank = way[:, FACE_POINTS].mean(1) - 3 * way[:, HEAD_POINTS].mean(1)
-        return pool[np.argsort(-np.nan_to_num(rank, nan=-np.inf), kind="stable")[: self._chosen]]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # numpy's "mean of empty slice"
+            face, head = (np.nanmean(way[:, points], axis=1) for points in (FACE_POINTS, HEAD_POINTS))
+        rank = np.nan_to_num(face - 3 * head, nan=-np.inf)
+        return pool[np.argsort(-rank, kind="stable")[: self._chosen]]
 
 
 def _tree(keys: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
