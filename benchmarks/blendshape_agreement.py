@@ -31,9 +31,11 @@ def main() -> int:
     except (UserError, OSError, pd.errors.ParserError) as error:
         print(f"blendshape_agreement: {error}", file=sys.stderr)
         return 2
-    shown = table.assign(r=table["r"].round(2), spread=table["spread"].round(3), highest=table["highest"].round(1))
+    shown = table.round({"r": 2, "presence_r": 2, "spread": 3, "highest": 1})
     print(shown.to_string(index=False))
-    print(f"median r over the {int(table['varies'].sum())} AUs that vary: {median_r(table):.2f}")
+    moving = table[table["varies"]]
+    print(f"{len(moving)} AUs vary: median r {median_r(table):.2f}, mean {moving['r'].mean():.2f}", end="")
+    print(f"; of presence median {moving['presence_r'].median():.2f}, mean {moving['presence_r'].mean():.2f}")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(options.out, index=False, float_format="%.4f", lineterminator="\n")

@@ -16,30 +16,24 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
-import os
-import platform
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from rich.console import Console
-from rich.table import Table
 from skimage.data import astronaut
+from timing import fastest, report
 from torch import nn
 
 from actionunits.aus import DATASET_AUS
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import box_transform, cut_out, similarity_transform
 from actionunits.faces.mean_face import template_landmarks
-from actionunits.files import write_atomically
 from actionunits.models.eacnet import EacNet, EacNetConfig
 from actionunits.models.eacnet.centers import au_centers
 from actionunits.models.eacnet.config import NETWORKS
-from actionunits.provenance import source_commit
 from actionunits.types import Batch, Frame
 
 AUS = DATASET_AUS["bp4d"]
@@ -47,18 +41,8 @@ SIZES = ((64, 224, (1, 8)), (16, 112, (1, 8, 64)))  # width, pixels, pictures at
 PLACES = 16  # 4x4, of a kernel of 3x3 in a crop of 6x6
 PRODUCT = 1024  # rows and columns of the matrices whose product gives the rate
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark_eacnet.csv"
-Row = tuple[str, int, int, int, float, str]  # measured, width, pixels, pictures, value, unit
-
-
-def fastest(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Processor seconds of each call, the smallest of some turns after one that warms up."""
-    found: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats + 1):
-        for name, call in calls.items():
-            start = time.process_time()
-            call()
-            found[name].append(time.process_time() - start)
-    return {name: min(times[1:]) for name, times in found.items()}
+Row = tuple[str, int, int, int, float, str]
+ROW = ["measured", "width", "image_size", "pictures", "value", "unit"]
 
 
 def multiplications(model: EacNet) -> int:
@@ -140,17 +124,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = [row for size in SIZES for row in measure(*size, arguments.repeats)]
     rows += measure_alignment(arguments.repeats)
-    names = ["measured", "width", "image_size", "pictures", "value", "unit"]
-    table = Table(*names)
-    for row in rows:
-        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
-    Console().print(table)
-    machine = f"{platform.machine()}, 1 thread on {len(os.sched_getaffinity(0))} core"
-    with write_atomically(RESULTS) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*names, "machine", "torch", "commit"])
-        for *row, value, unit in rows:
-            writer.writerow([*row, f"{value:.3f}", unit, machine, torch.__version__, source_commit()])
+    report(pd.DataFrame(rows, columns=ROW), RESULTS)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/landmark_branch.py runs/a/model.safetensors --valid DIR,DIR --out b.safetensors
     python benchmarks/landmark_branch.py b.safetensors --data DIR,DIR
 
-The first writes a checkpoint with the given --share; thresholds, neutral log-odds and the factors that give the mean
+The first writes a checkpoint with the given shares; thresholds, neutral log-odds and the factors that give the mean
 of both branches the spread of the true intensities are measured anew on the validation sets. It prints what other
 shares would score there. The second prints mean AUC and ICC(3,1) on unseen people, of the checkpoint as it is and for
 all shares without such factors, and writes results/landmark_branch.csv.
@@ -30,9 +30,10 @@ from actionunits.training.checkpoint import Checkpoint, load_checkpoint, save_ch
 from actionunits.weights.locate import find_weights
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
-# The plain mean of both branches. Renders would have less: they cannot say what it is worth on real faces, where the
+# Presence has what renders of new people would have: the real clip of the card does not tell the shares apart.
+# Intensity has the plain mean. Renders would have less; they cannot say what it is worth on real faces, where the
 # landmarks come from the same finder as in training, and the pixels do not.
-RELEASED_SHARE = 0.5
+RELEASED_SHARE, RELEASED_INTENSITY_SHARE = 0.3, 0.5
 OUT = Path(__file__).parents[1] / "results" / "landmark_branch.csv"
 
 
@@ -58,10 +59,11 @@ def scores_of(checkpoint: Checkpoint, data: CropData) -> dict[str, float]:
     return validation.scores(data, predict(checkpoint, data))
 
 
-def set_share(checkpoint: Checkpoint, share: float, scale: tuple[float, ...] = ()) -> None:
-    checkpoint.model.config = dataclasses.replace(
-        checkpoint.model.config, landmark_weight=share, intensity_scale=scale
-    )
+def set_share(
+    checkpoint: Checkpoint, share: float, intensity_share: float | None = None, scale: tuple[float, ...] = ()
+) -> None:
+    changed = {"landmark_weight": share, "landmark_intensity_weight": intensity_share, "intensity_scale": scale}
+    checkpoint.model.config = dataclasses.replace(checkpoint.model.config, **changed)
 
 
 def spread_ratios(data: CropData, intensity: np.ndarray) -> tuple[float, ...]:
@@ -80,21 +82,23 @@ def compare(checkpoint: Checkpoint, name: str, folders: Sequence[str]) -> pd.Dat
         data = crops(checkpoint, [folder])
         refuse_seen_subjects(checkpoint.header, data.subjects, name)
         given = checkpoint.model.config
-        found = [(given.landmark_weight, bool(given.intensity_scale), scores_of(checkpoint, data))]
-        found += [(share, False, scores) for share, scores in by_share(checkpoint, data).items()]
+        found = [("as released", scores_of(checkpoint, data))]
+        found += [(f"{share:.2f}", scores) for share, scores in by_share(checkpoint, data).items()]
         checkpoint.model.config = given
-        for share, scaled, scores in found:
-            about = {"data": Path(folder).name, "landmark_share": share, "scaled": scaled}
+        for share, scores in found:
+            about = {"data": Path(folder).name, "landmark_share": share}
             rows.append(about | {metric: scores[metric] for metric in ("auc", "icc")})
     return pd.DataFrame(rows)
 
 
-def write(checkpoint: Checkpoint, folders: Sequence[str], share: float, out: Path) -> None:
-    """Write the checkpoint with a share of the landmark branch, and what it makes of the validation people."""
+def write(checkpoint: Checkpoint, folders: Sequence[str], shares: tuple[float, float], out: Path) -> None:
+    """Write the checkpoint with shares of the landmark branch, and what it makes of the validation people."""
     data = crops(checkpoint, folders)
     by_share(checkpoint, data)
-    set_share(checkpoint, share)
-    set_share(checkpoint, share, spread_ratios(data, predict(checkpoint, data).au_intensity))
+    set_share(checkpoint, *shares)
+    intensity = predict(checkpoint, data).au_intensity
+    assert intensity is not None
+    set_share(checkpoint, *shares, spread_ratios(data, intensity))
     predictions = predict(checkpoint, data)
     fields = {name: checkpoint.header[name] for name in ("data", "seed", "commit")}
     fields["thresholds"] = validation.thresholds(data, predictions)
@@ -104,7 +108,7 @@ def write(checkpoint: Checkpoint, folders: Sequence[str], share: float, out: Pat
         "validation_per_au": validation.per_au_scores(data, predictions),
     }
     save_checkpoint(out, checkpoint.model, fields, "float16")
-    print(f"{out}: share {share}")
+    print(f"{out}: shares {shares}")
 
 
 def main() -> int:
@@ -112,7 +116,8 @@ def main() -> int:
     parser.add_argument("weights", help="name or file of weights with a landmark branch")
     parser.add_argument("--data", help="folders of renders to compare shares on, with commas between")
     parser.add_argument("--valid", help="the validation sets of the weights, for thresholds")
-    parser.add_argument("--share", type=float, default=RELEASED_SHARE, help="of the landmark branch, 0 to 1")
+    parser.add_argument("--share", type=float, default=RELEASED_SHARE, help="of the landmarks in presence, 0 to 1")
+    parser.add_argument("--intensity-share", type=float, default=RELEASED_INTENSITY_SHARE, help="in intensity")
     parser.add_argument("--out", type=Path, help="file to write the weights with this share to")
     options = parser.parse_args()
     if bool(options.data) == bool(options.valid and options.out):
@@ -123,7 +128,7 @@ def main() -> int:
             raise UserError(f"{options.weights} has no landmark branch")
         checkpoint.model.to(memory_format=torch.channels_last)  # two thirds of the time on a CPU
         if options.valid:
-            write(checkpoint, options.valid.split(","), options.share, options.out)
+            write(checkpoint, options.valid.split(","), (options.share, options.intensity_share), options.out)
         else:
             table = compare(checkpoint, options.weights, options.data.split(","))
             table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")

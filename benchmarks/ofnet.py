@@ -13,9 +13,6 @@ results/benchmark_ofnet.csv.
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-import platform
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -23,27 +20,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from eacnet import fastest
-from rich.console import Console
-from rich.table import Table
 from skimage.data import astronaut
 from skimage.transform import resize
+from timing import fastest, report
 
 from actionunits.aus import DATASET_AUS
 from actionunits.datasets.augment import AugmentConfig, augment
 from actionunits.datasets.crops import stored_size
-from actionunits.files import write_atomically
 from actionunits.models.ofnet import OfNet, OfNetConfig
 from actionunits.models.ofnet.two_frame import two_frame_flow
-from actionunits.provenance import source_commit
 from actionunits.types import Batch, Output
 
 AUS = DATASET_AUS["bp4d"]
 SIZES = ((64, 128, 4), (8, 64, 16))  # width, pixels, pictures in a step
 PLAIN = AugmentConfig(zoom=0, brightness=0, contrast=0, saturation=0, gamma=0, grey=0, blur=0, noise=0, erase=0)
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark_ofnet.csv"
-Row = tuple[str, int, int, int, float, str]  # measured, width, pixels, pictures, value, unit
+Row = tuple[str, int, int, int, float, str]
+ROW = ["measured", "width", "image_size", "pictures", "value", "unit"]
 
 
 def build(width: int, size: int) -> OfNet:
@@ -118,17 +113,7 @@ def main() -> None:
     rows: list[Row] = []
     for width, size, count in SIZES:
         rows += training(width, size, count, arguments.repeats) + prediction(width, size, arguments.repeats)
-    names = ["measured", "width", "image_size", "pictures", "value", "unit"]
-    table = Table(*names)
-    for row in rows:
-        table.add_row(*(f"{v:.1f}" if isinstance(v, float) else str(v) for v in row))
-    Console().print(table)
-    machine = f"{platform.machine()}, 1 thread on {len(os.sched_getaffinity(0))} core"
-    with write_atomically(RESULTS) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*names, "machine", "torch", "commit"])
-        for *row, value, unit in rows:
-            writer.writerow([*row, f"{value:.2f}", unit, machine, torch.__version__, source_commit()])
+    report(pd.DataFrame(rows, columns=ROW), RESULTS)
 
 
 if __name__ == "__main__":

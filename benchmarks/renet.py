@@ -13,34 +13,29 @@ results/benchmark_renet.csv.
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-import platform
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.table import Table
+from timing import fastest, report
 from torch import nn
 
 from actionunits.aus import DATASET_AUS
-from actionunits.files import write_atomically
 from actionunits.models import MODELS
 from actionunits.models.renet.norm import Folded
-from actionunits.provenance import source_commit
 from actionunits.types import Batch
 
 AUS = DATASET_AUS["bp4d"]
 BATCHES = (1, 32)
 TRAINING_BATCH = 4
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark_renet.csv"
-Row = tuple[str, int, float, str]  # measured, pictures, value, unit
+Row = tuple[str, int, float, str]
+ROW = ["measured", "pictures", "value", "unit"]
 
 
 def build(key: str, size: int, device: str, **settings: Any) -> nn.Module:
@@ -60,20 +55,6 @@ def pictures(count: int, size: int, device: str) -> Batch:
     present = (torch.rand(count, len(AUS), generator=generator) < 0.3).float()
     known = torch.ones_like(present, dtype=torch.bool)
     return Batch(image, present, known, 3 * present, known).to(device)
-
-
-def fastest(calls: dict[str, Callable[[], Any]], repeats: int, device: str) -> dict[str, float]:
-    """Seconds of each call, the smallest of some turns after one that warms up."""
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    found: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats + 1):
-        for name, call in calls.items():
-            start = clock()
-            call()
-            if device != "cpu":
-                torch.cuda.synchronize()
-            found[name].append(clock() - start)
-    return {name: min(times[1:]) for name, times in found.items()}
 
 
 def loop_over_aus(model: Any, batch: Batch) -> None:
@@ -189,23 +170,6 @@ def memory(size: int) -> list[Row]:
     return rows
 
 
-def report(rows: list[Row], size: int, device: str) -> None:
-    """Print the rows and write them, with what they were measured on."""
-    name = torch.cuda.get_device_name() if device != "cpu" else platform.machine()
-    cores = len(os.sched_getaffinity(0))
-    where = f"{name}, {torch.get_num_threads()} thread on {cores} core{'s' * (cores > 1)}"
-    table = Table("measured", "pictures", "value", "unit", title=f"{size} pixels, {where}")
-    for measured, count, value, unit in rows:
-        table.add_row(measured, str(count), f"{value:.3f}", unit)
-    Console().print(table)
-    with write_atomically(RESULTS) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["measured", "pictures", "value", "unit", "image_size", "machine", "torch", "commit"])
-        for measured, count, value, unit in rows:
-            writer.writerow([measured, count, f"{value:.3f}", unit, size, where, torch.__version__, source_commit()])
-    print(f"written to {RESULTS}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image-size", type=int, default=224)
@@ -219,7 +183,8 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     rows = inference(size, repeats, device) + training(size, repeats, device) + normalisation(size, repeats, device)
-    report(rows + (memory(size) if device == "cpu" else []), size, device)
+    rows += memory(size) if device == "cpu" else []
+    report(pd.DataFrame(rows, columns=ROW).assign(image_size=size), RESULTS, device)
 
 
 if __name__ == "__main__":

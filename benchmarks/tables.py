@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import renet_tables
@@ -73,26 +74,32 @@ def detector_scores() -> str:
 def real_agreement() -> str:
     """Pearson r of detected intensities with the readings of MediaPipe on the real clip."""
     table = pd.read_csv(RESULTS / "resnet18_real.csv")
+
+    def told(row: Any, r: float) -> str:
+        return number(r) if row.varies else f"({number(r)})"
+
     rows = [
-        [named(r.au), number(r.spread, 3), number(r.r) if r.varies else f"({number(r.r)})", number(r.highest, 1)]
-        for r in table.itertuples()
+        [
+            named(row.au),
+            number(row.spread, 3),
+            *(told(row, r) for r in (row.r, row.presence_r)),
+            number(row.highest, 1),
+        ]
+        for row in table.itertuples()
     ]
-    median = table.loc[table["varies"], "r"].median()
+    medians = [f"**{number(table.loc[table['varies'], name].median())}**" for name in ("r", "presence_r")]
     return rows_to_markdown(
-        ["AU", "spread of the blendshape", "r", "highest intensity"],
-        [*rows, ["**median of those that vary**", "", f"**{number(median)}**", ""]],
+        ["AU", "spread of the blendshape", "r of intensity", "r of presence", "highest intensity"],
+        [*rows, ["**median of those that vary**", "", *medians, ""]],
     )
 
 
 def landmark_branch() -> str:
     """Scores by the share of the landmark branch in the mean of both."""
-    table = pd.read_csv(RESULTS / "landmark_branch.csv")
-    wide = table.pivot(index=["landmark_share", "scaled"], columns="data", values=["auc", "icc"])
+    table = pd.read_csv(RESULTS / "landmark_branch.csv", dtype={"landmark_share": str})
+    wide = table.pivot(index="landmark_share", columns="data", values=["auc", "icc"])
     order = [(metric, look) for look in ("studio", "wild") for metric in ("auc", "icc")]
-    rows = [
-        [number(share) + (", scaled" if scaled else ""), *(number(row[key], 3) for key in order)]
-        for (share, scaled), row in wide.iterrows()
-    ]
+    rows = [[share, *(number(row[key], 3) for key in order)] for share, row in wide.iterrows()]
     return rows_to_markdown(["share of the landmarks", "studio AUC", "studio ICC", "wild AUC", "wild ICC"], rows)
 
 
@@ -191,9 +198,9 @@ def tcae_movements() -> str:
 
 
 def tcae_probe() -> str:
-    """F1 and AUC of linear probes by share of labels, and what the paper claims: TCAE less Fab-Net."""
+    """F1 and AUC of linear probes by share of labels, and TCAE's less those of Fab-Net and without training."""
     table = pd.read_csv(RESULTS / "tcae_probe.csv", keep_default_na=False)
-    table = table[table["against"].isin(["", "fabnet"])]
+    table = table[table["against"].isin(["", "fabnet", "untrained"])]
     rows = []
     for (data, share, run, against), group in table.groupby(["data", "labels", "run", "against"], sort=False):
         of = group.set_index("metric")
@@ -201,6 +208,17 @@ def tcae_probe() -> str:
         labels = f"{100 * share:g}% ({of['labelled_frames'].iloc[0]:,} frames)"
         rows.append([data, labels, name, spread(of.loc["f1"], 3), spread(of.loc["auc"], 3)])
     return rows_to_markdown(["renders", "labels", "representation", "mean F1", "mean AUC"], rows)
+
+
+def tcae_vectors() -> str:
+    """R2 on new people of what each vector tells of the head and of AUs, in frames and in changes within clips."""
+    table = pd.read_csv(RESULTS / "tcae_vectors.csv")
+    rows = []
+    for (data, of, run, vector), group in table.groupby(["data", "of", "run", "vector"], sort=False):
+        told = group.set_index("tells")
+        rows.append([data, of, run, vector, *(spread(told.loc[name]) for name in ("yaw", "pitch", "AUs"))])
+    header = ["renders", "of", "network", "vector", "R2 of yaw", "R2 of pitch", "mean R2 of the AUs"]
+    return rows_to_markdown(header, rows)
 
 
 def tcae_precision() -> str:
@@ -238,6 +256,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "first_table": lambda: commands_of(FIRST_TABLE),
     "tcae_movements": tcae_movements,
     "tcae_probe": tcae_probe,
+    "tcae_vectors": tcae_vectors,
     "tcae_precision": tcae_precision,
     "ofnet_cost": ofnet_cost,
     "ofnet_flow": ofnet_flow,

@@ -1,12 +1,12 @@
 """What a frozen representation knows of action units, from 1%, 10% and 100% of the labels, on renders.
 
-    python benchmarks/tcae_probe.py --data STUDIO WILD --checkpoints TCAE FABNET [--minutes 1] --out out/probe
+    python benchmarks/tcae_probe.py --data STUDIO WILD --checkpoints TCAE FABNET [--steps 2000] --out out/probe
 
 STUDIO and WILD are folders of renders of people that no checkpoint was trained on. In each, people are dealt into
 1000 to train on, 200 to tune on, and up to 800 to test on (`--people`, in this order); labels of a share of the
 frames are kept, as `actionunits probe --labels` does it. Compared are the checkpoints' AU vectors; those of an
 untrained encoder, whose batch norms have seen training pictures; and a ResNet-18 that is trained on the same labels
-alone, for `--minutes` each time. Thresholds come from the tuning people. Writes results/tcae_probe.csv: scores with
+alone, for `--steps` steps. Thresholds come from the tuning people. Writes results/tcae_probe.csv: scores with
 intervals over people, and differences to the first checkpoint on the same frames with those of paired draws
 (`actionunits compare`).
 """
@@ -33,6 +33,7 @@ from actionunits.evaluation.probe import labelled_share
 from actionunits.evaluation.protocols import run_name, score_frames, threshold_of_aus
 from actionunits.files import write_atomically
 from actionunits.models import MODELS
+from actionunits.provenance import source_commit
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.run import run
@@ -80,12 +81,13 @@ def probed(init: Path, fold: Fold, out: Path) -> Path:
     return out / CHECKPOINT_FILE
 
 
-def supervised(fold: Fold, size: int, minutes: float, out: Path) -> Path:
+def supervised(fold: Fold, size: int, steps: int, out: Path) -> Path:
     """Checkpoint of a ResNet-18 that learned from the fold's labels alone."""
     if not (out / CHECKPOINT_FILE).exists():
         values = read_config_file(ROOT / "configs" / "resnet18_small.yaml")
-        values |= {"image_size": size, "max_minutes": minutes, "epochs": 1000, "validate_every_epochs": 1e6}
-        values["batch_size"] = min(values["batch_size"], len(fold.training) // 2)
+        batch = min(values["batch_size"], len(fold.training) // 2)
+        epochs = -(-steps // (len(fold.training) // batch))
+        values |= {"image_size": size, "batch_size": batch, "epochs": epochs, "validate_every_epochs": 1e6}
         settings = make_settings("resnet18", values)
         run("resnet18", settings, fold.training, fold.validation, out, make_fabric(Hardware("32", "cpu")))
     return out / CHECKPOINT_FILE
@@ -105,7 +107,7 @@ def rows_of(look: str, share: float, said: dict[str, FramePredictions], labelled
     for name, frames in said.items():
         result = score_frames(frames, REPLICATES)
         about = {"data": look, "labels": share, "labelled_frames": labelled, "test_people": result.subjects}
-        about |= {"test_frames": result.frames, "run": name, "against": ""}
+        about |= {"test_frames": result.frames, "commit": source_commit(), "run": name, "against": ""}
         for metric in ("f1", "auc"):
             low, high = result.intervals[metric]
             rows.append(about | {"metric": metric, "value": result.means[metric], "low": low, "high": high})
@@ -122,7 +124,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--checkpoints", type=Path, nargs="+", required=True)
     parser.add_argument("--people", type=int, nargs=3, default=[1000, 200, 800])
-    parser.add_argument("--minutes", type=float, default=1.0, help="of training each ResNet-18; 0 for none")
+    parser.add_argument("--steps", type=int, default=2000, help="of training each ResNet-18; 0 for none")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints; finished ones are read")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -141,9 +143,9 @@ def main() -> None:
             said = {
                 name: outputs(probed(init, fold, place / f"{name}-{share:g}"), test) for name, init in inits.items()
             }
-            if options.minutes:
-                path = supervised(fold, size, options.minutes, place / f"resnet18-{share:g}")
-                said[f"resnet18, {options.minutes:g} min"] = outputs(path, test)
+            if options.steps:
+                path = supervised(fold, size, options.steps, place / f"resnet18-{share:g}")
+                said["resnet18"] = outputs(path, test)
             rows += rows_of(look, share, said, len(fold.training))
             table = pd.DataFrame(rows)
             with write_atomically(options.results) as temporary:

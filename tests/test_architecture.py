@@ -16,7 +16,7 @@ FLOORS = [
     {"media", "faces", "synth", "models"},
     {"datasets", "training", "evaluation", "weights"},
     {"detect", "calibration", "smoothing", "spool", "reports", "analyse"},
-    {"console", "cli", "cli_options", "cli_protocols", "cli_reports", "web"},
+    {"console", "cli", "cli_data", "cli_options", "cli_protocols", "cli_reports", "web"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -145,6 +145,25 @@ def pairs(
     typer.echo(f"written to {out}")
 
 
+@app.command()
+def displacements(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a TCAE.")],
+    data: Annotated[str, typer.Option(help="Frames of people over time: one folder, or several with commas.")],
+    out: PictureOption,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of frames.")] = 6400,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
+) -> None:
+    """Draw how far both movements of a TCAE go, as histograms, and tell the ratio of their means (TCAE, Fig. 5)."""
+    from actionunits.datasets.load import split_paths
+    from actionunits.reports.displacements import displacement_lengths, length_histogram
+    from actionunits.reports.image_file import save_figure
+    from actionunits.weights.locate import find_weights
+
+    lengths = displacement_lengths(find_weights(checkpoint), split_paths(data), pairs, seed)
+    typer.echo(str(lengths))
+    typer.echo(f"written to {save_figure(length_histogram(lengths), out)}")
+
+
 def edit(
     source: Annotated[str, typer.Argument(help="Picture or video of the face to change.")],
     target: Annotated[str, typer.Argument(help="Picture or video of the same person with the other face or pose.")],

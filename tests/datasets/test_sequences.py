@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from actionunits.datasets.sequences import PairSampler, active_aus, pad_sequences, sub_sequences
+from actionunits.datasets.sequences import (
+    FACE_POINTS,
+    HEAD_POINTS,
+    FacePairSampler,
+    PairSampler,
+    active_aus,
+    pad_sequences,
+    sub_sequences,
+)
 from actionunits.errors import UserError
 
 
@@ -118,3 +126,30 @@ def test_pairs_that_cannot_be_made_are_told():
         PairSampler((np.arange(5),), 1, 0)
     with pytest.raises(UserError, match="4 training frames do not fill one batch of 3 pairs"):
         PairSampler((np.array([0, 0, 1, 1]),), 3, 0)
+
+
+def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
+    rng = np.random.default_rng(0)
+    clip = np.repeat(np.arange(20), 10)
+    landmarks = np.full((200, 68, 2), 0.5)
+    head, face = rng.random((2, 200)) < 0.5
+    landmarks[head] += 0.1  # a turned head moves all points, a moving face those that are not the head's
+    landmarks[np.ix_(face, FACE_POINTS)] += 0.1
+    landmarks[7] = np.nan
+    landmarks[:, :17] = np.nan  # as a 49-point markup
+    sampler = FacePairSampler((clip, clip), 8, 0, landmarks, 0.5)
+    batches = np.stack([sampler.batch_indices(step) for step in range(50)])
+    pairs, others = batches[:, :4].reshape(-1, 2), batches[:, 4:].reshape(-1, 2)
+    assert (clip[pairs[:, 0]] == clip[pairs[:, 1]]).all() and (pairs != 7).all()
+    wanted = (head[pairs[:, 0]] == head[pairs[:, 1]]) & (face[pairs[:, 0]] != face[pairs[:, 1]])
+    assert wanted.mean() > 0.95  # of all pairs a quarter; now and then eight times as many do not suffice
+    assert set(FACE_POINTS).isdisjoint(HEAD_POINTS)
+    assert (
+        0.35 < (head[others[:, 0]] == head[others[:, 1]]).mean() < 0.65
+        and (clip[others[:, 0]] == clip[others[:, 1]]).all()
+    )
+    # As many as of other pairs, and the same again in a step that is done again.
+    assert sampler.steps_per_epoch == PairSampler((clip, clip), 8, 0).steps_per_epoch
+    np.testing.assert_array_equal(sampler.batch_indices(49), batches[-1])
+    whole = FacePairSampler((clip, clip), 8, 0, landmarks, 1.0).batch_indices(0)
+    assert len(whole) == 8 and (face[whole[:, 0]] != face[whole[:, 1]]).all()

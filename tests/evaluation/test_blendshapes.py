@@ -25,6 +25,14 @@ def test_r_is_one_for_what_follows_and_missing_for_what_is_flat():
     assert median_r(table) == pytest.approx(0.5)
 
 
+def test_presence_is_compared_by_its_log_odds():
+    detections, readings = tables()
+    odds = np.exp(6 * readings["AU12"] - 3)
+    table = agreement(detections.assign(AU12_p=odds / (1 + odds)), readings).set_index("au")
+    assert table.loc["AU12", "presence_r"] == pytest.approx(1)
+    assert np.isnan(table.loc["AU01", "presence_r"])  # the table does not tell its probability
+
+
 def test_only_frames_with_a_face_in_both_count_and_names_may_have_blanks():
     detections, readings = tables()
     detections.loc[:9, "success"] = 0

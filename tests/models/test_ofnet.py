@@ -11,7 +11,9 @@ from small_models import AUS, SMALL, random_batch
 from actionunits.errors import UserError
 from actionunits.models.ofnet import OfNet, OfNetConfig, loss
 from actionunits.models.ofnet.two_frame import two_frame_flow
+from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.optim import set_trainable
+from actionunits.training.start import start_from
 from actionunits.types import Batch
 
 ALPHA, EPS = 0.45, 1e-3
@@ -260,6 +262,14 @@ def test_joint_training_begins_without_the_au_loss():
     assert losses_of(model, flow) == FLOW
     assert losses_of(model, joint) == FLOW | {"occurrence"}
     assert [stage.name for stage in build(warmup_epochs=0).stages()] == ["joint"]
+
+
+def test_a_start_from_a_trained_network_leaves_the_warm_up_out(tmp_path):
+    save_checkpoint(tmp_path / "start.safetensors", build(), {})
+    model = build(epochs=30, warmup_epochs=5)
+    start_from(model, tmp_path / "start.safetensors")
+    (joint,) = model.stages()
+    assert (joint.name, joint.epochs) == ("joint", 30)
 
 
 def test_separate_training_gives_no_au_loss_to_the_flow():

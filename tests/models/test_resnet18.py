@@ -174,7 +174,8 @@ def test_without_a_valid_mesh_the_image_alone_counts():
 
 def test_the_mean_of_both_branches_gets_its_spread_back_and_the_image_alone_keeps_its_own():
     torch.manual_seed(0)
-    settings = {"width": 8, "landmark_branch": True, "intensity_scale": (1.5, 0.5, 100.0, 1.0)}
+    settings = {"width": 8, "landmark_branch": True, "landmark_weight": 0.25, "landmark_intensity_weight": 0.5}
+    settings |= {"intensity_scale": (1.5, 0.5, 100.0, 1.0)}
     model = ResNet18(ResNet18Config(**settings), (1, 2, 4, 6))
     batch = random_batch(4)
     model.train()
@@ -184,6 +185,8 @@ def test_the_mean_of_both_branches_gets_its_spread_back_and_the_image_alone_keep
     expected = torch.stack([1.5 * mean[:, 0], 0.5 * mean[:, 1], torch.full((4,), 5.0), mean[:, 3]], 1)
     torch.testing.assert_close(output.au_intensity[:3], expected[:3])
     assert torch.equal(output.au_intensity[3], output.image.au_intensity[3])  # its mesh is not valid
+    logit = 0.75 * output.image.au_logit + 0.25 * output.landmarks.au_logit
+    torch.testing.assert_close(output.au_logit[:3], logit[:3])
     with pytest.raises(ValueError, match="4 values for 2"):
         ResNet18(ResNet18Config(**settings), (1, 2))
 
@@ -207,6 +210,7 @@ def test_the_image_branch_rests_while_the_landmarks_train():
         ({"class_weighting": "some"}, "must be none or inverse"),
         ({"image_size": 8}, "at least 32"),
         ({"landmark_weight": 1.5}, "between 0 and 1"),
+        ({"landmark_intensity_weight": -0.5}, "between 0 and 1"),
         ({"intensity_scale": (1.0, 0.0)}, "not above 0"),
     ],
 )

@@ -216,6 +216,9 @@ def test_a_movement_is_learned_from_pairs_alone():
         ({"curriculum": (0.6,)}, "between 0 and"),
         ({"curriculum": ()}, "one fraction or more"),
         ({"width": 0}, "at least 1"),
+        ({"pose_cells": 3}, "power of two"),
+        ({"alone_weight": 0.5}, "pairs of both kinds"),
+        ({"au_first_share": 1.0}, "below 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, words):
@@ -234,18 +237,39 @@ def test_at_256_pixels_the_sizes_are_those_of_the_paper():
     assert decoder == [256, 256, 256, 256, 128, 64, 32, 3]
 
 
-def test_a_short_run_may_learn_both_movements_apart_before_they_are_separated():
-    model = build(apart_share=0.4, epochs=10, curriculum=(0.0,), curriculum_share=1.0)
-    stages = model.stages()
-    assert [(stage.name, stage.epochs) for stage in stages[:2]] == [("apart", 4), ("pairs 0-100%", 6)]
-    assert sum(stage.time_share for stage in stages[:2]) == pytest.approx(1)
+def test_each_movement_alone_may_have_to_make_its_share_of_the_targets():
+    model = build(alone_weight=0.5, face_pairs=0.5)
+    assert {stage.face_pairs for stage in model.stages()[:3]} == {0.5}
+    batch = random_batch(6, inputs=("target",))
     model.train()
-    found = []
-    for stage in stages[:2]:
-        set_trainable(model, stage)
-        batch = random_batch(inputs=stage.inputs)
-        found.append(set(model.losses(model(batch), batch)))
-    assert found[0] == {"au_alone", "pose_alone"} and len(found[1]) == 6
+    pair = model(batch).pair
+    found = model._pair_losses(pair, batch)["alone"]
+    for n in range(6):
+        made = pair.au_changed if n < 3 else pair.pose_changed
+        wanted = 0.5 * float((made[n] - batch.target[n]).detach().abs().mean())
+        assert float(found[n].detach()) == pytest.approx(wanted, rel=1e-5)
+    # What is validated is the paper's loss, on any pairs.
+    assert "alone" not in model.eval().losses(model(batch), batch)
+    assert "alone" not in build().train()._pair_losses(pair, batch)
+
+
+@pytest.mark.parametrize("variant", ["tcae", "fabnet"])
+def test_the_au_movement_may_be_learned_first(variant):
+    settings = {"epochs": 10, "curriculum": (0.0,), "curriculum_share": 1.0}
+    model = build(variant=variant, au_first_share=0.4, face_pairs=0.5, **settings)
+    stages = model.stages()[:2]
+    found = [(stage.name, stage.epochs, stage.face_pairs, stage.time_share) for stage in stages]
+    assert found == [("AU movement alone", 4, 1.0, 0.4), ("pairs 0-100%", 6, 0.5, 0.6)]
+    model.train()
+    set_trainable(model, stages[0])
+    batch = random_batch(inputs=("target",))
+    losses = model.losses(model(batch), batch)
+    losses["reconstruction"].backward()
+    assert len(losses) == 1
+    moved = {name for name, p in model.named_parameters() if p.grad is not None}
+    assert moved == {name for name, _ in model.named_parameters() if name.startswith(stages[0].parameters)}
+    # Only while training: what is validated is what will be used.
+    assert (model.eval()(batch).pair.cycles is None) == (variant == "fabnet")
 
 
 def test_displacements_can_start_near_zero():
@@ -254,4 +278,24 @@ def test_displacements_can_start_near_zero():
         large, small = (
             build(start_scale=scale).eval()(batch).pair.au.displacement.abs().mean() for scale in (1.0, 0.0)
         )
-    assert float(small) < float(large)
+    assert float(small) == 0 < float(large)
+
+
+def test_decoders_can_start_with_what_differs_between_two_faces():
+    vectors = torch.rand(6, 2, 16)
+    common = torch.rand(6, 1, 16)
+    for with_difference in (True, False):
+        decoder = build(start_with_difference=with_difference).train().au_decoder
+        first, second = (decoder((vectors + more)[:, 0], (vectors + more)[:, 1]) for more in (0, common))
+        same = torch.allclose(first.displacement, second.displacement, atol=1e-5)
+        assert same == with_difference
+
+
+def test_a_coarse_pose_movement_bends_between_its_cells_alone():
+    model = build(pose_cells=4).train()
+    pair = model(random_batch(inputs=("target",))).pair
+    # Along a line through the picture the slope changes at the inner nodes alone, of four that span the picture: each
+    # lies between two of the 64 pixels.
+    bent = [(m.displacement.diff(n=2, dim=2).abs().amax((0, 1, 3)) > 1e-5).sum() for m in (pair.pose, pair.au)]
+    assert 1 <= int(bent[0]) <= 4 and int(bent[1]) > 30
+    assert pair.pose.displacement.shape == pair.au.displacement.shape

@@ -10,7 +10,8 @@ from random_crops import random_people
 
 from actionunits.errors import UserError
 from actionunits.models import MODELS
-from actionunits.reports import face_edit
+from actionunits.reports import displacements, face_edit
+from actionunits.reports.displacements import displacement_lengths, length_histogram
 from actionunits.reports.face_edit import draw_pairs, edit_face
 from actionunits.training.checkpoint import save_checkpoint
 
@@ -50,6 +51,27 @@ def test_the_grid_has_seven_pictures_for_every_pair(tmp_path, monkeypatch):
     draw_pairs(write_model(tmp_path / "a.safetensors"), [tmp_path], tmp_path / "grid.png", pairs=3)
     height, width, _ = read(tmp_path / "grid.png").shape
     assert width == 7 * (160 + 12) + 12 and 3 * 160 < height < 3 * 160 + 120
+
+
+def test_lengths_of_displacements_are_means_over_the_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(displacements, "load_data", lambda *args, **options: random_people(80, 4, "P", 3))
+    path = write_model(tmp_path / "a.safetensors")
+    model = face_edit.two_movements(path)
+    for decoder, x in ((model.au_decoder, 0.03), (model.pose_decoder, 0.15)):
+        torch.nn.init.zeros_(decoder.last.weight)
+        decoder.last.bias.data = torch.tensor([x, 4 / 3 * x, 0]).atanh()  # everywhere 5/3 x long
+    save_checkpoint(path, model, {})
+    found = displacement_lengths(path, [tmp_path], pairs=70)
+    np.testing.assert_allclose(found.au, np.full(70, 0.05), rtol=1e-5)
+    np.testing.assert_allclose(found.pose, np.full(70, 0.25), rtol=1e-5)
+    assert found.ratio == pytest.approx(5) and "ratio 5.0" in str(found)
+    (axes,) = length_histogram(found).axes
+    assert [text.get_text() for text in axes.get_legend().texts] == [
+        "AU displacements, mean 0.0500",
+        "pose displacements, mean 0.2500",
+    ]
+    still = displacement_lengths(write_model(tmp_path / "b.safetensors", moving=False), [tmp_path], pairs=3)
+    assert len(still.au) == 3 and still.ratio == np.inf
 
 
 def test_what_cannot_be_edited_is_told_in_one_line(tmp_path):

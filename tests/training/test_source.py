@@ -83,6 +83,13 @@ def test_data_that_lacks_what_a_stage_reads_is_told(data, change, inputs, messag
         CropSource(replace(data, **change), stage(*inputs), 0, 42, 5)
 
 
+def test_pairs_of_moving_faces_need_landmarks(data):
+    pairs = replace(stage("image", "target"), face_pairs=0.5)
+    assert CropSource(data, pairs, 0, 42, 5).batch(0).target.shape == (8, 3, 42, 42)
+    with pytest.raises(UserError, match="reads landmarks, and the training data has none"):
+        CropSource(replace(data, landmarks=None), pairs, 0, 42, 5)
+
+
 def test_balance_is_a_setting_and_a_wrong_one_leaves_no_folder(data, tmp_path):
     values = {"balance": "duplicate", "balance_aus": [1, 12], "image_size": 42}
     settings = make_settings("resnet18", values)

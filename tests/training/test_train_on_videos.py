@@ -59,7 +59,7 @@ def test_a_folder_of_videos_is_prepared_and_learned_from(videos, tmp_path):
     told = "".join(result.output.split())  # lines are as long as the terminal is wide
     assert "damaged.mp4" in told  # what cannot be read is named
     assert "nofacefound" in told  # frames without a face are counted; lost.csv lists them
-    assert "1trackshaveoneframe" in told and "one_frame" in told
+    assert "whichmakesnopair,areleftout(1):one_frame" in told
     checkpoint = load_checkpoint(tmp_path / "run" / "model.safetensors")
     data = checkpoint.header["data"]
     people = data["training_subjects"] + data["validation_subjects"]

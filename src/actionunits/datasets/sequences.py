@@ -7,6 +7,7 @@ for facial action unit detection" (TCAE), CVPR 2019, section 4.1 (pairs).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 SUB_SEQUENCES = 10  # per video
 SUB_SEQUENCE_FRAMES = 1300
 LEAST_ACTIVE = 1.5  # active AUs per frame
+# Of the 68 landmarks: cheeks before the ears, nose and eye corners, which expression moves least; then chin, brows,
+# lids and lips.
+HEAD_POINTS = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
+FACE_POINTS = (*range(5, 12), *range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47, *range(48, 68))
+FACE_PAIR_CHOICE = 8  # pairs drawn for each that is chosen by its landmarks
 CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
 
 
@@ -134,6 +140,38 @@ class PairSampler:
         one = generator.integers(frames)
         other = (one + 1 + generator.integers(frames - 1)) % frames
         return self._rows[first[:, None] + np.stack([one, other], -1)]
+
+
+class FacePairSampler:
+    """Batches of pairs that begin with those whose faces move on heads that hardly do; the others are any pairs.
+
+    Of eight times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a pair's
+    rank is the mean way of `FACE_POINTS`, less three times that of `HEAD_POINTS`. landmarks: (N, 68, 2) of registered
+    crops, NaN where unknown; a pair without known ones comes last. share: of a batch. Otherwise as `PairSampler`.
+    """
+
+    def __init__(
+        self, levels: Sequence[np.ndarray], batch_size: int, seed: int, landmarks: np.ndarray, share: float
+    ) -> None:
+        self._pairs = PairSampler(levels, batch_size, seed)
+        self._landmarks = landmarks
+        self._chosen = round(share * batch_size)
+        self.steps_per_epoch = self._pairs.steps_per_epoch
+
+    def batch_indices(self, step: int) -> np.ndarray:
+        """Row numbers of the pairs of a step, counted from 0 over all epochs, (batch_size, 2)."""
+        # One batch more: the pairs that are not chosen come from it.
+        draws = 1 + -(-FACE_PAIR_CHOICE * self._chosen // self._pairs.batch_size)
+        rest, *pool = [self._pairs.batch_indices(draws * step + k) for k in range(draws)]
+        return np.concatenate([self._best(np.concatenate(pool)), rest[self._chosen :]])
+
+    def _best(self, pool: np.ndarray) -> np.ndarray:
+        way = np.linalg.norm(self._landmarks[pool[:, 0]] - self._landmarks[pool[:, 1]], axis=-1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # numpy's "mean of empty slice"
+            face, head = (np.nanmean(way[:, points], axis=1) for points in (FACE_POINTS, HEAD_POINTS))
+        rank = np.nan_to_num(face - 3 * head, nan=-np.inf)
+        return pool[np.argsort(-rank, kind="stable")[: self._chosen]]
 
 
 def _tree(keys: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -41,6 +41,7 @@ INNER_LIPS, EYE_CORNERS = (13, 14), (33, 263)
 # A blendshape whose standard deviation is below this hardly moves in the video; its correlation says nothing.
 VARIES = 0.02
 MIN_FRAMES = 20
+SMALLEST_P = 1e-4  # tables round probabilities, and the log-odds of 0 are infinite
 
 
 def reading(scores: Mapping[str, float], au: int) -> float:
@@ -87,10 +88,10 @@ def read_blendshapes(video: Path | str, landmarker: Path) -> pd.DataFrame:
 def agreement(detections: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFrame:
     """Pearson r of intensity and blendshape reading per AU over the frames that have both.
 
-    detections: default table of a video with one person (`frame`, `AUxx_r`, `success`); readings: of
-    `read_blendshapes`. Returns au, frames, r, spread (standard deviation of the reading), varies (whether the
-    reading moves enough for r to mean something) and highest (intensity, 0-5: r alone would praise an output
-    that hardly moves). Raises UserError when they cannot be compared.
+    detections: default table of a video with one person (`frame`, `AUxx_r`, `AUxx_p`, `success`); readings: of
+    `read_blendshapes`. Returns au, frames, r, presence_r (of the log-odds of presence), spread (standard deviation of
+    the reading), varies (whether the reading moves enough for r to mean something) and highest (intensity, 0-5: r
+    alone would praise an output that hardly moves). Raises UserError when they cannot be compared.
     """
     detections = detections.rename(columns=str.strip)
     if not {"frame", "success"} <= set(detections.columns):
@@ -107,14 +108,21 @@ def agreement(detections: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFrame:
     for label in (c for c in readings.columns if c != "frame"):
         if f"{label}_r" not in joined:
             continue
-        pair = joined[[f"{label}_r", label]].astype(float).dropna()
-        spread = float(pair[label].std(ddof=0)) if len(pair) else np.nan
-        enough = len(pair) >= MIN_FRAMES and spread > 0 and pair[f"{label}_r"].std(ddof=0) > 0
-        r = float(np.corrcoef(pair[f"{label}_r"], pair[label])[0, 1]) if enough else np.nan
-        highest = float(pair[f"{label}_r"].max()) if len(pair) else np.nan
-        varies = spread >= VARIES
+        pair = joined[joined[f"{label}_r"].notna() & joined[label].notna()]
+        reading, intensity = pair[label].astype(float), pair[f"{label}_r"].astype(float)
+        present = pair[f"{label}_p"].astype(float) if f"{label}_p" in pair else intensity * np.nan
+        odds = present.clip(SMALLEST_P, 1 - SMALLEST_P)
+        spread = float(reading.std(ddof=0)) if len(pair) else np.nan
         rows.append(
-            {"au": label, "frames": len(pair), "r": r, "spread": spread, "varies": varies, "highest": highest}
+            {
+                "au": label,
+                "frames": len(pair),
+                "r": _pearson(intensity, reading),
+                "presence_r": _pearson(np.log(odds / (1 - odds)), reading),
+                "spread": spread,
+                "varies": spread >= VARIES,
+                "highest": float(intensity.max()) if len(pair) else np.nan,
+            }
         )
     if not rows:
         raise UserError("the table of detections has no intensity column (AUxx_r) to compare")
@@ -122,6 +130,13 @@ def agreement(detections: pd.DataFrame, readings: pd.DataFrame) -> pd.DataFrame:
     if table["frames"].max() < MIN_FRAMES:
         raise UserError(f"only {table['frames'].max()} frames show a face in both; at least {MIN_FRAMES} are needed")
     return table
+
+
+def _pearson(output: pd.Series, reading: pd.Series) -> float:
+    """Pearson r; NaN for too few frames and for a side that never changes."""
+    if len(output) < MIN_FRAMES or min(output.std(ddof=0), reading.std(ddof=0)) <= 0:
+        return np.nan
+    return float(np.corrcoef(output, reading)[0, 1])
 
 
 def median_r(table: pd.DataFrame) -> float:

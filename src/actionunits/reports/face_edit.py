@@ -51,7 +51,7 @@ def edit_face(source: Path | str, target: Path | str, keep: str, model: Path, ou
     if not 16 <= size <= 2048:
         raise UserError(f"--size must be between 16 and 2048 pixels, not {size}")
     image_format(out)
-    network = _network(model)
+    network = two_movements(model)
     own = int(network.config.image_size)
     with FaceFinder(video=False, max_faces=1) as finder:
         (frame, face), other = (_first_face(path, finder) for path in (source, target))
@@ -72,7 +72,7 @@ def draw_pairs(model: Path, folders: list[Path], out: Path, pairs: int = 4, seed
     unusable data or a checkpoint that cannot tell the two movements apart.
     """
     image_format(out)
-    network = _network(model)
+    network = two_movements(model)
     size = int(network.config.image_size)
     data = load_data(folders, stored_size(size), aus=())
     rows = PairSampler((data.subject, data.clip), pairs, seed).batch_indices(0)
@@ -89,7 +89,8 @@ def draw_pairs(model: Path, folders: list[Path], out: Path, pairs: int = 4, seed
     contact_sheet(cells, captions, out, len(CAPTIONS))
 
 
-def _network(path: Path) -> Any:
+def two_movements(path: Path) -> Any:
+    """The network of a checkpoint that tells the two movements apart. Raises UserError for another one."""
     loaded = load_checkpoint(path).model
     if not isinstance(loaded, Tcae) or loaded.config.variant != "tcae":
         raise UserError(

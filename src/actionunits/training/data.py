@@ -43,7 +43,7 @@ def load_training_data(
     }
     training = load.load_data(list(data), size, every=settings.data.every, **common)
     if progress and reads_pairs(settings) and (single := single_frame_clips(training)):
-        text = f"{len(single)} tracks have one frame, which makes no pair, and are left out: {some(single, 12)}"
+        text = f"tracks of one frame, which makes no pair, are left out ({len(single)}): {some(single, 12)}"
         Console(stderr=True).print(text, highlight=False, soft_wrap=True)
     if not valid:
         rest, held = hold_out(training.present_subjects, VALIDATION_FRACTION, settings.loop.seed)

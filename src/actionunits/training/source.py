@@ -12,7 +12,7 @@ import torch
 from actionunits.datasets.augment import AugmentConfig, augment
 from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import Sampler, rank_slice
-from actionunits.datasets.sequences import PairSampler
+from actionunits.datasets.sequences import FacePairSampler, PairSampler
 from actionunits.errors import UserError
 from actionunits.training.validation import OF_SEQUENCES, CropPredictions
 from actionunits.types import Batch, Stage
@@ -21,6 +21,13 @@ from actionunits.types import Batch, Stage
 def step_seed(seed: int, stage: int, step: int, rank: int = 0) -> int:
     """Seed of the random numbers of one step, so that a resumed run draws the same ones."""
     return int(np.random.SeedSequence((seed, stage, step, rank)).generate_state(1, np.uint64)[0]) >> 1
+
+
+def known_landmarks(data: CropData, stage: Stage) -> np.ndarray:
+    """Landmarks of all rows, (N, 68, 2). Raises UserError where there is none."""
+    if data.landmarks is None or not np.isfinite(data.landmarks).any():
+        raise UserError(f"stage '{stage.name}' reads landmarks, and the training data has none; prepare it again")
+    return data.landmarks
 
 
 def usable_rows(data: CropData, stage: Stage) -> np.ndarray:
@@ -42,9 +49,7 @@ def usable_rows(data: CropData, stage: Stage) -> np.ndarray:
                 "take data of sequences, or a smaller --set every"
             )
     if "landmarks" in stage.inputs:
-        if data.landmarks is None or not np.isfinite(data.landmarks).any():
-            raise UserError(f"stage '{stage.name}' reads landmarks, and the training data has none; prepare it again")
-        usable &= np.isfinite(data.landmarks).all(2).any(1)
+        usable &= np.isfinite(known_landmarks(data, stage)).all(2).any(1)
     if "mesh" in stage.inputs:
         if data.mesh_valid is None or not data.mesh_valid.any():
             raise UserError(
@@ -97,11 +102,16 @@ class CropSource:
         if stage.batch_size % world_size:
             raise UserError(f"batch size {stage.batch_size} does not divide over {world_size} devices")
         self._rows = rows
-        self._sampler: Sampler | PairSampler
+        self._sampler: Sampler | PairSampler | FacePairSampler
         if "target" in stage.inputs:
             if weight is not None:
                 raise UserError(f"stage '{stage.name}' draws pairs evenly over people; leave balance out")
-            self._sampler = PairSampler((data.subject[rows], data.clip[rows]), stage.batch_size, seed)
+            levels = (data.subject[rows], data.clip[rows])
+            if stage.face_pairs:
+                landmarks = known_landmarks(data, stage)[rows]
+                self._sampler = FacePairSampler(levels, stage.batch_size, seed, landmarks, stage.face_pairs)
+            else:
+                self._sampler = PairSampler(levels, stage.batch_size, seed)
         else:
             weight = None if weight is None else np.asarray(weight)[rows]
             self._sampler = Sampler(len(rows), stage.batch_size, seed, weight)

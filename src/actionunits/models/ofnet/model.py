@@ -30,6 +30,7 @@ class OfNet(nn.Module):
         super().__init__()
         self.config = config
         self.aus = tuple(aus)
+        self.warmup_epochs = config.warmup_epochs
         self.of_net = OpticalFlowNet(config.width) if config.two_frame_flow is None else None
         self.au_net = AuNet(config.width, len(aus))
 
@@ -108,10 +109,15 @@ class OfNet(nn.Module):
             ]
         if not config.learns_motion:
             return [self._stage("joint", "", config.epochs, ("image",))]
-        both = self._stage("joint", "", config.epochs - config.warmup_epochs, ("image", "anchor"))
-        if not config.warmup_epochs:
+        both = self._stage("joint", "", config.epochs - self.warmup_epochs, ("image", "anchor"))
+        if not self.warmup_epochs:
             return [both]
-        return [self._stage("flow", "of_net.", config.warmup_epochs, ("image", "anchor")), both]
+        return [self._stage("flow", "of_net.", self.warmup_epochs, ("image", "anchor")), both]
+
+    def go_on_from(self, source: OfNet) -> tuple[str, ...]:
+        """Leave the warm-up out, which an OF-Net of random weights needs; `source` lacks nothing."""
+        self.warmup_epochs = 0
+        return ()
 
     def _stage(self, name: str, trained: str, epochs: int, inputs: tuple[str, ...]) -> Stage:
         return Stage.of(

@@ -33,6 +33,7 @@ class ResNet18Config:
     landmark_width: int = 256  # hidden units
     landmark_dropout: float = 0.2
     landmark_weight: float = 0.5  # share of the landmark branch in the mean of both branches
+    landmark_intensity_weight: float | None = None  # its share in the mean of intensities, where it is another one
     intensity_scale: tuple[float, ...] = ()  # factor of each AU's mean intensity of both branches; empty for 1
     landmark_lr: float = 1e-3
     landmark_weight_decay: float = 1e-4
@@ -45,7 +46,9 @@ class ResNet18Config:
             raise UserError("image_size must be at least 32 pixels and width at least 1")
         if self.teacher_weight < 0:
             raise UserError(f"teacher_weight is {self.teacher_weight}; it must not be negative")
-        if not 0 <= self.landmark_weight <= 1:
-            raise UserError(f"landmark_weight is {self.landmark_weight}; it must lie between 0 and 1")
+        for name in ("landmark_weight", "landmark_intensity_weight"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise UserError(f"{name} is {share}; it must lie between 0 and 1")
         if any(scale <= 0 for scale in self.intensity_scale):
             raise UserError("intensity_scale has a factor that is not above 0")

@@ -118,12 +118,15 @@ class ResNet18(nn.Module):
             return ResNet18Output(only.au_logit, only.au_intensity, image, landmarks)
         assert self.landmarks is not None and batch.mesh_valid is not None
         counts = batch.mesh_valid & (self.landmarks.shape.count > 0)
-        share = self.config.landmark_weight * counts.to(image.au_logit.dtype)[:, None]
-        intensity = torch.lerp(image.au_intensity, landmarks.au_intensity, share)
+        known = counts.to(image.au_logit.dtype)[:, None]
+        share, intensity_share = self.config.landmark_weight, self.config.landmark_intensity_weight
+        logit = torch.lerp(image.au_logit, landmarks.au_logit, share * known)
+        intensity_share = share if intensity_share is None else intensity_share
+        intensity = torch.lerp(image.au_intensity, landmarks.au_intensity, intensity_share * known)
         if self.config.intensity_scale:
             scaled = (intensity * intensity.new_tensor(self.config.intensity_scale)).clamp(max=INTENSITY_MAX)
             intensity = torch.where(counts[:, None], scaled, intensity)
-        return ResNet18Output(torch.lerp(image.au_logit, landmarks.au_logit, share), intensity, image, landmarks)
+        return ResNet18Output(logit, intensity, image, landmarks)
 
     @staticmethod
     def _branch(activation: Tensor) -> BranchOutput:

@@ -22,9 +22,13 @@ class TcaeConfig:
     cycle_weight: float = 0.1  # lambda 2, of Eq. (3) and (4); Sec. 4.1
     embedding_weight: float = 0.1  # lambda 3, of Eq. (5) and (6); Sec. 4.1
 
-    # Part of the epochs in which each movement alone learns to turn the source into the target, as two Fab-Nets on
-    # one body. None in the paper; without, minutes end where nothing moves, which meets Eq. (1), (3) to (6) at once.
-    apart_share: float = 0.0
+    # Nothing in Eq. (1) to (6) keeps the pose movement from doing all and the AU movement from staying zero, which is
+    # where runs of minutes end. Each of these helps to find both; none is in the paper, and the default is without.
+    pose_cells: int = 0  # the pose movement is decoded in so many cells along each side: too coarse for a face's own
+    face_pairs: float = 0.0  # share of a batch: pairs whose faces move and whose heads hardly do, by FacePairSampler
+    au_first_share: float = 0.0  # of the epochs, before the curriculum: from such pairs, the AU movement alone
+    alone_weight: float = 0.0  # of Eq. (2) of the AU movement alone on such pairs, of the pose's alone on the others
+    start_with_difference: bool = False  # decoders see at first what differs between two vectors; else random weights
     start_scale: float = 1.0  # of the decoders' last weights at the start; near 0 nothing moves at first
 
     # Of the pairs of a batch, in order of their losses, those from each of these fractions on are learned from, part
@@ -59,7 +63,12 @@ class TcaeConfig:
             raise UserError(
                 f"a curriculum fraction must lie between 0 and 1 less {self.curriculum_share:g}, its share"
             )
-        if not 0 <= self.apart_share < 1:
-            raise UserError(f"apart_share must be from 0 to below 1, not {self.apart_share:g}")
+        if not (0 <= self.face_pairs <= 1 and 0 <= self.au_first_share < 1):
+            raise UserError("face_pairs must be from 0 to 1, and au_first_share from 0 to below 1")
+        if self.alone_weight and not 0 < self.face_pairs < 1:
+            raise UserError("alone_weight needs pairs of both kinds: face_pairs must lie between 0 and 1")
+        cells = self.pose_cells
+        if cells and (cells < 4 or cells & (cells - 1) or cells > self.image_size):
+            raise UserError(f"pose_cells is {cells}; it must be 0, or a power of two from 4 to image_size")
         if len(set(self.curriculum)) < len(self.curriculum):
             raise UserError("the curriculum names a fraction twice")

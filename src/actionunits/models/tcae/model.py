@@ -25,7 +25,7 @@ from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
 from actionunits.models.tcae.probe import Probe
 from actionunits.types import Batch, Output, Stage
 
-APART = "apart"  # the stage before the curriculum
+AU_FIRST = "AU movement alone"  # the stage before the curriculum
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Pair:
 
     source: Embeddings
     target: Embeddings
-    au: Movement  # T^A; in Fab-Net the whole movement
+    au: Movement  # T^A; where it is alone, the whole movement
     reconstruction: Tensor  # T(I_s), (B, 3, H, W): the source turned into the target
-    # None in Fab-Net:
+    # None in Fab-Net, and while the AU movement is learned alone:
     pose: Movement | None = None  # T^p
     mask: Tensor | None = None  # a^A, (B, H, W): share of the AU movement in T
     au_changed: Tensor | None = None  # T^A(I_s), (B, 3, H, W)
     pose_changed: Tensor | None = None  # T^p(I_s)
-    cycles: Cycles | None = None  # None also while both movements are learned apart
+    cycles: Cycles | None = None
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,12 @@ class Tcae(nn.Module):
         self.config = config
         self.aus = tuple(aus)
         c = config
-        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose=c.variant == "tcae")
-        self.au_decoder = Decoder(c.image_size, c.width, c.embedding)
-        self.pose_decoder = Decoder(c.image_size, c.width, c.embedding) if c.variant == "tcae" else None
+        pose = c.variant == "tcae"
+        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose)
+        self.au_decoder = Decoder(c.image_size, c.width, c.embedding, c.image_size)
+        self.pose_decoder = (
+            Decoder(c.image_size, c.width, c.embedding, c.pose_cells or c.image_size) if pose else None
+        )
         self.probe = Probe(c.embedding, len(aus))
         rates = torch.tensor(c.au_rates) if c.au_rates else torch.full((len(aus),), 0.5)
         if len(rates) != len(aus):
@@ -84,14 +87,14 @@ class Tcae(nn.Module):
         with torch.no_grad():
             for decoder in (self.au_decoder, self.pose_decoder):
                 if decoder is not None:
-                    decoder.last.weight.mul_(c.start_scale)
-        # Of the current stage: whether the movements are learned apart, else where its part of the curriculum begins.
-        self.apart = False
+                    decoder.start(c.start_scale, c.start_with_difference)
+        # Of the current stage: whether the AU movement is learned alone, or where its part of the curriculum begins.
+        self.au_alone = False
         self.first_rank = 0.0
 
     def enter_stage(self, stage: Stage) -> None:
-        """Learn what a stage is for: the movements apart, or from the pairs of its part of the curriculum."""
-        self.apart = stage.name == APART
+        """Learn what a stage is for: the AU movement, or both from the pairs of its part of the curriculum."""
+        self.au_alone = stage.name == AU_FIRST
         self.first_rank = self._parts().get(stage.name, 0.0)
 
     def features(self, batch: Batch) -> Tensor:
@@ -111,12 +114,12 @@ class Tcae(nn.Module):
         both = self.encoder(stacked(source, target))
         s, t = both.rows(slice(count)), both.rows(slice(count, None))
         au = self.au_decoder(s.au, t.au)
-        if self.pose_decoder is None:
+        if self.pose_decoder is None or (self.training and self.au_alone):
             return Pair(s, t, au, warp(source, au.displacement))
         pose = self.pose_decoder(s.pose, t.pose)
         displacement, mask = integrate(au, pose)
         au_changed, pose_changed = warp(source, au.displacement), warp(source, pose.displacement)
-        cycles = None if self.training and self.apart else self._cycles(s, au_changed, pose_changed)
+        cycles = self._cycles(s, au_changed, pose_changed)
         return Pair(s, t, au, warp(source, displacement), pose, mask, au_changed, pose_changed, cycles)
 
     def _cycles(self, s: Embeddings, au_changed: Tensor, pose_changed: Tensor) -> Cycles:
@@ -138,7 +141,7 @@ class Tcae(nn.Module):
         if output.pair is not None:
             each = self._pair_losses(output.pair, batch)
             total = torch.stack(list(each.values())).sum(0)
-            if self.training and not self.apart:
+            if self.training and not self.au_alone:
                 weight = pair_weight(total, self.first_rank, self.config.curriculum_share)
             else:
                 weight = torch.full_like(total, 1 / len(total))
@@ -159,10 +162,12 @@ class Tcae(nn.Module):
             return loss.reconstruction_loss(generated, target) / values
 
         terms = {"reconstruction": reconstruction(pair.reconstruction)}
-        if pair.au_changed is None or pair.pose_changed is None:
+        if pair.au_changed is None or pair.pose_changed is None or pair.cycles is None:
             return terms
-        if pair.cycles is None:
-            return {"au_alone": reconstruction(pair.au_changed), "pose_alone": reconstruction(pair.pose_changed)}
+        if self.training and c.alone_weight:
+            count = round(c.face_pairs * len(target))
+            made = torch.cat([pair.au_changed[:count], pair.pose_changed[count:]])
+            terms["alone"] = c.alone_weight * reconstruction(made)
         cycles, s, t = pair.cycles, pair.source, pair.target
         of_au, of_pose = cycles.of_au_changed, cycles.of_pose_changed
         assert of_au.pose is not None and of_pose.pose is not None and s.pose is not None and t.pose is not None
@@ -185,20 +190,22 @@ class Tcae(nn.Module):
         """The parts of the curriculum on pairs of frames; then, where labels tell of action units, the probe."""
         c = self.config
         parts = self._parts()
-        shares = [c.apart_share, *([(1 - c.apart_share) / len(parts)] * len(parts))]
+        shares = [c.au_first_share, *([(1 - c.au_first_share) / len(parts)] * len(parts))]
         ends = [round(c.epochs * end) for end in (0, *accumulate(shares))]
+        first = ("encoder.shared.", "encoder.au.", "au_decoder.")
         stages = [
             Stage.of(
                 c,
                 name=name,
-                parameters=("encoder.", "au_decoder.", "pose_decoder."),
+                parameters=first if name == AU_FIRST else ("encoder.", "au_decoder.", "pose_decoder."),
                 epochs=end - start,
                 schedule="constant" if c.schedule == "plateau" and end < c.epochs else c.schedule,
                 patience=c.patience if end < c.epochs else 0,
                 inputs=("image", "target"),
+                face_pairs=1.0 if name == AU_FIRST else c.face_pairs,
                 time_share=share,
             )
-            for name, share, (start, end) in zip((APART, *parts), shares, pairwise(ends), strict=True)
+            for name, share, (start, end) in zip((AU_FIRST, *parts), shares, pairwise(ends), strict=True)
             if end > start
         ]
         if not self.aus:
