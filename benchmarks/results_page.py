@@ -74,8 +74,8 @@ start from one VGG-19 that was trained on other people.
 HYBRID = """
 ## The hybrid network's tables
 
-The hybrid network's readme tells [what holds of the paper's claims](../src/actionunits/models/hybrid/README.md). Every
-fold starts from one CNN of other people.
+The hybrid network's readme tells [what holds of the paper's claims](../src/actionunits/models/hybrid/README.md).
+Every fold starts from one CNN of other people.
 
 {commands}
 `bash benchmarks/hybrid_tables.sh` runs this.
