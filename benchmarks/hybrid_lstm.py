@@ -118,11 +118,15 @@ def outputs(model: HybridNet, data: CropData, features: np.ndarray) -> np.ndarra
     return model(dataclasses.replace(batch, features=torch.from_numpy(features), sequence=sequence)).au_logit.numpy()
 
 
+def places(data: CropData) -> np.ndarray:
+    """Number of every row in its clip, (N,). data: as of `outputs`."""
+    starts = np.flatnonzero(np.diff(data.clip, prepend=-1))
+    return np.arange(len(data)) - np.repeat(starts, np.diff(starts, append=len(data)))
+
+
 def rows_of(run: str, data: CropData, au_logit: np.ndarray) -> list[dict[str, Any]]:
     """AUC of all frames, of the first of every clip, and of those after them. data: as of `outputs`."""
-    starts = np.flatnonzero(np.diff(data.clip, prepend=-1))
-    place = np.arange(len(data)) - np.repeat(starts, np.diff(starts, append=len(data)))
-    found = []
+    place, found = places(data), []
     for frames, chosen in (("all", place >= 0), ("first", place < FIRST), ("later", place >= FIRST)):
         some = CropPredictions(au_logit[chosen], None)
         result = score(data.subset(chosen), some, np.full(some.au_logit.shape, 0.5))
@@ -144,7 +148,10 @@ def main() -> None:
     start = HybridNet(settings.model, fold.training.aus)
     start_from(start, options.init)
     features = [frame_features(start, part, "cpu") for part in parts]
-    rows = rows_of("CNN", parts[1], features[1][:, -len(parts[1].aus) :])
+    # All rendered clips begin with a resting face, which a state can know.
+    place = np.repeat(places(parts[1])[:, None].clip(max=FIRST), len(parts[1].aus), 1).astype(np.float32)
+    rows = rows_of("the place in the clip alone", parts[1], place)
+    rows += rows_of("CNN", parts[1], features[1][:, -len(parts[1].aus) :])
     for run in RUNS:
         model = trained(run, start, parts[0], features[0])
         rows += rows_of(run, parts[1], outputs(model, parts[1], features[1]))
