@@ -23,6 +23,8 @@ TESTS = {
 }
 
 RELEASED = {
+    "renet_equal_time_studio": ("RE-Net less ResNet-18, 45 minutes each, studio", "mean"),
+    "renet_equal_time_wild": ("RE-Net less ResNet-18, 45 minutes each, wild", "mean"),
     "renet_released_studio": ("RE-Net less released detector, studio", "mean"),
     "renet_released_wild": ("RE-Net less released detector, wild", "mean"),
 }
@@ -54,7 +56,7 @@ def small_tests() -> str:
 
 
 def released_tests() -> str:
-    """Differences to the released detector on people who are new to both."""
+    """Differences at a useful size, on people who are new to both."""
     return _tests(RELEASED)
 
 
