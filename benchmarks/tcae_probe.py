@@ -14,6 +14,7 @@ intervals over people, and differences to the first checkpoint on the same frame
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def untrained(like: Any, data: CropData, path: Path) -> Path:
     """A checkpoint of random weights, whose batch norms know the mean and spread of what passes through them."""
     if not path.exists():
         torch.manual_seed(0)
-        model = MODELS["tcae"].model(like.config, ()).train()
+        model = MODELS["tcae"].model(dataclasses.replace(like.config, au_rates=()), ()).train()
         for norm in model.modules():
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.momentum = None  # a plain mean over the batches
