@@ -10,22 +10,19 @@ from markdown_rows import number, rows_to_markdown
 from actionunits.evaluation.published import table
 
 RESULTS = Path(__file__).parents[1] / "results"
-NETWORKS = {"HOG": "hog", "ANet^T": "transfer", "ANet": "hybrid:anet", "LSTM": "hybrid:lstm", "fusion": "hybrid"}
+NETWORKS = {"HOG": "hog", "ANet": "hybrid:anet", "LSTM": "hybrid:lstm", "fusion": "hybrid"}
 TABLES = {"hybrid-table2": "BP4D", "hybrid-table1": "GFT"}
 TESTS = {
-    "fusion_anet": "BP4D, 3 folds: fusion less ANet",
-    "lstm_anet": "LSTM less ANet",
-    "anet_hog": "ANet less HOG",
-    "transfer_anet": "ANet^T less ANet",
-    "transfer_hog": "ANet^T less HOG",
-    "ten_fusion_anet": "BP4D, 10 folds: fusion less ANet",
-    "ten_lstm_anet": "LSTM less ANet",
-    "ten_anet_hog": "ANet less HOG",
-    "gft_fusion_anet": "GFT, 3 folds: fusion less ANet",
-    "gft_lstm_anet": "LSTM less ANet",
-    "gft_anet_hog": "ANet less HOG",
-    "gft_transfer_anet": "ANet^T less ANet",
-    "gft_transfer_hog": "ANet^T less HOG",
+    "fusion_anet": "BP4D: fusion less ANet",
+    "lstm_anet": "BP4D: LSTM less ANet",
+    "anet_hog": "BP4D: ANet less HOG",
+    "transfer_anet": "BP4D: ANet^T less ANet",
+    "transfer_hog": "BP4D: ANet^T less HOG",
+    "gft_fusion_anet": "GFT: fusion less ANet",
+    "gft_lstm_anet": "GFT: LSTM less ANet",
+    "gft_anet_hog": "GFT: ANet less HOG",
+    "ten_fusion_anet": "GFT, 10 folds: fusion less ANet",
+    "ten_lstm_anet": "GFT, 10 folds: LSTM less ANet",
 }
 
 
@@ -34,29 +31,41 @@ def _percent(row: pd.Series, metric: str) -> str:
     return f"{100 * row[metric]:.1f} ({100 * row[f'{metric}_low']:.1f}–{100 * row[f'{metric}_high']:.1f})"
 
 
-def _printed(key: str, network: str, folds: int) -> str:
-    """The average F1 that the paper prints."""
-    protocol = "transfer" if network == "ANet^T" else f"folds-{folds}"
-    model = "hybrid:anet" if network == "ANet^T" else NETWORKS[network]
-    found = [row.average for row in table(key).rows if row.model == model and row.protocol == protocol]
+def _name(row: pd.Series) -> str:
+    """How the paper calls the network of a run."""
+    network = next(name for name, model in NETWORKS.items() if model == row["model"])
+    return f"{network}^T" if pd.notna(row["train_data"]) else network
+
+
+def _of_ten(row: pd.Series) -> bool:
+    """Whether a run has ten folds."""
+    return str(row["division"]).startswith("10")
+
+
+def _place(row: pd.Series) -> tuple[int, bool, bool, int]:
+    """Where a run stands among the others: by table, folds, and network."""
+    network = list(NETWORKS.values()).index(row["model"])
+    return list(TABLES).index(row["table"]), _of_ten(row), pd.notna(row["train_data"]), network
+
+
+def _printed(row: pd.Series) -> str:
+    """The average that the paper prints for the network of a run."""
+    protocol = "transfer" if pd.notna(row["train_data"]) else "folds-10" if _of_ten(row) else "folds-3"
+    found = [r.average for r in table(row["table"]).rows if r.model == row["model"] and r.protocol == protocol]
     return number(found[0], 1) if found and found[0] is not None else "–"
 
 
 def hybrid_networks() -> str:
-    """Averages of every network of Tables I and II, with three and ten folds."""
-    rows = pd.read_csv(RESULTS / "hybrid_small.csv", dtype={"fold": str, "train_data": str})
-    rows = rows[(rows["fold"] == "mean") & (rows["au"] == "average")]
-    names = rows["model"].where(rows["train_data"].isna(), "transfer")
-    lines = []
-    for key, data in TABLES.items():
-        for folds in (3, 10):
-            of_folds = rows["division"].str.contains(f"{folds} folds") & (rows["table"] == key)
-            for network, name in NETWORKS.items():
-                for _, row in rows[of_folds & (names == name)].iterrows():
-                    scores = [_percent(row, "f1"), *(number(100 * row[m], 1) for m in ("f1_norm", "f1_event"))]
-                    first = f"{data}, {folds} folds: {network}"
-                    lines.append([first, _printed(key, network, folds), *scores, _percent(row, "auc")])
-    return rows_to_markdown(["", "paper: F1", "F1-frame", "F1-norm", "F1-event", "AUC"], lines)
+    """Averages of every run of Tables I and II."""
+    runs = pd.read_csv(RESULTS / "hybrid_small.csv", dtype={"fold": str, "train_data": str})
+    runs = runs[(runs["fold"] == "mean") & (runs["au"] == "average")]
+    rows = []
+    for _, run in sorted(runs.iterrows(), key=lambda item: _place(item[1])):
+        where = f"{TABLES[run['table']]}, {'10' if _of_ten(run) else '3'} folds"
+        others = [number(100 * run[metric], 1) for metric in ("f1_norm", "f1_event")]
+        scores = [_percent(run, "f1"), *others, _percent(run, "auc")]
+        rows.append([f"{where}: {_name(run)}", _printed(run), *scores])
+    return rows_to_markdown(["", "paper: F1", "F1-frame", "F1-norm", "F1-event", "AUC"], rows)
 
 
 def hybrid_tests() -> str:
