@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from markdown_rows import number, rows_to_markdown
+from markdown_rows import number, rows_to_markdown, tests_in_points
 
 from actionunits.evaluation.published import table
 
@@ -79,17 +79,7 @@ def eacnet_transfer() -> str:
 
 def eacnet_tests() -> str:
     """Differences of F1 and AUC on the same frames, in points."""
-    rows = []
-    for name, words in TESTS.items():
-        path = RESULTS / "eacnet_tests" / f"{name}.csv"
-        found = pd.read_csv(path).query("au == 'mean'").set_index("metric")
-        cells = [words]
-        for metric in ("f1", "auc"):
-            r = found.loc[metric]
-            cells.append(f"{100 * r.difference:+.1f} ({100 * r.low:+.1f} to {100 * r.high:+.1f})")
-            cells.append(f"{r.p_flip:.3f}" if r.p_flip >= 0.001 else "below 0.001")
-        rows.append(cells)
-    return rows_to_markdown(["", "F1, points", "p", "AUC, points", "p"], rows)
+    return tests_in_points(RESULTS / "eacnet_tests", TESTS)
 
 
 def eacnet_cost() -> str:

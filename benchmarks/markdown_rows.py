@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -17,3 +18,17 @@ def rows_to_markdown(header: Iterable[str], rows: Iterable[Iterable[object]]) ->
 
 def number(value: float, digits: int = 2) -> str:
     return "–" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def tests_in_points(folder: Path, tests: Mapping[str, str]) -> str:
+    """Differences of mean F1 and AUC on the same frames, in points, from files of `actionunits compare` by name."""
+    rows = []
+    for name, words in tests.items():
+        found = pd.read_csv(folder / f"{name}.csv").query("au == 'mean'").set_index("metric")
+        cells = [words]
+        for metric in ("f1", "auc"):
+            r = found.loc[metric]
+            cells.append(f"{100 * r.difference:+.1f} ({100 * r.low:+.1f} to {100 * r.high:+.1f})")
+            cells.append(f"{r.p_flip:.3f}" if r.p_flip >= 0.001 else "below 0.001")
+        rows.append(cells)
+    return rows_to_markdown(["", "F1, points", "p", "AUC, points", "p"], rows)

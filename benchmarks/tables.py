@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ofnet_tables
 import pandas as pd
 import renet_tables
 from eacnet_results import (
@@ -28,7 +29,6 @@ from eacnet_results import (
 )
 from hybrid_results import hybrid_lstm, hybrid_networks, hybrid_onsets, hybrid_people, hybrid_tests
 from markdown_rows import number, rows_to_markdown
-from ofnet_tables import ofnet_cost, ofnet_flow, ofnet_folds, ofnet_losses, ofnet_separate
 from results_page import FIRST_TABLE, commands_of, results_page
 
 from actionunits.aus import AUS, SYNTH_AUS, au_label
@@ -258,11 +258,14 @@ TABLES: dict[str, Callable[[], str]] = {
     "tcae_probe": tcae_probe,
     "tcae_vectors": tcae_vectors,
     "tcae_precision": tcae_precision,
-    "ofnet_cost": ofnet_cost,
-    "ofnet_flow": ofnet_flow,
-    "ofnet_folds": ofnet_folds,
-    "ofnet_separate": ofnet_separate,
-    "ofnet_losses": ofnet_losses,
+    "ofnet_cost": ofnet_tables.ofnet_cost,
+    "ofnet_disfa": ofnet_tables.ofnet_disfa,
+    "ofnet_flow": ofnet_tables.ofnet_flow,
+    "ofnet_folds": ofnet_tables.ofnet_folds,
+    "ofnet_longer": ofnet_tables.ofnet_longer,
+    "ofnet_losses": ofnet_tables.ofnet_losses,
+    "ofnet_tests": ofnet_tables.ofnet_tests,
+    "ofnet_transfer_tests": ofnet_tables.ofnet_transfer_tests,
     "renet_cost": renet_tables.cost,
     "renet_released": renet_tables.released_tests,
     "renet_small": renet_tables.small_scores,
