@@ -57,5 +57,4 @@ actionunits report onsets "${runs[@]/%//predictions.parquet}" --table results/hy
 # What each rule does to the LSTMs, Fig. 3 and 4, and Fig. 5.
 python benchmarks/hybrid_lstm.py --data out/long-bp4d-crops --init out/anet/model.safetensors
 python benchmarks/hybrid_people.py --data out/long-bp4d-crops --checkpoint out/anet/model.safetensors
-actionunits report activation out/anet/model.safetensors --aus 1,2,4,6,12,15 --steps 1200 \
-    --out docs/img/hybrid_activation.png
+actionunits report activation out/anet/model.safetensors --aus 1,2,4,6,12,15 --out docs/img/hybrid_activation.png
