@@ -21,6 +21,8 @@ TESTS = {
     "gft_fusion_anet": "GFT: fusion less ANet",
     "gft_lstm_anet": "GFT: LSTM less ANet",
     "gft_anet_hog": "GFT: ANet less HOG",
+    "gft_transfer_anet": "GFT: ANet^T less ANet",
+    "gft_transfer_hog": "GFT: ANet^T less HOG",
     "ten_fusion_anet": "GFT, 10 folds: fusion less ANet",
     "ten_lstm_anet": "GFT, 10 folds: LSTM less ANet",
 }

@@ -34,6 +34,8 @@ actionunits reproduce hybrid-table1 --data out/gft-crops "${RESULTS[@]}" --model
 # ANet^T: the CNN learns from the other data set, then linear SVMs from its fc7.
 actionunits reproduce hybrid-table2 --data out/long-bp4d-crops --train-data out/gft-crops "${RESULTS[@]}" \
     --model hybrid:anet "${CNN[@]}" --set epochs=1 --set lr=0.0003 --out out/transfer2
+actionunits reproduce hybrid-table1 --data out/gft-crops --train-data out/long-bp4d-crops "${RESULTS[@]}" \
+    --model hybrid:anet "${CNN[@]}" --set epochs=1 --set lr=0.0003 --out out/transfer1
 
 # Paired tests on the same frames; onsets and offsets.
 test() {
@@ -47,6 +49,8 @@ test transfer_anet transfer2/hybrid-anet others2/hybrid-anet
 test gft_fusion_anet others1/hybrid others1/hybrid-anet
 test gft_lstm_anet others1/hybrid-lstm others1/hybrid-anet
 test gft_anet_hog others1/hybrid-anet hog1/hog
+test gft_transfer_anet transfer1/hybrid-anet others1/hybrid-anet
+test gft_transfer_hog transfer1/hybrid-anet hog1/hog
 test ten_fusion_anet ten1/hybrid ten1/hybrid-anet
 test ten_lstm_anet ten1/hybrid-lstm ten1/hybrid-anet
 runs=(out/hog2/hog)
