@@ -13,6 +13,7 @@ GROWTH = (31_000, 50_000, 75_000)  # pictures
 # Files of `actionunits compare` in results/ofnet_tests.
 TESTS = {
     "joint_dis": "joint less DIS + AU-Net",
+    "tvl1_dis": "TV-L1 + AU-Net less DIS + AU-Net",
     "joint_separate": "joint less separate",
     "repeated_once": "DIS + AU-Net: scarce AUs 4 to 7 times less once",
 }
@@ -54,6 +55,7 @@ def ofnet_folds() -> str:
     """Scores over three folds of renders in BP4D's layout."""
     scales = {
         "DIS of two frames + AU-Net": "variant=dis",
+        "TV-L1 of two frames + AU-Net": "variant=tvl1",
         "OF-Net + AU-Net, joint": "variant=joint",
         "OF-Net + AU-Net, separate": "variant=separate",
         "DIS + AU-Net, 17 epochs": "variant=dis, epochs=17",

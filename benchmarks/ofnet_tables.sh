@@ -16,7 +16,7 @@ actionunits synth --facekit "$FACEKIT" --subjects 12 --clips 2 --frames 32 --fps
 
 # Tables IV and V: flow of two frames, and OF-Net trained jointly and separately.
 SMALL=(--config configs/ofnet_small.yaml)
-for variant in dis joint separate; do
+for variant in dis tvl1 joint separate; do  # TV-L1: nine minutes of one core for its flow, once
     actionunits crossval ofnet --data out/bp4d-crops "${SMALL[@]}" --set variant=$variant \
         --results results/ofnet_folds_small.csv --out out/ofnet-$variant
 done
@@ -49,6 +49,7 @@ test() {
     actionunits compare "out/$2/predictions.parquet" "out/$3/predictions.parquet" --out "results/ofnet_tests/$1.csv"
 }
 test joint_dis ofnet-joint ofnet-dis
+test tvl1_dis ofnet-tvl1 ofnet-dis
 test joint_separate ofnet-joint ofnet-separate
 test repeated_once ofnet-repeated ofnet-once
 test disfa_dis disfa-dis-from-bp4d disfa-dis
