@@ -16,8 +16,13 @@ TESTS = {
     "fusion_anet": "BP4D: fusion less ANet",
     "lstm_anet": "BP4D: LSTM less ANet",
     "anet_hog": "BP4D: ANet less HOG",
+    "tuned_anet": "BP4D: ANet trained on less ANet",
+    "tuned_fusion_anet": "BP4D: fusion less ANet, trained on",
+    "tuned_anet_hog": "BP4D: ANet trained on less HOG",
     "transfer_anet": "BP4D: ANet^T less ANet",
     "transfer_hog": "BP4D: ANet^T less HOG",
+    "ten2_fusion_anet": "BP4D, 10 folds: fusion less ANet",
+    "ten2_lstm_anet": "BP4D, 10 folds: LSTM less ANet",
     "gft_fusion_anet": "GFT: fusion less ANet",
     "gft_lstm_anet": "GFT: LSTM less ANet",
     "gft_anet_hog": "GFT: ANet less HOG",
@@ -36,7 +41,12 @@ def _percent(row: pd.Series, metric: str) -> str:
 def _name(row: pd.Series) -> str:
     """How the paper calls the network of a run."""
     network = next(name for name, model in NETWORKS.items() if model == row["model"])
-    return f"{network}^T" if pd.notna(row["train_data"]) else network
+    return f"{network}^T" if pd.notna(row["train_data"]) else network + ", trained on" * _trained_on(row)
+
+
+def _trained_on(row: pd.Series) -> bool:
+    """Whether the CNN of other people went on with a fold's own."""
+    return "epochs=1," in row["scale"] and pd.isna(row["train_data"])
 
 
 def _of_ten(row: pd.Series) -> bool:
@@ -44,10 +54,10 @@ def _of_ten(row: pd.Series) -> bool:
     return str(row["division"]).startswith("10")
 
 
-def _place(row: pd.Series) -> tuple[int, bool, bool, int]:
+def _place(row: pd.Series) -> tuple[int, bool, bool, bool, int]:
     """Where a run stands among the others: by table, folds, and network."""
     network = list(NETWORKS.values()).index(row["model"])
-    return list(TABLES).index(row["table"]), _of_ten(row), pd.notna(row["train_data"]), network
+    return list(TABLES).index(row["table"]), _of_ten(row), pd.notna(row["train_data"]), _trained_on(row), network
 
 
 def _printed(row: pd.Series) -> str:

@@ -25,6 +25,11 @@ NETWORKS=hybrid:anet,hybrid:lstm,hybrid
 actionunits reproduce hybrid-table2 --data out/long-bp4d-crops "${HOG[@]}" --out out/hog2
 actionunits reproduce hybrid-table2 --data out/long-bp4d-crops "${RESULTS[@]}" --model "$NETWORKS" "${CNN[@]}" \
     --set epochs=0 --out out/others2
+actionunits reproduce hybrid-table2 --data out/long-bp4d-crops "${RESULTS[@]}" --model "$NETWORKS" "${CNN[@]}" \
+    --set epochs=0 --folds 10 --out out/ten2
+# That CNN trained on with the people of each fold.
+actionunits reproduce hybrid-table2 --data out/long-bp4d-crops "${RESULTS[@]}" --model "$NETWORKS" "${CNN[@]}" \
+    --set epochs=1 --set lr=0.0003 --out out/tuned2
 # Table I, with three folds and with ten.
 actionunits reproduce hybrid-table1 --data out/gft-crops "${HOG[@]}" --out out/hog1
 actionunits reproduce hybrid-table1 --data out/gft-crops "${RESULTS[@]}" --model "$NETWORKS" "${CNN[@]}" \
@@ -44,6 +49,11 @@ test() {
 test fusion_anet others2/hybrid others2/hybrid-anet
 test lstm_anet others2/hybrid-lstm others2/hybrid-anet
 test anet_hog others2/hybrid-anet hog2/hog
+test tuned_anet tuned2/hybrid-anet others2/hybrid-anet
+test tuned_fusion_anet tuned2/hybrid tuned2/hybrid-anet
+test tuned_anet_hog tuned2/hybrid-anet hog2/hog
+test ten2_fusion_anet ten2/hybrid ten2/hybrid-anet
+test ten2_lstm_anet ten2/hybrid-lstm ten2/hybrid-anet
 test transfer_hog transfer2/hybrid-anet hog2/hog
 test transfer_anet transfer2/hybrid-anet others2/hybrid-anet
 test gft_fusion_anet others1/hybrid others1/hybrid-anet
