@@ -19,6 +19,7 @@ TESTS = {
 }
 TRANSFER_TESTS = {
     "disfa_dis": "DIS + AU-Net: from BP4D's layout less from scratch",
+    "disfa_joint": "joint: from BP4D's layout less from scratch",
     "disfa_others": "joint: from the longer run less from scratch",
 }
 
@@ -71,6 +72,7 @@ def ofnet_disfa() -> str:
         "DIS + AU-Net, from scratch": ("folds", f"{settings}dis"),
         "DIS + AU-Net, from BP4D's layout": ("finetune", f"{settings}dis"),
         "joint, from scratch": ("folds", f"{settings}joint"),
+        "joint, from BP4D's layout": ("finetune", f"{settings}joint"),
         "joint, from the longer run": ("folds", f"{settings}joint, from variant=joint"),
     }
     return _scores("ofnet_disfa_small.csv", scales)

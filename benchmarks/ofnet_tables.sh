@@ -39,8 +39,10 @@ DISFA=("${SMALL[@]}" --set every=1 --set epochs=4 --set warmup_epochs=1 --result
 for variant in dis joint; do
     actionunits crossval ofnet --data out/disfa-crops "${DISFA[@]}" --set variant=$variant --out out/disfa-$variant
 done
-actionunits crossval ofnet --data out/bp4d-crops,out/disfa-crops --protocol finetune "${DISFA[@]}" \
-    --set variant=dis --out out/disfa-dis-from-bp4d
+for variant in dis joint; do
+    actionunits crossval ofnet --data out/bp4d-crops,out/disfa-crops --protocol finetune "${DISFA[@]}" \
+        --set variant=$variant --out out/disfa-$variant-from-bp4d
+done
 actionunits crossval ofnet --data out/disfa-crops "${DISFA[@]}" --set variant=joint \
     --init out/long/variant=joint/model.safetensors --out out/disfa-joint-from-others
 
@@ -53,4 +55,5 @@ test tvl1_dis ofnet-tvl1 ofnet-dis
 test joint_separate ofnet-joint ofnet-separate
 test repeated_once ofnet-repeated ofnet-once
 test disfa_dis disfa-dis-from-bp4d disfa-dis
+test disfa_joint disfa-joint-from-bp4d disfa-joint
 test disfa_others disfa-joint-from-others disfa-joint
