@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from markdown_rows import number, rows_to_markdown
+from markdown_rows import number, rows_to_markdown, tests_in_points
 
 from actionunits.evaluation.published import table
 
@@ -82,19 +82,7 @@ def hybrid_networks() -> str:
 
 def hybrid_tests() -> str:
     """Differences on the same frames, in points."""
-    rows = []
-    for name, words in TESTS.items():
-        path = RESULTS / "hybrid_tests" / f"{name}.csv"
-        if not path.is_file():
-            continue  # not run yet
-        found = pd.read_csv(path).query("au == 'mean'").set_index("metric")
-        cells = [words]
-        for metric in ("f1", "auc"):
-            r = found.loc[metric]
-            cells.append(f"{100 * r.difference:+.1f} ({100 * r.low:+.1f} to {100 * r.high:+.1f})")
-            cells.append(f"{r.p_flip:.3f}" if r.p_flip >= 0.001 else "below 0.001")
-        rows.append(cells)
-    return rows_to_markdown(["", "F1, points", "p", "AUC, points", "p"], rows)
+    return tests_in_points(RESULTS / "hybrid_tests", TESTS)
 
 
 def hybrid_onsets() -> str:
