@@ -209,6 +209,7 @@ def test_the_image_branch_rests_while_the_landmarks_train():
     [
         ({"class_weighting": "some"}, "must be none or inverse"),
         ({"image_size": 8}, "at least 32"),
+        ({"magnification": 0.9}, "between 1 and 2"),
         ({"landmark_weight": 1.5}, "between 0 and 1"),
         ({"landmark_intensity_weight": -0.5}, "between 0 and 1"),
         ({"intensity_scale": (1.0, 0.0)}, "not above 0"),
@@ -217,3 +218,21 @@ def test_the_image_branch_rests_while_the_landmarks_train():
 def test_bad_settings_are_refused(setting, line):
     with pytest.raises(UserError, match=line):
         ResNet18Config(**setting)
+
+
+def test_magnification_shows_the_middle_of_the_crop_enlarged():
+    torch.manual_seed(0)
+    plain = ResNet18(ResNet18Config(image_size=64, width=4), aus=(1, 2)).eval()
+    magnified = ResNet18(ResNet18Config(image_size=64, width=4, magnification=2.0), aus=(1, 2)).eval()
+    magnified.load_state_dict(plain.state_dict())
+    batch = random_batch(3, 64)
+    border = torch.ones(64, 64, dtype=torch.bool)
+    border[16:48, 16:48] = False
+    hidden = dataclasses.replace(batch, image=torch.where(border, 0.5, batch.image))
+    enlarged = torch.nn.functional.interpolate(batch.image[:, :, 16:48, 16:48], scale_factor=2, mode="bilinear")
+    assert not torch.allclose(plain(batch).au_logit, plain(hidden).au_logit)
+    assert torch.equal(magnified(batch).au_logit, magnified(hidden).au_logit)
+    assert torch.allclose(
+        magnified(batch).au_logit, plain(dataclasses.replace(batch, image=enlarged)).au_logit, atol=1e-6
+    )
+    assert torch.equal(magnified.features(batch), magnified.features(hidden))

@@ -58,6 +58,18 @@ def test_a_started_run_has_seen_everybody_of_the_first(tmp_path):
         np.testing.assert_allclose(value.detach(), first[name], atol=1e-7)
 
 
+@pytest.mark.parametrize("magnification", [1.0, 1.5])
+def test_a_start_at_another_magnification_is_told(tmp_path, capsys, magnification):
+    torch.set_num_threads(1)
+    path = write(tmp_path / "first.safetensors")
+    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
+    settings = make_settings("resnet18", QUICK | {"magnification": magnification})
+    training, validation = random_crops(32, "A", 1), random_crops(32, "B", 2)
+    run("resnet18", settings, training, validation, tmp_path / "run", fabric, init=path)
+    told = "at a magnification of 1.0, this run shows them at 1.5; --set magnification=1.0 fits"
+    assert (told in capsys.readouterr().err) == (magnification == 1.5)
+
+
 def test_nobody_validates_who_was_trained_on_before(tmp_path):
     path = write(tmp_path / "first.safetensors", data={"names": [], "training_subjects": ["B1"]})
     fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))

@@ -69,6 +69,8 @@ def run(
     # Last, so that settings that cannot be leave no folder behind.
     if fabric.is_global_zero:
         claim_folder(out, _identity(model_name, settings, training, origin), resume)
+        if init is not None and start is not None:
+            _tell_of_magnification(init, start, settings.model)
     fabric.barrier()
     soft = None if teacher is None else teach(teacher, training, fabric.device, _in_bf16(fabric))
     place = (fabric.device, fabric.global_rank, fabric.world_size)
@@ -105,6 +107,14 @@ def _started_model(
     else:
         refuse_untrained(model)
     return model
+
+
+def _tell_of_magnification(init: Path, start: dict[str, Any], config: Any) -> None:
+    """Say where weights have learned faces of another size than they will see: they then start far worse."""
+    learned, shown = start["config"].get("magnification", 1.0), getattr(config, "magnification", None)
+    if shown not in (None, learned):
+        text = f"{init} has learned faces at a magnification of {learned}, this run shows them at {shown}"
+        Console(stderr=True).print(f"{text}; --set magnification={learned} fits", highlight=False, soft_wrap=True)
 
 
 def _quick_validation(settings: Settings, model: Any, validation: CropData, fabric: Fabric) -> Validate:

@@ -14,6 +14,7 @@ class ResNet18Config:
     image_size: int = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast
     width: int = 64  # channels after the first convolution; ResNet-18 has 64
     dropout: float = 0.0  # on the pooled features
+    magnification: float = 1.0  # the network sees the middle of the crop this much larger, in as many pixels
 
     intensity_weight: float = 1.0  # of the smooth L1 loss, beside 1 for the cross-entropy
     ccc_weight: float = 0.0  # of the loss 1 - CCC per AU over the batch
@@ -44,6 +45,8 @@ class ResNet18Config:
             raise UserError(f"class_weighting is '{self.class_weighting}'; it must be none or inverse")
         if self.image_size < 32 or self.width < 1:
             raise UserError("image_size must be at least 32 pixels and width at least 1")
+        if not 1 <= self.magnification <= 2:
+            raise UserError(f"magnification is {self.magnification}; it must lie between 1 and 2")
         if self.teacher_weight < 0:
             raise UserError(f"teacher_weight is {self.teacher_weight}; it must not be negative")
         for name in ("landmark_weight", "landmark_intensity_weight"):

@@ -2,7 +2,8 @@
 
 RE-Net's baseline (Sec. 4.1), with a second head for intensity.
 Deviations: crops of 112 pixels by default; all AUs are trained in every batch; intensity is regressed as
-5 s(a), s the logistic function, instead of classified; an optional landmark branch.
+5 s(a), s the logistic function, instead of classified; the middle of the crop can be magnified; an optional landmark
+branch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actionunits.aus import INTENSITY_MAX
@@ -41,18 +43,32 @@ class ResNet18Output(Output):
 class ImageBranch(nn.Module):
     """Image branch: crop (B, 3, H, W), 0-1, to logits and intensity activations (B, 2 A)."""
 
-    def __init__(self, outputs: int, width: int, dropout: float) -> None:
+    def __init__(self, outputs: int, width: int, dropout: float, magnification: float = 1.0) -> None:
         super().__init__()
+        self.magnification = magnification
         self.normalize = ImageNormalize()
         self.body = ResNet18Body(width)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.body.features, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
-        features = self.dropout(self.body(self.normalize(image)))
+        features = self.dropout(self.features(image))
         # The head is tiny: full precision costs nothing and keeps the logits exact.
         with torch.autocast(image.device.type, enabled=False):
             return self.head(features.to(self.head.weight.dtype))
+
+    def features(self, image: Tensor) -> Tensor:
+        """Pooled features of the body, (B, D)."""
+        return self.body(self.normalize(self._middle(image)))
+
+    def _middle(self, image: Tensor) -> Tensor:
+        """The middle 1 / magnification of the image at full size: details get more of the network's cells."""
+        height, width = image.shape[-2:]
+        top, left = (round((1 - 1 / self.magnification) * side / 2) for side in (height, width))
+        if not top and not left:
+            return image
+        middle = image[..., top : height - top, left : width - left]
+        return F.interpolate(middle, (height, width), mode="bilinear", align_corners=False)
 
 
 class ResNet18(nn.Module):
@@ -67,7 +83,7 @@ class ResNet18(nn.Module):
         super().__init__()
         self.config = config
         self.aus = tuple(aus)
-        self.image = ImageBranch(2 * len(aus), config.width, config.dropout)
+        self.image = ImageBranch(2 * len(aus), config.width, config.dropout, config.magnification)
         self.landmarks = (
             LandmarkNet(2 * len(aus), config.landmark_width, config.landmark_dropout)
             if config.landmark_branch
@@ -91,7 +107,7 @@ class ResNet18(nn.Module):
 
     def features(self, batch: Batch) -> Tensor:
         """Pooled features of the image branch, which all AUs share, (B, D)."""
-        return self.image.body(self.image.normalize(batch.image))
+        return self.image.features(batch.image)
 
     def forward(self, batch: Batch) -> ResNet18Output:
         """Presence and intensity of every AU; au_logit and au_intensity average the branches.
