@@ -34,14 +34,15 @@ def load_training_data(
     recipe = _stages_of(settings)
     if not reads_pairs(settings) and not any(load.coded_aus(folder) for folder in data):
         raise UserError("the training data codes no action unit, which this model learns from; tcae learns without")
-    meshes = any("mesh" in stage.inputs for stage in recipe)
+    readers = [stage for stage in recipe if "mesh" in stage.inputs]
+    # Points take longer to find than pictures to read. A branch that is not trained needs them to be judged alone.
+    meshes = any(stage.epochs > 0 for stage in readers) or (not valid and bool(readers))
     common: dict[str, Any] = {
-        "meshes": meshes,
         "mesh_every": settings.data.mesh_every,
         "flow": getattr(settings.model, "two_frame_flow", None),
         "progress": progress,
     }
-    training = load.load_data(list(data), size, every=settings.data.every, **common)
+    training = load.load_data(list(data), size, every=settings.data.every, meshes=meshes, **common)
     if progress and reads_pairs(settings) and (single := single_frame_clips(training)):
         text = f"tracks of one frame, which makes no pair, are left out ({len(single)}): {some(single, 12)}"
         Console(stderr=True).print(text, highlight=False, soft_wrap=True)
@@ -52,7 +53,9 @@ def load_training_data(
     if training.aus and not coded.intersection(training.aus):
         raise UserError("the training and the validation data have no action unit in common")
     # What the validation data does not code is unknown there, and does not count.
-    validation = load.load_data(list(valid), size, aus=training.aus, every=settings.data.every, **common)
+    validation = load.load_data(
+        list(valid), size, aus=training.aus, every=settings.data.every, meshes=bool(readers), **common
+    )
     check_data(training, validation)
     return training, validation
 
