@@ -58,16 +58,33 @@ def test_a_started_run_has_seen_everybody_of_the_first(tmp_path):
         np.testing.assert_allclose(value.detach(), first[name], atol=1e-7)
 
 
-@pytest.mark.parametrize("magnification", [1.0, 1.5])
-def test_a_start_at_another_magnification_is_told(tmp_path, capsys, magnification):
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, ""),
+        (
+            {"magnification": 1.5},
+            "magnification=1.0, this run shows them with magnification=1.5; --set magnification=1.0 fits",
+        ),
+        ({"image_size": 56}, "image_size=42, this run shows them with image_size=56; --set image_size=42 fits"),
+    ],
+)
+def test_a_start_from_faces_of_another_size_is_told(tmp_path, capsys, changed, told):
     torch.set_num_threads(1)
     path = write(tmp_path / "first.safetensors")
     fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
-    settings = make_settings("resnet18", QUICK | {"magnification": magnification})
-    training, validation = random_crops(32, "A", 1), random_crops(32, "B", 2)
-    run("resnet18", settings, training, validation, tmp_path / "run", fabric, init=path)
-    told = "at a magnification of 1.0, this run shows them at 1.5; --set magnification=1.0 fits"
-    assert (told in capsys.readouterr().err) == (magnification == 1.5)
+    training, validation = random_crops(32, "A", 1, size=64), random_crops(32, "B", 2, size=64)
+    run(
+        "resnet18",
+        make_settings("resnet18", QUICK | changed),
+        training,
+        validation,
+        tmp_path / "run",
+        fabric,
+        init=path,
+    )
+    lines = [line for line in capsys.readouterr().err.splitlines() if "has learned faces with" in line]
+    assert len(lines) == bool(told) and all(line.endswith(told) for line in lines)
 
 
 def test_nobody_validates_who_was_trained_on_before(tmp_path):

@@ -33,6 +33,8 @@ from actionunits.training.teacher import check_teacher, teach
 from actionunits.training.validation import judged, pair_scores, predict_crops, scores
 from actionunits.types import Stage
 
+FACE_SIZE = ("image_size", "magnification")  # settings that decide in how many pixels a network sees a face
+
 
 def run(
     model_name: str,
@@ -70,7 +72,7 @@ def run(
     if fabric.is_global_zero:
         claim_folder(out, _identity(model_name, settings, training, origin), resume)
         if init is not None and start is not None:
-            _tell_of_magnification(init, start, settings.model)
+            _tell_of_face_size(init, start, settings.model)
     fabric.barrier()
     soft = None if teacher is None else teach(teacher, training, fabric.device, _in_bf16(fabric))
     place = (fabric.device, fabric.global_rank, fabric.world_size)
@@ -109,12 +111,14 @@ def _started_model(
     return model
 
 
-def _tell_of_magnification(init: Path, start: dict[str, Any], config: Any) -> None:
+def _tell_of_face_size(init: Path, start: dict[str, Any], config: Any) -> None:
     """Say where weights have learned faces of another size than they will see: they then start far worse."""
-    learned, shown = start["config"].get("magnification", 1.0), getattr(config, "magnification", None)
-    if shown not in (None, learned):
-        text = f"{init} has learned faces at a magnification of {learned}, this run shows them at {shown}"
-        Console(stderr=True).print(f"{text}; --set magnification={learned} fits", highlight=False, soft_wrap=True)
+    for name in FACE_SIZE:
+        shown = getattr(config, name, None)
+        learned = start["config"].get(name, getattr(type(config), name, None))  # the default, of older checkpoints
+        if shown != learned:
+            text = f"{init} has learned faces with {name}={learned}, this run shows them with {name}={shown}"
+            Console(stderr=True).print(f"{text}; --set {name}={learned} fits", highlight=False, soft_wrap=True)
 
 
 def _quick_validation(settings: Settings, model: Any, validation: CropData, fabric: Fabric) -> Validate:
