@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from actionunits.models.layers.shortcut import ShortcutConv2d
+
 
 class Normalisation(Protocol):
     """What the body needs of per-AU normalisations."""
@@ -41,7 +43,7 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.downsample: nn.Conv2d | None = None
         if stride != 1 or channels_in != channels:
-            self.downsample = nn.Conv2d(channels_in, channels, 1, stride, bias=False)
+            self.downsample = ShortcutConv2d(channels_in, channels, stride)
 
     @property
     def norms(self) -> int:
