@@ -1,4 +1,4 @@
-"""Files that are either complete or absent, and their digests."""
+"""Files that are either complete or absent, their digests, and the folder of those kept between runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import errno
 import hashlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from actionunits.errors import UserError
 
+CACHE_VARIABLE = "ACTIONUNITS_CACHE"
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -78,6 +80,21 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def cache_folder() -> Path:
+    """Folder kept between runs: $ACTIONUNITS_CACHE, else actionunits/ in the user's cache folder.
+
+    It is a folder for temporary files where the user has no home folder, as in some containers.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named)
+    caches = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(caches) if caches else Path.home() / ".cache") / "actionunits"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"actionunits-{os.getuid()}"
 
 
 def _is_about_writing(error: OSError, temporary: Path) -> bool:
