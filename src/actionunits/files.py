@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import secrets
 import tempfile
@@ -62,6 +63,12 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: object, indent: int = 1) -> None:
+    """Write a value as JSON, whole or not at all. Raises UserError if the file cannot be written."""
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=indent) + "\n", encoding="utf-8")
 
 
 @contextmanager
