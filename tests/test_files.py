@@ -2,12 +2,14 @@
 
 import errno
 import os
+import pwd
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
+from actionunits.files import cache_folder, write_atomically
 
 
 def test_file_appears_when_the_block_ends_well(tmp_path):
@@ -86,3 +88,24 @@ def test_link_stays_a_link(tmp_path):
         temporary.write_text("new")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "real.csv").read_text() == "new"
+
+
+def test_cache_folder_is_the_named_one_else_the_users(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACTIONUNITS_CACHE", str(tmp_path / "named"))
+    assert cache_folder() == tmp_path / "named"
+    monkeypatch.delenv("ACTIONUNITS_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "actionunits"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "actionunits"
+
+
+def test_cache_folder_of_a_user_without_account_is_temporary(monkeypatch):
+    def unknown(user):
+        raise KeyError(user)
+
+    for name in ("ACTIONUNITS_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert cache_folder().parent == Path(tempfile.gettempdir())

@@ -74,7 +74,7 @@ def train_command(
 ) -> None:
     """Train a model on data of known action units, or, one that learns from pairs of frames, on videos as they are.
 
-    A folder of videos is prepared first, beside the weights that were downloaded; an interrupted run goes on there.
+    A folder of videos is prepared first, in the cache folder; an interrupted run goes on there.
     """
     from actionunits.console import videos_prepared
     from actionunits.datasets.load import split_paths

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from actionunits.analyse import Analysis, AnalysisOptions, OutputPaths, analyse
 from actionunits.detect import Detector
 from actionunits.errors import DamagedInputError, UserError
+from actionunits.files import cache_folder
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -153,7 +154,6 @@ def videos_prepared(folders: Sequence[Path], image_size: int, fps: float) -> lis
     from actionunits.datasets.prepare import prepare, source_digest
     from actionunits.datasets.videos import read
     from actionunits.reports.prepared import print_inventory, print_prepared
-    from actionunits.weights.locate import cache_folder
 
     console = Console(stderr=True)
     found = []

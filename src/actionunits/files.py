@@ -1,17 +1,20 @@
-"""Files that are either complete or absent, and their digests."""
+"""Files that are either complete or absent, their digests, and the folder of those kept between runs."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from actionunits.errors import UserError
 
+CACHE_VARIABLE = "ACTIONUNITS_CACHE"
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -62,6 +65,12 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_json(path: str | Path, value: object, indent: int = 1) -> None:
+    """Write a value as JSON, whole or not at all. Raises UserError if the file cannot be written."""
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=indent) + "\n", encoding="utf-8")
+
+
 @contextmanager
 def write_errors_told(path: str | Path) -> Iterator[None]:
     """For files that are written piece by piece: a system error in the block becomes a UserError about `path`."""
@@ -78,6 +87,21 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def cache_folder() -> Path:
+    """Folder kept between runs: $ACTIONUNITS_CACHE, else actionunits/ in the user's cache folder.
+
+    It is a folder for temporary files where the user has no home folder, as in some containers.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named)
+    caches = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(caches) if caches else Path.home() / ".cache") / "actionunits"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"actionunits-{os.getuid()}"
 
 
 def _is_about_writing(error: OSError, temporary: Path) -> bool:

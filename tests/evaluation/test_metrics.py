@@ -60,14 +60,13 @@ def test_f1_precision_recall_accuracy_are_scikit_learns(case):
 
 @given(detections())
 @settings(max_examples=60, deadline=None)
-def test_auc_is_scikit_learns_and_nan_for_one_class(case):
+def test_auc_is_that_of_mann_and_whitney_and_nan_for_one_class(case):
     truth, score, valid = case
     ours = metrics.auc(truth, score, valid)
     for a, t, s in columns(truth, score, valid):
         if len(np.unique(t)) < 2:
             assert np.isnan(ours[a])
         else:
-            assert ours[a] == pytest.approx(sklearn.metrics.roc_auc_score(t, s), abs=TOLERANCE)
             u = scipy.stats.mannwhitneyu(s[t == 1], s[t == 0]).statistic
             assert ours[a] == pytest.approx(u / ((t == 1).sum() * (t == 0).sum()), abs=TOLERANCE)
 
@@ -108,14 +107,14 @@ def test_icc_is_consistency_worked_by_hand():
 
 @given(intensities())
 @settings(max_examples=60, deadline=None)
-def test_mae_and_pearson_are_scikit_learns_and_scipys(case):
+def test_mae_is_literal_and_pearson_scipys(case):
     truth, guess, valid = case
     mae, pcc = metrics.mae(truth, guess, valid), metrics.pcc(truth, guess, valid)
     for a, t, g in columns(truth, guess, valid):
         if len(t) == 0:
             assert np.isnan(mae[a]) and np.isnan(pcc[a])
             continue
-        assert mae[a] == pytest.approx(sklearn.metrics.mean_absolute_error(t, g), abs=TOLERANCE)
+        assert mae[a] == pytest.approx(sum(map(abs, t - g)) / len(t), abs=TOLERANCE)
         if np.ptp(t) == 0 or np.ptp(g) == 0:
             assert np.isnan(pcc[a])
         else:

@@ -161,11 +161,9 @@ def test_impossible_options_are_refused(options: dict) -> None:
 
 
 def test_cached_model_is_looked_for_in_the_named_folder(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.delenv("ACTIONUNITS_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("ACTIONUNITS_CACHE", str(tmp_path))
     assert cached_task_model() is None
-    model = tmp_path / "actionunits" / "face_landmarker.task"
-    model.parent.mkdir()
+    model = tmp_path / "face_landmarker.task"
     model.touch()
     assert cached_task_model() == model
     monkeypatch.setenv("ACTIONUNITS_CACHE", str(tmp_path / "elsewhere"))

@@ -123,7 +123,7 @@ def test_a_folder_keeps_one_run(finished, training_crops, validation_crops):
 def test_a_resumed_run_must_be_the_same(tmp_path):
     claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.1}}, resume=False)
     claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.1}}, resume=True)
-    with pytest.raises(UserError, match=r"config: lr was 0\.1, is 0\.2"):
+    with pytest.raises(UserError, match=r"config lr was 0\.1, is 0\.2"):
         claim_folder(tmp_path, {"model": "resnet18", "config": {"lr": 0.2}}, resume=True)
     with pytest.raises(UserError, match="nothing to resume"):
         claim_folder(tmp_path / "none", {}, resume=True)

@@ -8,6 +8,7 @@ sensor is drawn apart. A change never touches a label.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actionunits.datasets.crops import STORED_MARGIN
+from actionunits.datasets.crops import STORED_MARGIN, CropData
 from actionunits.faces.mirror import LANDMARK_MIRROR, MESH_MIRROR
 from actionunits.types import Batch
 
@@ -183,6 +184,15 @@ def center_crop(batch: Batch, size: int, margin: float = STORED_MARGIN) -> Batch
     elif stored:
         pictures = apply_geometry(pictures, geometry, size, margin)
     return _move_batch(batch, pictures, geometry, size, margin)
+
+
+def plain_batches(
+    data: CropData, size: int, device: torch.device | str = "cpu", batch_size: int = 128
+) -> Iterator[Batch]:
+    """All rows in order as plain registered crops, a batch at a time."""
+    for start in range(0, len(data), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(data)))
+        yield center_crop(data.batch(rows, device), size, data.margin)
 
 
 def augment(

@@ -23,8 +23,7 @@ def contents(folder: Path) -> str:
         raise UserError(f"no such folder: {folder}") from None
     except OSError as error:
         raise UserError(f"cannot list {folder}: {error.strerror}") from error
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return (", ".join(names[:_SHOWN]) or "nothing") + more
+    return some(names, _SHOWN) or "nothing"
 
 
 def subfolders(root: Path, pattern: str) -> list[Path]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actionunits.datasets.folder_contents import some
 from actionunits.errors import UserError
 
 _LISTS = {
@@ -68,9 +69,8 @@ def published_folds(dataset: str, subjects: Sequence[str]) -> tuple[tuple[str, .
     listed = {name for part in PUBLISHED_FOLDS[dataset] for name in part}
     unknown = [name for name in unique if own[name] not in listed]
     if unknown:
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         raise UserError(
-            f"the published folds of {dataset} do not name {', '.join(unknown[:3])}{more}; "
+            f"the published folds of {dataset} do not name {some(unknown, 3)}; "
             "leave these subjects out or use seeded folds"
         )
     parts = tuple(tuple(name for name in unique if own[name] in part) for part in PUBLISHED_FOLDS[dataset])

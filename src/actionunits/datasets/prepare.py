@@ -34,7 +34,7 @@ from actionunits.datasets.crops import STORED_MARGIN, stored_size
 from actionunits.datasets.layouts import LAYOUTS
 from actionunits.datasets.recording import Inventory, PictureFiles, Recording
 from actionunits.errors import UserError
-from actionunits.files import write_atomically, write_errors_told
+from actionunits.files import write_atomically, write_errors_told, write_json
 from actionunits.types import MESH_POINTS
 
 FORMAT_VERSION = 1
@@ -196,8 +196,7 @@ def _claim(out: Path, plan: dict[str, Any]) -> bool:
         raise UserError(f"{out} exists and holds no crops of this program; choose another --out")
     with write_errors_told(out):
         begun.parent.mkdir(parents=True, exist_ok=True)
-    with write_atomically(begun) as temporary:
-        temporary.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+    write_json(begun, plan)
     return False
 
 
@@ -379,7 +378,6 @@ def _complete(out: Path, plan: dict[str, Any], inventory: Inventory) -> Prepared
         "recordings": len(inventory.recordings),
         "version": __version__,
     }
-    with write_atomically(out / "dataset.json") as temporary:
-        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "dataset.json", card)
     shutil.rmtree(out / ".parts", ignore_errors=True)
     return Prepared(out, frames, dict(reasons.most_common()), plan["landmarks"], was_complete=False)

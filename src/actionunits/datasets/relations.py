@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
@@ -20,22 +21,8 @@ def relation_matrix(au_label: np.ndarray, au_valid: np.ndarray) -> np.ndarray:
     array([[ 1., -1.],
            [-1.,  1.]])
     """
-    known = np.asarray(au_valid, np.float64)
-    # The mean is taken off first, so that sums of squares of near-constant intensities keep their digits.
-    count = np.maximum(known.sum(0), 1)
-    value = np.where(au_valid, au_label, 0).astype(np.float64)
-    value = np.where(au_valid, value - value.sum(0) / count, 0)
-    # Entry (i, j) of each is a sum over the frames where i and j are known: of x_i, of x_i^2, of x_i x_j.
-    frames = known.T @ known
-    total = value.T @ known
-    square = (value**2).T @ known
-    product = value.T @ value
-    covariance = frames * product - total * total.T
-    variance = frames * square - total**2
-    floor = 1e-12 * np.maximum(frames * square, 1e-300)
-    changes = (variance > floor) & (variance > floor).T
-    scale = np.sqrt(np.where(changes, variance, 1) * np.where(changes, variance, 1).T)
-    relation = np.where(changes, np.clip(covariance / scale, -1, 1), np.nan)
+    known = np.where(au_valid, au_label, np.nan).astype(np.float64)
+    relation = pd.DataFrame(known).corr(min_periods=2).to_numpy(copy=True)
     np.fill_diagonal(relation, 1.0)
     return relation
 

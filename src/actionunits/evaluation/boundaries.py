@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actionunits.evaluation.events import segments
+from actionunits.evaluation.events import edges, segments
 from actionunits.evaluation.predictions import FramePredictions
 
 
@@ -38,7 +38,7 @@ def boundaries(frames: FramePredictions) -> Boundaries | None:
     present, detected = frames.au_present[order] & known, frames.au_detected[order] & known
     first, stop, column = segments(present, known, starts)
     d_first, d_stop, d_column = segments(detected, known, starts)
-    fresh, last = _edges(known, starts)
+    fresh, last = edges(known.T, starts)
     onset, offset = np.full(len(first), np.nan), np.full(len(first), np.nan)
     found = np.zeros(len(first), bool)
     for k, (a, b, au) in enumerate(zip(first, stop, column, strict=True)):
@@ -48,18 +48,9 @@ def boundaries(frames: FramePredictions) -> Boundaries | None:
             continue
         best = int(np.argmax(shared))
         found[k] = True
-        if not fresh[a, au] and not fresh[d_first[best], au]:
+        if not fresh[au, a] and not fresh[au, d_first[best]]:
             onset[k] = d_first[best] - a
-        if not last[b - 1, au] and not last[d_stop[best] - 1, au]:
+        if not last[au, b - 1] and not last[au, d_stop[best] - 1]:
             offset[k] = d_stop[best] - b
     number, commit = frames.subject.number[order], str(frames.about.get("commit", ""))
     return Boundaries(column, number[first], found, onset, offset, d_column, frames.subject.names, commit)
-
-
-def _edges(known: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that begin, and rows that end, an unbroken stretch of known labels, (N, A) bool each."""
-    before = np.zeros_like(known)
-    before[1:] = known[:-1] & ~starts[1:, None]
-    after = np.zeros_like(known)
-    after[:-1] = known[1:] & ~starts[1:, None]
-    return known & ~before, known & ~after

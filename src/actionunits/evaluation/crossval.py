@@ -27,7 +27,7 @@ from actionunits.evaluation import regression
 from actionunits.evaluation.divisions import Fold, Protocol
 from actionunits.evaluation.predictions import FramePredictions, read_predictions, write_predictions
 from actionunits.evaluation.protocols import predict, refuse_other_alignment, refuse_seen_subjects, threshold_of_aus
-from actionunits.files import file_sha256, write_atomically
+from actionunits.files import file_sha256, write_json
 from actionunits.training import run_folder
 from actionunits.training.checkpoint import load_checkpoint, read_header
 from actionunits.training.run import run
@@ -249,22 +249,13 @@ def _description(data: CropData) -> dict[str, Any]:
 def _claim(path: Path, identity: dict[str, Any], otherwise: str) -> None:
     """Write what a folder is for, or compare it with what the folder was for."""
     if not path.exists():
-        with write_atomically(path) as temporary:
-            temporary.write_text(json.dumps(identity, indent=1) + "\n")
+        write_json(path, identity)
         return
     before = _read_json(path)
     for name, value in identity.items():
         if before.get(name) != value:
-            raise UserError(f"{otherwise} ({_difference(name, before.get(name), value)}); name another folder")
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        inner = next((key for key in now if before.get(key) != now[key]), name)
-        return _difference(f"{name} {inner}", before.get(inner), now.get(inner))
-    if isinstance(before, list) or isinstance(now, list):
-        return f"{name} differ"
-    return f"{name} was {before}, is {now}"
+            changed = run_folder.difference(name, before.get(name), value)
+            raise UserError(f"{otherwise} ({changed}); name another folder")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

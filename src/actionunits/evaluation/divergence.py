@@ -7,14 +7,13 @@ Deviations: the paper names neither its Gabor bank nor its HOG; ours are below.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.special import expit, rel_entr
 from skimage.filters import gabor_kernel
 
-from actionunits.datasets.augment import center_crop
+from actionunits.datasets.augment import plain_batches
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
 from actionunits.models.hog import HogConfig
@@ -37,14 +36,14 @@ def subject_distribution(mean: np.ndarray) -> np.ndarray:
     middle = float(np.median(mean))
     if middle == 0:
         raise UserError("at least half of the features are 0 on average; the median heuristic divides by the median")
-    squeezed = 1 / (1 + np.exp(-mean / middle))
+    squeezed = expit(mean / middle)
     return squeezed / squeezed.sum()
 
 
 def js_divergence(p: np.ndarray, q: np.ndarray) -> float:
-    """Jensen-Shannon divergence of two distributions without zeros, (D,) each, natural logarithm. Eq. (5)."""
+    """Jensen-Shannon divergence of two distributions, (D,) each, natural logarithm. Eq. (5)."""
     m = (p + q) / 2
-    return float((p * np.log(p / m)).sum() / 2 + (q * np.log(q / m)).sum() / 2)
+    return float((rel_entr(p, m) + rel_entr(q, m)).sum() / 2)
 
 
 def subject_divergences(features: np.ndarray, subject: np.ndarray) -> np.ndarray:
@@ -88,19 +87,12 @@ def gabor(batch: Batch, bank: torch.Tensor) -> torch.Tensor:
     return F.adaptive_avg_pool2d(answer, GABOR_CELLS).flatten(1)
 
 
-def plain_crops(data: CropData, size: int) -> Iterator[Batch]:
-    """All rows in order as plain crops of a size."""
-    for start in range(0, len(data), BATCH_SIZE):
-        rows = np.arange(start, min(start + BATCH_SIZE, len(data)))
-        yield center_crop(data.batch(rows), size, data.margin)
-
-
 @torch.inference_mode()
 def hand_made_features(data: CropData, size: int) -> dict[str, np.ndarray]:
     """Landmark shape (of the points that all rows have), Gabor and HOG of every row, (N, D) each."""
     bank, config = gabor_bank(), HogConfig()
     found: dict[str, list[torch.Tensor]] = {"Gabor": [], "HOG": []}
-    for batch in plain_crops(data, size):
+    for batch in plain_batches(data, size, batch_size=BATCH_SIZE):
         found["Gabor"].append(gabor(batch, bank))
         found["HOG"].append(hog(batch.image, config.cell, config.block, config.orientations))
     features = {name: torch.cat(parts).numpy() for name, parts in found.items()}

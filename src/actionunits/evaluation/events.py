@@ -30,6 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 STEPS = 100  # overlap thresholds 0, 1 / STEPS, ... 1
 
@@ -63,14 +64,22 @@ def segments(active: np.ndarray, known: np.ndarray, starts: np.ndarray) -> tuple
     active, known: (N, A) bool, rows in time order; starts: (N,) bool, rows that do not follow the row before.
     Runs come column by column, in time order.
     """
-    on = (active & known).T  # (A, N): a run is then contiguous in memory
+    begins, ends = edges((active & known).T, starts)
+    column, first = np.nonzero(begins)
+    _, last = np.nonzero(ends)
+    return first, last + 1, column
+
+
+def edges(on: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where an unbroken run begins, and where it ends, (A, N) bool each.
+
+    on: (A, N) bool, a column's rows in time order, so that a run is contiguous in memory; starts: see `segments`.
+    """
     before = np.zeros_like(on)
     before[:, 1:] = on[:, :-1] & ~starts[1:]
     after = np.zeros_like(on)
     after[:, :-1] = on[:, 1:] & ~starts[1:]
-    column, first = np.nonzero(on & ~before)
-    _, last = np.nonzero(on & ~after)
-    return first, last + 1, column
+    return on & ~before, on & ~after
 
 
 def overlap_levels(first: np.ndarray, stop: np.ndarray, column: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -136,4 +145,4 @@ def f1_event(
     if timeline is None:
         return np.full(len(known), np.nan)
     curve = f1_event_curve(count_events(au_present, au_detected, valid, timeline))
-    return np.where(known, (curve[:, :-1] + curve[:, 1:]).sum(1) / (2 * STEPS), np.nan)
+    return np.where(known, trapezoid(curve) / STEPS, np.nan)

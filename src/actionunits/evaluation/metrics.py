@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from sklearn.metrics import mean_absolute_error, roc_auc_score
 
 # Sums of squares below this share of the values' own square are rounding, not variation.
 _NO_VARIATION = 1e-12
@@ -126,13 +127,9 @@ def accuracy(au_present: np.ndarray, au_detected: np.ndarray, valid: np.ndarray)
 
 def _auc(truth: np.ndarray, score: np.ndarray) -> float:
     positive = truth > 0
-    n_positive, n_negative = positive.sum(), (~positive).sum()
-    if n_positive == 0 or n_negative == 0:
+    if positive.all() or not positive.any():
         return np.nan
-    _, level, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = np.cumsum(count) - (count - 1) / 2  # mean rank of tied scores, from 1
-    u = rank[level][positive].sum() - n_positive * (n_positive + 1) / 2
-    return float(u / (n_positive * n_negative))
+    return float(roc_auc_score(positive, score))
 
 
 def auc(au_present: np.ndarray, au_score: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -162,15 +159,14 @@ def icc_3_1(au_intensity: np.ndarray, au_predicted: np.ndarray, valid: np.ndarra
 
 def mae(au_intensity: np.ndarray, au_predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Mean absolute error."""
-    return _columns(lambda truth, guess: float(np.mean(np.abs(truth - guess))), au_intensity, au_predicted, valid)
+    return _columns(mean_absolute_error, au_intensity, au_predicted, valid)
 
 
 def _pcc(truth: np.ndarray, guess: np.ndarray) -> float:
-    t, g = truth - truth.mean(), guess - guess.mean()
-    power_t, power_g = t @ t, g @ g
-    if power_t <= _NO_VARIATION * (truth @ truth) or power_g <= _NO_VARIATION * (guess @ guess):
+    both = np.stack([truth, guess])
+    if (both.var(1) <= _NO_VARIATION * np.square(both).mean(1)).any():
         return np.nan
-    return float(np.clip(t @ g / np.sqrt(power_t * power_g), -1, 1))
+    return float(np.corrcoef(both)[0, 1])
 
 
 def pcc(au_intensity: np.ndarray, au_predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ Action Unit Detection", FG 2017, Fig. 3, whose clusters of people and AUs are ju
 from __future__ import annotations
 
 import numpy as np
+from sklearn.metrics.pairwise import euclidean_distances
 
 NEAREST = 10
 
@@ -17,9 +18,7 @@ def nearest(features: np.ndarray, clip: np.ndarray, count: int = NEAREST) -> np.
     Frames of the same clip are alike in everything, so they are not asked. features: (N, D); clip: (N,).
     Fewer columns where some clip has fewer rows beside it.
     """
-    x = features.astype(np.float64)
-    square = (x * x).sum(1)
-    distance = square[:, None] + square - 2 * x @ x.T
+    distance = euclidean_distances(features.astype(np.float64), squared=True)
     same = clip[:, None] == clip
     distance[same] = np.inf
     return np.argsort(distance, 1, kind="stable")[:, : min(count, int((~same).sum(1).min()))]

@@ -14,6 +14,7 @@ import torch
 
 from actionunits.aus import au_label
 from actionunits.datasets.crops import CropData
+from actionunits.datasets.folder_contents import some
 from actionunits.device import choose_device
 from actionunits.errors import UserError
 from actionunits.evaluation import bootstrap, events, metrics
@@ -134,10 +135,9 @@ def refuse_seen_subjects(header: Mapping[str, Any], test_subjects: Sequence[str]
     for role in ("training_subjects", "validation_subjects"):
         shared = sorted(set(used.get(role, ())) & set(test_subjects))
         if shared:
-            more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
             purpose = "trained on" if role == "training_subjects" else "tuned on"
             raise UserError(
-                f"{name} was {purpose} subject {shared[0]}{more} of this data; evaluate it on other subjects"
+                f"{name} was {purpose} subject {some(shared, 1)} of this data; evaluate it on other subjects"
             )
 
 

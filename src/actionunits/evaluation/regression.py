@@ -16,7 +16,7 @@ import torch
 from sklearn.linear_model import LinearRegression
 from torch import nn
 
-from actionunits.datasets.augment import center_crop
+from actionunits.datasets.augment import plain_batches
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
 from actionunits.evaluation.divisions import Fold
@@ -30,7 +30,6 @@ from actionunits.training.labels import label_rates
 from actionunits.training.run_folder import CHECKPOINT_FILE
 from actionunits.training.validation import judged
 
-BATCH_SIZE = 128
 # The logistic function has the slope 1/4 at 0: the probability is then the regressed label to first order, and 0.5
 # of the one is 0.5 of the other.
 LOGIT_PER_LABEL = 4.0
@@ -48,12 +47,8 @@ def refuse_without_features(model_name: str, protocol: str) -> None:
 @torch.inference_mode()
 def features_of(model: Any, data: CropData, device: torch.device | str = "cpu") -> np.ndarray:
     """What the output layer reads of every row's plain registered crop, (N, D) float32."""
-    parts = []
-    for start in range(0, len(data), BATCH_SIZE):
-        rows = np.arange(start, min(start + BATCH_SIZE, len(data)))
-        batch = center_crop(data.batch(rows, device), model.config.image_size, data.margin)
-        parts.append(model.features(batch).float().cpu().numpy())
-    return np.concatenate(parts)
+    batches = plain_batches(data, model.config.image_size, device)
+    return np.concatenate([model.features(batch).float().cpu().numpy() for batch in batches])
 
 
 def regress(

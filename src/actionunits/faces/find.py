@@ -13,7 +13,6 @@ until it falls below the limit.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +25,7 @@ from actionunits.faces.landmarks import landmarks_from_mesh
 from actionunits.faces.mesh import MIN_PRESENCE, MeshReader, Region, cut_region, region_of_mesh, region_of_points
 from actionunits.faces.pose import estimate_pose
 from actionunits.faces.track import IdentityTracker, Sighting, appearance_of
+from actionunits.files import cache_folder
 from actionunits.types import Face, Frame
 
 TASK_FILE = "face_landmarker.task"
@@ -55,11 +55,8 @@ class _Candidate:
 
 
 def cached_task_model() -> Path | None:
-    """The Tasks model in the cache folder, if there: $ACTIONUNITS_CACHE, else the user's cache folder."""
-    folder = os.environ.get("ACTIONUNITS_CACHE")
-    if not folder:
-        folder = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actionunits")
-    path = Path(folder) / TASK_FILE
+    """The Tasks model in the cache folder, if there."""
+    path = cache_folder() / TASK_FILE
     return path if path.is_file() else None
 
 

@@ -36,11 +36,6 @@ def landmarks_from_mesh(mesh_px: np.ndarray) -> np.ndarray:
     return np.asarray(mesh_px, np.float32)[list(MESH_TO_68), :2]
 
 
-def landmarks_49(landmarks_px: np.ndarray) -> np.ndarray:
-    """The 49 points among the 68, (49, 2). landmarks_px: (68, 2)."""
-    return np.asarray(landmarks_px)[list(POINTS_49)]
-
-
 def check_landmarks(landmarks_px: np.ndarray) -> np.ndarray:
     """Points brought by a data set as (68 or 49, 2) float32.
 

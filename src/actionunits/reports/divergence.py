@@ -11,11 +11,12 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from actionunits.datasets.augment import plain_batches
 from actionunits.datasets.crops import stored_size
 from actionunits.datasets.load import load_data
 from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
-from actionunits.evaluation.divergence import hand_made_features, plain_crops, subject_divergences
+from actionunits.evaluation.divergence import hand_made_features, subject_divergences
 from actionunits.reports.palette import BLUE, ORANGE
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -54,7 +55,7 @@ def measure(checkpoints: Sequence[Path], folders: Sequence[Path], frames: int) -
         size = loaded.model.config.image_size
         own = data if size == SIZE else load_data(list(folders), stored_size(size), aus=())
         own = own if size == SIZE else own.subset(even_rows(len(own), frames))
-        parts = [loaded.model.features(batch).flatten(1).float().numpy() for batch in plain_crops(own, size)]
+        parts = [loaded.model.features(batch).flatten(1).float().numpy() for batch in plain_batches(own, size)]
         name = f"{loaded.header['model']} ({path.resolve().parent.name})"
         learned.append(name)
         found[name] = np.concatenate(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from actionunits.files import write_atomically
+from actionunits.files import file_sha256, write_atomically
 
 PACKAGES = ("actionunits", "torch", "mediapipe", "av", "numpy")
 LARGEST_HASHED_BYTES = 2**30  # about two seconds of reading; larger files are told by their size
@@ -28,8 +27,7 @@ def describe_files(sources: Sequence[str]) -> dict[str, Any]:
     files = [Path(source) for source in sources if Path(source).is_file()]
     described: dict[str, Any] = {"files": len(files), "bytes": sum(file.stat().st_size for file in files)}
     if len(files) == 1 and described["bytes"] <= LARGEST_HASHED_BYTES:
-        with files[0].open("rb") as file:
-            described["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        described["sha256"] = file_sha256(files[0])
     return described
 
 

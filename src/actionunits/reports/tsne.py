@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from actionunits.aus import AUS, au_label
-from actionunits.datasets.augment import center_crop
+from actionunits.datasets.augment import plain_batches
 from actionunits.datasets.crops import CropData, stored_size
 from actionunits.datasets.load import coded_aus, load_data
 from actionunits.datasets.sampling import even_rows
@@ -93,9 +93,7 @@ def au_features(model: torch.nn.Module, data: CropData, columns: Sequence[int]) 
     """Features of all rows: (N, D) where the AUs share them, (N, A, D) of the AUs at `columns` where they do not."""
     size: int = model.config.image_size  # type: ignore[union-attr, assignment]
     parts = []
-    for start in range(0, len(data), BATCH_SIZE):
-        rows = np.arange(start, min(start + BATCH_SIZE, len(data)))
-        batch = center_crop(data.batch(rows, torch.device("cpu")), size, data.margin)
+    for batch in plain_batches(data, size, batch_size=BATCH_SIZE):
         features = model.features(batch)  # type: ignore[operator]
         parts.append((features[:, list(columns)] if features.ndim == 3 else features).float().numpy())
     return np.concatenate(parts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from actionunits import __version__
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
+from actionunits.files import write_json
 
 FACE_MODEL = "ICT Face Model Light (USC Institute for Creative Technologies, MIT licence)"
 
@@ -37,8 +37,7 @@ def claim_folder(out: Path, card_file: str, card: dict[str, Any]) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not a data set of renders (no {card_file}); choose another --out")
     make_folder(out)
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps({**card, "facekit": FACE_MODEL, "version": __version__}, indent=2) + "\n")
+    write_json(path, {**card, "facekit": FACE_MODEL, "version": __version__}, indent=2)
 
 
 def make_folder(path: Path) -> None:

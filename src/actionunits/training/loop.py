@@ -24,16 +24,17 @@ from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
-from actionunits.training.optim import LearningRate, MovingAverage, make_optimizer, set_trainable
+from actionunits.training.optim import LearningRate, make_optimizer, set_trainable, update_average
 from actionunits.training.source import step_seed
 from actionunits.types import Batch, Stage
 
 STATE_FILE = "state.pt"
 LOG_FILE = "metrics.jsonl"
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 # Scores of a model in a stage; `score` is the one that decides, higher is better.
 Validate: TypeAlias = Callable[[nn.Module, Stage], dict[str, float]]
@@ -149,7 +150,7 @@ class _Run:
         validate: Validate | None,
     ) -> None:
         self.model, self.out, self.settings, self.fabric, self.validate = model, out, settings, fabric, validate
-        self.average = MovingAverage(model, settings.ema_decay)
+        self.average = AveragedModel(model).eval().requires_grad_(False)
         self.position = Position()
         self.interrupted = False
         self.steps = self.images = 0
@@ -169,7 +170,6 @@ class _Run:
         """Train one stage to its end; False when interrupted."""
         settings, position, fabric = self.settings, self.position, self.fabric
         trained = set_trainable(self.model, stage)
-        self.average.follow(name for name, _ in trained)
         # A fused step is faster; under float16 its gradients could not be clipped.
         optimizer = make_optimizer(trained, stage, fused=str(fabric.strategy.precision.precision) != "16-mixed")
         loss_step, optimizer = fabric.setup(LossStep(self.model), optimizer, move_to_device=False)
@@ -203,7 +203,7 @@ class _Run:
             if settings.clip_norm > 0:
                 fabric.clip_gradients(loss_step, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
             optimizer.step()
-            self.average.update(position.step)
+            update_average(self.average, self.model, settings.ema_decay, position.step)
 
             position.step += 1
             position.elapsed_s = clock() - began_s
@@ -224,7 +224,7 @@ class _Run:
 
     def take_average(self) -> None:
         """Go on from the averaged weights: what a later stage freezes is then what the result holds."""
-        self.model.load_state_dict(self.average.model.state_dict())
+        self.model.load_state_dict(self.average.module.state_dict())
 
     def _agree(self) -> None:
         """Let all processes see one clock and one wish to stop: each must take the same number of steps."""
@@ -242,7 +242,7 @@ class _Run:
                 "seed": self.settings.seed,
                 "position": vars(self.position),
                 "model": self.model.state_dict(),
-                "average": self.average.model.state_dict(),
+                "average": self.average.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "rate": rate.state_dict(),
                 "precision": self.fabric.strategy.precision.state_dict(),
@@ -273,7 +273,7 @@ class _Run:
             raise UserError(f"{path} is of a run with seed {state['seed']}, not {self.settings.seed}")
         try:
             self.model.load_state_dict(state["model"])
-            self.average.model.load_state_dict(state["average"])
+            self.average.load_state_dict(state["average"])
         except RuntimeError:
             raise UserError(f"{path} is of a run with another model or other settings") from None
         self.position = Position(**state["position"])
@@ -296,7 +296,7 @@ class _Run:
     def result(self, finished: bool) -> TrainResult:
         """What the caller gets."""
         rate = self.images / self.busy_s if self.busy_s else 0.0
-        return TrainResult(self.average.model, finished, self.steps, rate)
+        return TrainResult(self.average.module, finished, self.steps, rate)
 
     @contextmanager
     def watching_signals(self) -> Iterator[None]:
@@ -360,7 +360,7 @@ class _Report:
         run, began_s = self.run, time.monotonic()
         scores: dict[str, float] = {}
         if run.fabric.is_global_zero:
-            scores = validate(run.average.model, self.stage)
+            scores = validate(run.average.module, self.stage)
             self._write(validation=scores)
             text = " ".join(f"{name} {value:.3f}" for name, value in scores.items())
             minutes = (began_s - self.began_s) / 60

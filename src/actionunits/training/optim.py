@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from actionunits.errors import UserError
 from actionunits.types import Stage
@@ -119,31 +119,10 @@ class LearningRate:
         self.waited, self.stalled = int(state["waited"]), int(state["stalled"])
 
 
-class MovingAverage:
-    """Exponential moving average of a model's weights; buffers are copied as they are.
+def update_average(average: AveragedModel, model: nn.Module, decay: float, step: int) -> None:
+    """Move towards the weights after a step (counted from 0 in its stage); buffers are copied as they are.
 
     The decay grows with the steps from 0.1 to its full value, so that the start is soon forgotten.
     """
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.source = model
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        self._buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
-        self._averages: list[Tensor] = []
-        self._weights: list[Tensor] = []
-
-    def follow(self, names: Iterable[str]) -> None:
-        """Average these parameters from now on; the others stay."""
-        own, source = dict(self.model.named_parameters()), dict(self.source.named_parameters())
-        names = list(names)
-        self._averages = [own[name] for name in names]
-        self._weights = [source[name] for name in names]
-
-    @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Move towards the weights after a step (counted from 0 in its stage)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
-        for average, value in self._buffers:
-            average.copy_(value)
+    average.multi_avg_fn = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))
+    average.update_parameters(model)

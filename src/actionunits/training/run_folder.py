@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
+from actionunits.files import write_json
 from actionunits.training.loop import STATE_FILE
 
 CHECKPOINT_FILE = "model.safetensors"
@@ -29,12 +29,11 @@ def claim_folder(out: Path, identity: dict[str, Any], resume: bool) -> None:
             raise UserError(f"cannot read {path}: {error}") from None
         for name, value in identity.items():
             if before.get(name) != value:
-                changed = _first_difference(before.get(name), value)
-                raise UserError(f"{out} holds a run with other settings ({name}: {changed}); name another folder")
+                changed = difference(name, before.get(name), value)
+                raise UserError(f"{out} holds a run with other settings ({changed}); name another folder")
         return
     refuse_used_folder(out)
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(identity, indent=1) + "\n")
+    write_json(path, identity)
 
 
 def refuse_used_folder(out: Path) -> None:
@@ -43,9 +42,11 @@ def refuse_used_folder(out: Path) -> None:
         raise UserError(f"{out} holds another run; continue it with --resume or name another folder")
 
 
-def _first_difference(before: Any, now: Any) -> str:
+def difference(name: str, before: Any, now: Any) -> str:
+    """How a value that was to stay the same has changed, in words; of dictionaries, the first entry that did."""
     if isinstance(before, dict) and isinstance(now, dict):
-        for name in now:
-            if before.get(name) != now[name]:
-                return f"{name} was {before.get(name)}, is {now[name]}"
-    return f"was {before}, is {now}"
+        inner = next((key for key in now if before.get(key) != now[key]), name)
+        return difference(f"{name} {inner}", before.get(inner), now.get(inner))
+    if isinstance(before, list) or isinstance(now, list):
+        return f"{name} differ"
+    return f"{name} was {before}, is {now}"

@@ -7,27 +7,18 @@ function of seed, stage and step alone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import torch
 
-from actionunits.datasets.augment import center_crop
+from actionunits.datasets.augment import plain_batches
 from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import rank_slice
 from actionunits.datasets.sequences import pad_sequences, sub_sequences
 from actionunits.errors import UserError
 from actionunits.types import Batch, Stage
-
-FEATURE_BATCH = 128  # crops that pass the frozen part at once
-
-
-def plain_batches(data: CropData, image_size: int, device: torch.device | str) -> Iterator[Batch]:
-    """All rows in order, as the network's plain crops."""
-    for start in range(0, len(data), FEATURE_BATCH):
-        rows = np.arange(start, min(start + FEATURE_BATCH, len(data)))
-        yield center_crop(data.batch(rows, device), image_size, data.margin)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import nn
 
 from actionunits.aus import au_label
@@ -62,7 +63,7 @@ class CropPredictions:
     @property
     def au_prob(self) -> np.ndarray:
         """(N, A), 0-1."""
-        return 1 / (1 + np.exp(-self.au_logit.astype(np.float64)))
+        return expit(self.au_logit.astype(np.float64))
 
 
 def row_groups(model: Any, data: CropData, size: int) -> list[np.ndarray]:
