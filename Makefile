@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A process per core; one that dies fails its test, and the others go on.
+PARALLEL := -n logical --dist loadfile
 DEMO_CLIP := data/synthau-mini/studio/clips/S0-0003_T1.mp4
 
 .PHONY: demo test test-all check bench clean
@@ -22,10 +24,10 @@ demo: $(READY)  ## action units of a photograph and of a clip, in out/demo/
 	$(BIN)/actionunits detect $(DEMO_CLIP) --out out/demo --annotate --timeline
 
 test: $(READY)  ## the fast tests, without network
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 test-all: $(READY)  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(READY)  ## style and types
 	$(BIN)/ruff check src tests benchmarks

@@ -5,8 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 REPOSITORY = Path(__file__).parents[1]
+ISA_VARIABLES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each core has a process of tests; more threads in each would wait for one another."""
+    if hasattr(config, "workerinput"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded, and by processes of tests
+        threadpool_limits(1)  # NumPy is loaded already
+
+
+def pytest_report_header() -> str:
+    """Which instructions the kernels of this machine use, so that a report of a failure can be read."""
+    import torch
+
+    limits = [f"{name}={os.environ[name]}" for name in ISA_VARIABLES if name in os.environ]
+    found = torch.backends.cpu.get_cpu_capability()
+    return f"kernels: torch {torch.__version__}, {found}, {', '.join(limits) or 'not limited by the environment'}"
 
 
 def folder_from(variable: str) -> Path:

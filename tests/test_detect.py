@@ -43,7 +43,7 @@ def pipeline_threads():
     return [thread for thread in threading.enumerate() if thread.name == "bounded"]
 
 
-def wait_until(condition, seconds=5.0):
+def wait_until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)

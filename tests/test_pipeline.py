@@ -47,9 +47,14 @@ def test_stages_overlap():
             time.sleep(0.01)
             yield item
 
-    start = time.monotonic()
-    assert list(slowly(bounded(slowly(bounded(slowly(range(30)), 2)), 2))) == list(range(30))
-    assert time.monotonic() - start < 0.75  # 0.9 s one after the other, 0.32 s side by side
+    def seconds(items):
+        start = time.monotonic()
+        assert list(items) == list(range(30))
+        return time.monotonic() - start
+
+    one_after_the_other = seconds(slowly(slowly(slowly(range(30)))))
+    side_by_side = seconds(slowly(bounded(slowly(bounded(slowly(range(30)), 2)), 2)))
+    assert side_by_side < 0.8 * one_after_the_other  # a third of it on an idle machine
 
 
 def test_error_of_the_source_comes_after_the_items_before_it():
@@ -103,7 +108,7 @@ def test_error_that_escapes_everything_does_not_hang_the_program():
     program = (
         "from actionunits.pipeline import bounded\nfor item in bounded(iter(int, 1), 2):\n    raise SystemExit(7)\n"
     )
-    assert subprocess.run([sys.executable, "-c", program], timeout=20).returncode == 7
+    assert subprocess.run([sys.executable, "-c", program], timeout=120).returncode == 7
 
 
 def test_bound_of_zero_is_refused():

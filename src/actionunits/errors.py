@@ -1,7 +1,15 @@
 """What goes wrong for a user, as one clear line and an exit code.
 
-Code raises these where the cause is known; only `cli.py` turns them into text and an exit status.
+Code raises these where the cause is known; only the command line turns them into text and an exit status.
 """
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+TRACEBACK_VARIABLE = "ACTIONUNITS_TRACEBACK"
 
 
 class UserError(Exception):
@@ -11,6 +19,48 @@ class UserError(Exception):
 
 
 class DamagedInputError(UserError):
-    """A video broke off; everything up to the damage was processed and written."""
+    """An input is damaged; everything that could be read of it was processed and written."""
 
     exit_code = 3
+
+
+class UnexpectedError(UserError):
+    """A fault of this program, as far as anybody knows."""
+
+    exit_code = 1
+
+
+def tell(error: Exception) -> int:
+    """Print an error as one line on standard error and return the exit code that goes with it.
+
+    An error whose cause nobody foresaw is told as such; with ACTIONUNITS_TRACEBACK set, its traceback is shown.
+    """
+    if os.environ.get(TRACEBACK_VARIABLE):
+        traceback.print_exception(error)
+    explained = _explained(error)
+    print(f"actionunits: {printable(str(explained))}", file=sys.stderr)
+    return explained.exit_code
+
+
+def printable(text: str) -> str:
+    """One line that a terminal shows as it is: control characters, and bytes that are no UTF-8, become escapes.
+
+    >>> printable("a\x1b[31mb\n\udce9") == r"a\x1b[31mb\n\udce9"
+    True
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _explained(error: Exception) -> UserError:
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, MemoryError):
+        return UserError("there is not enough memory")
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return UserError(f"{named}{error.strerror}")
+    first = (str(error).splitlines() or [""])[0]
+    return UnexpectedError(
+        f"{type(error).__name__}: {first} (unexpected; please report it with the traceback, which is shown where "
+        f"{TRACEBACK_VARIABLE}=1 is set)"
+    )

@@ -40,13 +40,15 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     Raises UserError if the file cannot be written: no permission, disk full, a folder of that name.
     """
     path = Path(path)
+    check_name(path)
     target = Path(os.path.realpath(path))  # a link stays a link; what it points to is replaced
     if target.is_dir():
         raise UserError(f"cannot write {path}: it is a folder; name a file")
     if target.exists() and not target.is_file():
         yield target
         return
-    temporary = target.with_name(f".{target.stem[:100]}-{secrets.token_hex(4)}{target.suffix}")
+    stem = os.fsdecode(os.fsencode(target.stem)[:100])  # systems limit a name's bytes, of which a letter may have 4
+    temporary = target.with_name(f".{stem}-{secrets.token_hex(4)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not os.access(target, os.W_OK):
@@ -69,6 +71,17 @@ def write_json(path: str | Path, value: object, indent: int = 1) -> None:
     """Write a value as JSON, whole or not at all. Raises UserError if the file cannot be written."""
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(value, indent=indent) + "\n", encoding="utf-8")
+
+
+def check_name(path: Path) -> None:
+    """Raises UserError for a path that this system cannot hold, before anything is computed for it."""
+    try:
+        path.lstat()
+    except ValueError:
+        raise UserError(f"cannot write {path}: the name holds a zero byte") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _explained(error, path) from error
 
 
 @contextmanager

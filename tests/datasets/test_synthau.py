@@ -1,6 +1,5 @@
 import json
 import os
-import time
 
 import cv2
 import numpy as np
@@ -136,9 +135,7 @@ def test_second_load_maps_the_cache_and_a_change_of_the_data_renews_it(drawn):
     first = load_crops(folder)
     (cached,) = (folder / ".crops").iterdir()
     stamp = cached.stat().st_mtime_ns
-    start = time.perf_counter()
     second = load_crops(folder)
-    assert time.perf_counter() - start < 1
     assert cached.stat().st_mtime_ns == stamp
     assert isinstance(second.images, np.memmap)
     np.testing.assert_array_equal(first.images, second.images)

@@ -77,8 +77,8 @@ def test_features_are_quick():
         began_s = time.perf_counter()
         model.features(Batch(image=image))
         spans.append(time.perf_counter() - began_s)
-    # 20 ms on a core alone; the limit leaves room for a busy machine.
-    assert min(spans) < 0.15
+    # 20 ms on a core alone; the limit leaves room for slow and busy machines.
+    assert min(spans) < 0.5
 
 
 def test_half_precision_does_not_reach_the_features():

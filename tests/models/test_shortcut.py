@@ -39,7 +39,9 @@ for threads in (1, 2):
 @pytest.mark.parametrize("instructions", ["AVX2", "ALL"])
 def test_gradients_of_both_layouts_agree_at_small_widths(instructions):
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": instructions}
-    run = subprocess.run([sys.executable, "-c", COMPARE_LAYOUTS], env=environment, capture_output=True, text=True, timeout=240)
+    run = subprocess.run(
+        [sys.executable, "-c", COMPARE_LAYOUTS], env=environment, capture_output=True, text=True, timeout=240
+    )
     assert run.returncode == 0, run.stderr[-2000:]
 
 

@@ -112,9 +112,9 @@ def test_video_without_any_face_is_drawn_as_one_gap(tmp_path):
 def test_one_strong_frame_among_very_many_stays_visible(tmp_path):
     table = make_table(np.arange(100_000) / 25, intensity=0.0, AU12_c=0.0)
     table.loc[54_321, ["AU12_r", "AU12_c"]] = 5.0, 1.0
-    start = time.perf_counter()
+    start = time.process_time()
     marked = np.flatnonzero(is_marked(drawn(table, tmp_path)))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 40  # 3 s on an idle core
     assert 1 <= len(marked) <= 3
     assert marked.mean() / len(is_marked(drawn(table, tmp_path))) == pytest.approx(0.54321, abs=0.003)
 

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
-from actionunits.aus import AUS, INTENSITY_LETTERS, au_label
+from actionunits.aus import AUS, au_label
+from actionunits.errors import printable
+from actionunits.reports.number_text import intensity_text
 from actionunits.types import FrameResult, Prediction
 
 MAX_PEOPLE = 6
@@ -28,6 +31,7 @@ class AuSummary:
         self._present: dict[int, np.ndarray] = {}  # (A,) frames with the AU present
         self._highest: dict[int, np.ndarray] = {}  # (A,) intensity
         self._total: dict[int, np.ndarray] = {}  # (A,) sum of the intensity over the frames with the AU present
+        self._rated: dict[int, np.ndarray] = {}  # (A,) those of them whose intensity is known
         self._last: dict[int, Prediction] = {}
 
     @property
@@ -41,16 +45,19 @@ class AuSummary:
         self.frames_with_face += bool(result.faces)
         for face, prediction in zip(result.faces, result.predictions, strict=True):
             person, none = face.face_id if self.by_person else ALL_FACES, np.zeros(len(self.aus))
-            present, intensity = prediction.au_present, np.nan_to_num(prediction.au_intensity)
+            present, intensity = prediction.au_present, prediction.au_intensity
+            rated = present & np.isfinite(intensity)
             self._frames_of[person] = self._frames_of.get(person, 0) + 1
             self._present[person] = self._present.get(person, none) + present
-            self._total[person] = self._total.get(person, none) + present * intensity
-            self._highest[person] = np.maximum(self._highest.get(person, none), intensity)
+            self._total[person] = self._total.get(person, none) + np.where(rated, intensity, 0)
+            self._rated[person] = self._rated.get(person, none) + rated
+            self._highest[person] = np.fmax(self._highest.get(person, none + np.nan), intensity)
             self._last[person] = prediction
 
     def photo_table(self, title: str) -> Table:
         """The faces of one photograph from left to right, with the AUs present in each, strongest first."""
-        table = Table("face", "AU", "name", "probability", "intensity", title=title, title_justify="left")
+        columns = ("face", "AU", "name", "probability", "intensity")
+        table = Table(*columns, title=Text(printable(title)), title_justify="left")
         for person, prediction in self._shown(self._last):
             order = np.argsort(-prediction.au_prob, kind="stable")
             rows = [i for i in order if prediction.au_present[i]]
@@ -68,17 +75,18 @@ class AuSummary:
 
     def video_table(self, title: str) -> Table:
         """The people of a video, and how often and how strongly each AU was seen in them."""
-        table = Table("face", "frames", "AU", "name", "present", "mean then", "highest", title=title)
-        table.title_justify = "left"
+        columns = ("face", "frames", "AU", "name", "present", "mean then", "highest")
+        table = Table(*columns, title=Text(printable(title)), title_justify="left")
         for person, frames in self._shown(self._frames_of):
-            present, highest = self._present[person], self._highest[person]
+            present, rated, highest = self._present[person], self._rated[person], self._highest[person]
+            mean = np.divide(self._total[person], rated, out=np.full(len(rated), np.nan), where=rated > 0)
             rows = [i for i in np.argsort(-present, kind="stable") if present[i]]
             for k, i in enumerate(rows):
                 table.add_row(
                     *((_who(person), str(frames)) if k == 0 else ("", "")),
                     *_au_cells(self.aus[i]),
                     f"{present[i] / frames:.0%}",
-                    _intensity_text(self._total[person][i] / present[i]),
+                    _intensity_text(mean[i]),
                     _intensity_text(highest[i]),
                     end_section=k == len(rows) - 1,
                 )
@@ -103,7 +111,5 @@ def _au_cells(au: int) -> tuple[str, str]:
 
 
 def _intensity_text(intensity: float) -> str:
-    """Number and FACS letter, for instance `3.1 C`; a dash for none."""
-    if not np.isfinite(intensity):
-        return "-"
-    return f"{intensity:.1f} {INTENSITY_LETTERS[round(float(intensity))]}"
+    """Number and FACS letter, for instance `3.1 C`; a dash where it is unknown."""
+    return intensity_text(float(intensity)) if np.isfinite(intensity) else "-"
