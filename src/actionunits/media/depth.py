@@ -20,7 +20,7 @@ def white_of(top: int) -> int:
 
 def depth_note(white: int) -> str:
     """What is told of a picture or video whose 16-bit samples use fewer bits."""
-    return f"its 16-bit samples hold values of {white.bit_length()} bits: {white} is shown as white"
+    return f"16-bit samples hold values of {white.bit_length()} bits: {white} is shown as white"
 
 
 def white_of_floats(values: np.ndarray) -> float:
@@ -36,3 +36,24 @@ def to_8_bit(values: np.ndarray, white: float) -> np.ndarray:
         strip = np.nan_to_num(values[row : row + _ROWS_AT_ONCE].astype(np.float64), posinf=0.0, neginf=0.0)
         levels[row : row + _ROWS_AT_ONCE] = np.clip(np.rint(strip * (255.0 / white)), 0, 255)
     return levels
+
+
+class WhiteLevel:
+    """What is white in the frames of one video; a frame that is brighter widens the scale for all behind it."""
+
+    def __init__(self) -> None:
+        self._from: dict[int, int] = {}  # index of the first frame -> white, both ascending
+
+    def seen(self, index: int, top: int) -> int:
+        """White of the frame `index`, the largest sample of which is `top`."""
+        white = max(self._from.values(), default=0)
+        if top > white:
+            white = self._from[index] = white_of(top)
+        return white or DEEPEST_WHITE
+
+    @property
+    def notes(self) -> list[str]:
+        """One line for each scale that was used, none where that was all 16 bits from the start."""
+        if set(self._from.values()) <= {DEEPEST_WHITE}:
+            return []
+        return [f"from frame {index + 1} on, {depth_note(white)}" for index, white in self._from.items()]

@@ -48,7 +48,7 @@ _REASONS = {
 }
 
 register_heif_opener()
-_opening = threading.Lock()
+_size_check = threading.Lock()  # which is one for all threads
 
 PictureSource = Path | StandardInput
 
@@ -127,15 +127,15 @@ def contents(source: PictureSource) -> Content | None:
 
 
 def page_numbers(image: Image.Image) -> list[int]:
-    """Which pictures of a file stand for themselves: the pages of a TIFF, the first picture of others."""
+    """Which pictures of a file stand for themselves: the pages of a TIFF, the main picture of others."""
     if image.format != "TIFF":
-        return [0]
+        return [image.tell()]
     numbers = []
     for number in range(getattr(image, "n_frames", 1)):
-        image.seek(number)
+        go_to(image, number)
         if not getattr(image, "tag_v2", {}).get(_TIFF_SUBFILE, 0) & _TIFF_NO_PAGE:
             numbers.append(number)
-    image.seek(0)
+    go_to(image, 0)
     return numbers or [0]
 
 
@@ -155,22 +155,36 @@ def to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:
         image = image.reduce(factor)
     if image.size != whole:
         notes.append("reduced from {}x{} to {}x{} pixels".format(*whole, *image.size))
-    image.getexif()[_EXIF_ORIENTATION] = orientation
-    image = ImageOps.exif_transpose(image)
+    if orientation != 1:
+        image.getexif()[_EXIF_ORIENTATION] = orientation
+        image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, (*_GROUND, 255))
         image = Image.alpha_composite(ground, image.convert("RGBA"))
-    return np.array(image.convert("RGB")), notes
+    return np.array(image if image.mode == "RGB" else image.convert("RGB")), notes
+
+
+def go_to(image: Image.Image, number: int) -> None:
+    """Make another picture of a file the current one."""
+    if image.tell() != number:
+        with _without_size_check():
+            image.seek(number)
 
 
 def _identified(source: PictureSource) -> Image.Image:
     if isinstance(source, Path) and not stat.S_ISREG(os.stat(source).st_mode):
         raise IsADirectoryError(errno.EISDIR, "") if source.is_dir() else UserError(f"{source} is not a plain file")
-    with _opening:
-        # Pillow warns of, and refuses, large pictures of any format; `open_picture` has a limit of its own.
+    with _without_size_check():
+        return Image.open(source, formats=_FORMATS)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _without_size_check() -> Iterator[None]:
+    """Pillow warns of, and refuses, large pictures of any format; `open_picture` has a limit of its own."""
+    with _size_check:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(source, formats=_FORMATS)  # type: ignore[arg-type]
+            yield
         finally:
             Image.MAX_IMAGE_PIXELS = before
 

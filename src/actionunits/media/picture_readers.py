@@ -9,7 +9,7 @@ import numpy as np
 from PIL import ImageSequence
 
 from actionunits.errors import UserError
-from actionunits.media.images import PictureSource, open_picture, page_numbers, to_rgb
+from actionunits.media.images import PictureSource, go_to, open_picture, page_numbers, to_rgb
 from actionunits.media.reader import MediaReader
 from actionunits.types import Frame
 
@@ -90,5 +90,5 @@ class AnimationReader(MediaReader):
 def _pages(source: PictureSource) -> Iterator[tuple[np.ndarray, list[str]]]:
     with open_picture(source) as image:
         for number in page_numbers(image):
-            image.seek(number)
+            go_to(image, number)
             yield to_rgb(image)

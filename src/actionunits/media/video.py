@@ -15,7 +15,7 @@ import numpy as np
 from actionunits.errors import UserError
 from actionunits.media.container import VideoSource, announced_frames, open_container, picture_track, picture_tracks
 from actionunits.media.decoding import Packets, Pictures
-from actionunits.media.depth import DEEPEST_WHITE, depth_note, to_8_bit, white_of
+from actionunits.media.depth import DEEPEST_WHITE, WhiteLevel, to_8_bit
 from actionunits.media.reader import MediaReader
 from actionunits.types import Frame
 
@@ -100,10 +100,9 @@ class VideoReader(MediaReader):
             for index, picture in converter.prepared(pictures):
                 if index and not given:
                     clock.start(pictures.first_pts)
-                yield Frame(converter.upright_rgb(picture), index, clock.time_s(picture), name)
+                yield Frame(converter.upright_rgb(picture, index), index, clock.time_s(picture), name)
                 given += 1
-            if converter.note:
-                self.notes.append(f"{name}: {converter.note}")
+            self.notes += [f"{name}: {note}" for note in converter.notes]
         if pictures.fault and not given:
             raise UserError(f"cannot read {name}: {pictures.fault}")
         self.damage = _damage(name, pictures, given)
@@ -158,15 +157,14 @@ class _Clock:
 class _RgbConverter:
     """Decoded pictures as upright RGB.
 
-    note: what a user should know of it, None if there is nothing.
+    Where 16-bit samples use fewer bits, the first pictures tell what is white.
     """
 
     def __init__(self) -> None:
         from av.video.reformatter import VideoReformatter
 
-        self.note: str | None = None
         self._converter = VideoReformatter()
-        self._white = DEEPEST_WHITE
+        self._white = WhiteLevel()
 
     def prepared(self, pictures: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
         """The same pictures, once the first ones have told what white is, where 16-bit samples leave that open."""
@@ -174,15 +172,20 @@ class _RgbConverter:
         first = list(islice(rest, 1))
         if first and _is_deep(first[0][1]):
             first += islice(rest, _WHITE_FRAMES - 1)
-            self._white = white_of(max(int(_deep_values(picture).max()) for _, picture in first))
-            if self._white < DEEPEST_WHITE:
-                self.note = depth_note(self._white)
+            self._white.seen(first[0][0], max(int(_deep_values(picture).max()) for _, picture in first))
         return chain(first, rest)
 
-    def upright_rgb(self, picture: Any) -> np.ndarray:
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how the pictures were made."""
+        return self._white.notes
+
+    def upright_rgb(self, picture: Any, index: int) -> np.ndarray:
         """(H, W, 3) uint8 of a decoded picture, turned and mirrored as its display matrix says."""
-        if self._white < DEEPEST_WHITE and _is_deep(picture):
-            image = to_8_bit(_deep_values(picture), self._white)
+        values = _deep_values(picture) if _is_deep(picture) else None
+        white = DEEPEST_WHITE if values is None else self._white.seen(index, int(values.max()))
+        if values is not None and white < DEEPEST_WHITE:
+            image = to_8_bit(values, white)
             image = np.broadcast_to(image[:, :, None], (*image.shape, 3)) if image.ndim == 2 else image
         else:
             reformatted = self._converter.reformat(
