@@ -79,8 +79,8 @@ def estimate_pose(
     """Pose (3,) pitch, yaw, roll in degrees and position (3,) in mm, both float32.
 
     landmarks_px: (68, 2); image_size: (height, width); `points`: which of the 68 to fit. The position is that of
-    the mean head's origin (inside the head, between nose and mouth) in camera space. Both are NaN where the points say
-    nothing of a pose, since they lie on a line or in one place.
+    the mean head's origin (inside the head, between nose and mouth) in camera space. Both are NaN where the points
+    tell no pose, since they lie on a line or in one place.
     """
     height, width = image_size
     focal = focal_length_px(image_size)

@@ -31,13 +31,17 @@ def is_address(text: str) -> bool:
 
 
 @contextmanager
-def open_container(source: VideoSource) -> Iterator[Any]:
-    """PyAV's container of a video. Tags may be in any encoding. Raises UserError where it cannot be opened."""
+def open_container(source: VideoSource, file_format: str | None = None) -> Iterator[Any]:
+    """PyAV's container of a video. Tags may be in any encoding.
+
+    file_format: FFmpeg's name of it, where a file's own name would mislead. Raises UserError where it cannot be
+    opened.
+    """
     import av
 
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(_opened(source, stack))
+            opened = stack.enter_context(_opened(source, file_format, stack))
         except (av.FFmpegError, OSError) as error:
             raise UserError(f"cannot read {source}: {_open_fault(source, error)}") from error
         yield opened
@@ -86,7 +90,7 @@ def announced_length_s(stream: Any) -> float | None:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _opened(source: VideoSource, stack: ExitStack) -> Any:
+def _opened(source: VideoSource, file_format: str | None, stack: ExitStack) -> Any:
     import av
 
     if isinstance(source, str):
@@ -100,7 +104,12 @@ def _opened(source: VideoSource, stack: ExitStack) -> Any:
             file = f"file:{source}"  # the prefix keeps a colon in a name from being taken for a protocol
         except UnicodeEncodeError:  # FFmpeg takes names in UTF-8 alone
             file = stack.enter_context(source.open("rb"))
-    return av.open(file, metadata_errors="replace", container_options={"protocol_whitelist": _LOCAL_PROTOCOLS})
+    return av.open(
+        file,
+        format=file_format,
+        metadata_errors="replace",
+        container_options={"protocol_whitelist": _LOCAL_PROTOCOLS},
+    )
 
 
 def _open_fault(source: VideoSource, error: Exception) -> str:

@@ -59,7 +59,7 @@ class Content(Enum):
     PICTURE = "picture"
     PAGES = "pages"  # several pictures that stand for themselves
     ANIMATION = "animation"
-    VIDEO = "video"  # JPEGs one after another
+    JPEG_RUN = "JPEGs one after another"  # a video
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def contents(source: PictureSource) -> Content | None:
             if image.format == "TIFF" and len(page_numbers(image)) > 1:
                 return Content.PAGES
             if image.format == "JPEG" and isinstance(source, Path) and is_jpeg_run(source):
-                return Content.VIDEO
+                return Content.JPEG_RUN
             return Content.PICTURE
     except UserError:
         return None

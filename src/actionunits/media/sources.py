@@ -177,8 +177,8 @@ def _open_list(paths: list[Path], fps: Fraction | float | None) -> MediaReader:
         return open_media(paths[0], fps=fps) if os.path.isdir(paths[0]) else _open_file(paths[0], fps)
     for path in paths:
         _check_plain_file(path)
-        held = _held_by_picture(path) if _is_named_like_picture(path) else contents(path) or Content.VIDEO
-        if held in (Content.VIDEO, Content.ANIMATION):
+        held = _held_by_picture(path) or Content.PICTURE if _is_named_like_picture(path) else contents(path)
+        if held not in (Content.PICTURE, Content.PAGES):
             raise UserError(f"{path} is not a picture; several inputs at once must all be pictures")
     return ImageReader(paths, fps)
 
@@ -205,7 +205,9 @@ def _open_content(source: Path | StandardInput, fps: Fraction | float | None) ->
 
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     held = contents(source) or (Content.PICTURE if suffix in IMAGE_SUFFIXES else None)
-    if held is None or held is Content.VIDEO or suffix in _JPEG_RUN_SUFFIXES:
+    if held is Content.JPEG_RUN or (held is Content.PICTURE and suffix in _JPEG_RUN_SUFFIXES):
+        return VideoReader(source, "mjpeg")
+    if held is None:
         return VideoReader(source)
     if held is Content.ANIMATION:
         return AnimationReader(source)

@@ -76,18 +76,18 @@ class VideoReader(MediaReader):
     times show the gap), the cut end of a stream that announces no length (MPEG-TS), changed bytes that decode
     without an error.
 
-    source: a file, standard input, or an address, which is opened as it is.
+    source: a file, standard input, or an address, which is opened as it is. file_format: see `open_container`.
     """
 
     kind = "video"
 
-    def __init__(self, source: VideoSource) -> None:
-        self._video = source
+    def __init__(self, source: VideoSource, file_format: str | None = None) -> None:
+        self._video, self._file_format = source, file_format
         super().__init__((str(source),))
 
     def _frames(self) -> Generator[Frame, None, None]:
         name, given = self.sources[0], 0
-        with open_container(self._video) as container:
+        with open_container(self._video, self._file_format) as container:
             stream = picture_track(container, self._video)
             tracks = len(picture_tracks(container))
             if tracks > 1:
