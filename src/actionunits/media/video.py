@@ -17,6 +17,7 @@ from actionunits.media.container import VideoSource, announced_frames, open_cont
 from actionunits.media.decoding import Packets, Pictures
 from actionunits.media.depth import DEEPEST_WHITE, WhiteLevel, to_8_bit
 from actionunits.media.reader import MediaReader
+from actionunits.media.standard_input import StandardInput
 from actionunits.types import Frame
 
 _RESTART_S = 1.0  # a time stamp this far back is a new count, a smaller step back a slip of one stamp
@@ -104,8 +105,13 @@ class VideoReader(MediaReader):
                 given += 1
             self.notes += [f"{name}: {note}" for note in converter.notes]
         if pictures.fault and not given:
-            raise UserError(f"cannot read {name}: {pictures.fault}")
+            advice = "" if _can_go_back(self._video) else "; where its format needs to go back, save it to a file"
+            raise UserError(f"cannot read {name}: {pictures.fault}{advice}")
         self.damage = _damage(name, pictures, given)
+
+
+def _can_go_back(source: VideoSource) -> bool:
+    return not isinstance(source, StandardInput) or source.is_whole
 
 
 def _damage(name: str, pictures: Pictures, given: int) -> str | None:
