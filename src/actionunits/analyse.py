@@ -122,7 +122,7 @@ def analyse(
     """Run detection on one input and write its files, each complete or not at all.
 
     progress: called after every frame. stop: set it, and the files hold the frames so far. Damage is no error
-    here: the files hold what came before it, and the result tells.
+    here: the files hold what could be read, and the result tells.
     Raises UserError for input, options or files that cannot be used.
     """
     started_s = time.perf_counter()
@@ -264,9 +264,11 @@ class _Reference:
 
 
 def _output_stem(source: str) -> str:
-    """`clip` for folder/clip.mp4, the folder's name for a folder or a pattern in it, `webcam-0`."""
+    """`clip` for folder/clip.mp4, the folder's name for a folder or a pattern in it, `webcam-0`, `stdin`."""
     if source.startswith("webcam:"):
         return source.replace(":", "-")
+    if source == "-":
+        return "stdin"
     path = Path(source)
     if not path.exists() and re.search(r"[*?\[]", source):
         plain = Path(re.split(r"[*?\[]", source)[0] + "x").parent.resolve()

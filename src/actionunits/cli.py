@@ -113,7 +113,9 @@ def train_command(
 def detect(
     inputs: Annotated[
         list[str],
-        typer.Argument(help="Photos, videos, folders of photos, quoted patterns such as 'day1/*.jpg', or webcam:0."),
+        typer.Argument(
+            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', webcam:0, or - for standard input."
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results, or one .csv or .parquet file.")
@@ -158,7 +160,7 @@ def detect(
     """Find faces and write their action units, frame by frame, to a table with a run card beside it.
 
     Exit codes: 0 done; 2 an input, option or file cannot be used; 3 an input is damaged, the table holds
-    what came before; 130 interrupted, the table holds the frames so far.
+    what could be read; 130 interrupted, the table holds the frames so far.
     """
     from actionunits.analyse import AnalysisOptions, output_paths
     from actionunits.aus import parse_aus

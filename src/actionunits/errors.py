@@ -11,6 +11,6 @@ class UserError(Exception):
 
 
 class DamagedInputError(UserError):
-    """A video broke off; everything up to the damage was processed and written."""
+    """Part of an input could not be read; all that could was processed and written."""
 
     exit_code = 3
