@@ -55,6 +55,12 @@ def models_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases_dir() -> Path:
+    """Folder with damaged and unusual files."""
+    return folder_from("ACTIONUNITS_CASES")
+
+
+@pytest.fixture(scope="session")
 def mini_dir() -> Path:
     """The committed data set of renders."""
     return REPOSITORY / "data" / "synthau-mini"

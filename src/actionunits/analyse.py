@@ -39,7 +39,7 @@ class AnalysisOptions:
     neutral: a frame number as in the table's `frame` column (from 1), a time in seconds such as "3.2s", or a
     picture of the person. calibrate: the person's own lower decile instead. fps: the pictures of a folder are
     the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
-    the flow too where the detector gives it.
+    the flow too where the detector gives it. allow_network: addresses are opened.
     """
 
     schema: str = "openface"
@@ -51,6 +51,7 @@ class AnalysisOptions:
     neutral: str | None = None
     calibrate: bool = False
     fps: float | None = None
+    allow_network: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,11 @@ def analyse(
     """Run detection on one input and write its files, each complete or not at all.
 
     progress: called after every frame. stop: set it, and the files hold the frames so far. Damage is no error
-    here: the files hold what came before it, and the result tells.
+    here: the files hold what could be read, and the result tells.
     Raises UserError for input, options or files that cannot be used.
     """
     started_s = time.perf_counter()
-    with open_media(source, fps=options.fps) as media, ExitStack() as stack:
+    with open_media(source, fps=options.fps, allow_network=options.allow_network) as media, ExitStack() as stack:
         kind = "video" if follows_time(media) or media.fps else media.kind
         reference = _Reference(detector, options, media.kind)
         schema = make_schema(
@@ -147,7 +148,7 @@ def analyse(
         results = detector.stream_frames(frames, video=kind == "video", live=media.kind == "webcam")
         results = reference.applied(_reported(results, progress, media.frame_count), stack)
         if options.annotate and reference.is_known_late:
-            results = _with_pictures(results, source, options.fps)
+            results = _with_pictures(results, source, options)
         _consume(results, consumers)
     seconds = time.perf_counter() - started_s
     card = {
@@ -160,6 +161,7 @@ def analyse(
         "outputs": [str(file) for file in files],
         "interrupted": stop is not None and stop.is_set(),
         "damage": media.damage,
+        "notes": media.notes,
         "seconds": round(seconds, 3),
         "frames_per_second": round(media.decoded / seconds, 2),
         "versions": versions(),
@@ -262,9 +264,11 @@ class _Reference:
 
 
 def _output_stem(source: str) -> str:
-    """`clip` for folder/clip.mp4, the folder's name for a folder or a pattern in it, `webcam-0`."""
+    """`clip` for folder/clip.mp4, the folder's name for a folder or a pattern in it, `webcam-0`, `stdin`."""
     if source.startswith("webcam:"):
         return source.replace(":", "-")
+    if source == "-":
+        return "stdin"
     path = Path(source)
     if not path.exists() and re.search(r"[*?\[]", source):
         plain = Path(re.split(r"[*?\[]", source)[0] + "x").parent.resolve()
@@ -298,9 +302,12 @@ def _calibrated(result: FrameResult, calibration: Calibration) -> FrameResult:
     return replace(result, predictions=moved)
 
 
-def _with_pictures(results: Iterable[FrameResult], source: str, fps: float | None) -> Iterator[FrameResult]:
+def _with_pictures(results: Iterable[FrameResult], source: str, options: AnalysisOptions) -> Iterator[FrameResult]:
     """The same results with the pictures of their frames, read once more."""
-    with open_media(source, fps=fps) as media, bounded(media, DECODE_AHEAD) as frames:
+    with (
+        open_media(source, fps=options.fps, allow_network=options.allow_network) as media,
+        bounded(media, DECODE_AHEAD) as frames,
+    ):
         for result in results:
             yield replace(result, frame=replace(result.frame, image_rgb=next(frames).image_rgb))
 

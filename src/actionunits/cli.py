@@ -113,7 +113,9 @@ def train_command(
 def detect(
     inputs: Annotated[
         list[str],
-        typer.Argument(help="Photos, videos, folders of photos, quoted patterns such as 'day1/*.jpg', or webcam:0."),
+        typer.Argument(
+            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', webcam:0, or - for standard input."
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results, or one .csv or .parquet file.")
@@ -150,24 +152,31 @@ def detect(
     min_confidence: Annotated[float, typer.Option(help="Leave out faces found with less confidence.")] = 0.5,
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(help="Faces that pass the model at once in videos.")] = 8,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Open addresses such as rtsp://camera/stream.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Find faces and write their action units, frame by frame, to a table with a run card beside it.
 
     Exit codes: 0 done; 2 an input, option or file cannot be used; 3 an input is damaged, the table holds
-    what came before; 130 interrupted, the table holds the frames so far.
+    what could be read; 130 interrupted, the table holds the frames so far.
     """
     from actionunits.analyse import AnalysisOptions, output_paths
     from actionunits.aus import parse_aus
     from actionunits.console import detect_inputs
     from actionunits.detect import Detector
     from actionunits.errors import UserError
+    from actionunits.media import expand
 
     if show not in (None, "flow"):
         raise UserError(f"--show {show}: the one thing to show besides is flow")
     annotate = annotate or show is not None
+    inputs = [single for named in inputs for single in expand(named)]
     paths = output_paths(inputs, out, table_format)
-    options = AnalysisOptions(schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps)
+    options = AnalysisOptions(
+        schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps, allow_network
+    )
     chosen = None if aus is None else parse_aus(aus)
     detector = Detector(
         model, weights, device, batch_size, max_faces, landmarker, min_confidence, chosen, smooth, flow=show == "flow"

@@ -34,7 +34,7 @@ def detect_inputs(
     """Analyse one input after the other, print what was seen, and return the exit code.
 
     An input that fails is told in one line and the others go on. 0: all went well. 2: an input could not be
-    used. 3: an input was damaged, its files hold what came before. 130: interrupted, the files of the input in
+    used. 3: an input was damaged, its files hold what could be read. 130: interrupted, the files of the input in
     work hold the frames so far. Ending a webcam by Ctrl-C is its normal end.
     """
     codes = [0]

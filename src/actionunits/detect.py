@@ -45,7 +45,7 @@ class DetectionResult:
 
     frames: list[FrameResult]  # image_rgb has the frame's shape and no content
     table: pd.DataFrame  # schema "openface", see reports/schemas.py
-    damage: str | None = None  # what of the input could not be read; the results end there
+    damage: str | None = None  # what of the input could not be read
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ class Detector:
     def stream(self, source: Source) -> Iterator[FrameResult]:
         """One result per frame, in order, while later frames are being worked on.
 
-        Raises UserError for an unusable input, and DamagedInputError after the results of all frames before the
-        damage. Closing the iterator early stops all stages.
+        Raises UserError for an unusable input, and DamagedInputError after the results of all frames of a damaged
+        one. Closing the iterator early stops all stages.
         """
         with open_media(source) as media:
             yield from self.stream_frames(media, follows_time(media), live=media.kind == "webcam")

@@ -21,7 +21,7 @@ class Frame:
     """One decoded picture."""
 
     image_rgb: np.ndarray  # (H, W, 3) uint8, upright
-    index: int  # position in the decoded stream, from 0
+    index: int  # position in the stream, from 0; what is damaged inside a video keeps its numbers
     time_s: float  # presentation time from the start of the stream; 0 for a photograph
     source: str  # file path, or "webcam:0"
 

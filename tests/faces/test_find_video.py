@@ -71,6 +71,18 @@ def test_a_moving_face_is_found_in_every_frame(finder, background, anna) -> None
     np.testing.assert_allclose(np.diff(middle), 7, atol=1.5)
 
 
+def test_a_stream_that_changes_its_size_shows_the_same_person(finder, background, anna) -> None:
+    found = []
+    for k in range(12):
+        scene = background.copy()
+        paste(scene, anna, 100 + 3 * k)
+        if k >= 6:
+            scene = cv2.resize(scene, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        found.append(finder(Frame(scene, k, k / RATE, "scene")))
+    assert [[f.face_id for f in faces] for faces in found] == [[0]] * 12
+    assert middle_x(found[6][0]) == pytest.approx((middle_x(found[5][0]) + 3) / 2, abs=1.5)
+
+
 def test_following_reads_the_same_points_as_searching(finder, background, anna, photo_finder) -> None:
     found = play(finder, background, 10, lambda scene, k: paste(scene, anna, 200 + 2 * k))
     scene = background.copy()

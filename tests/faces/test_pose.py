@@ -17,6 +17,27 @@ def landmarks(pose_deg: tuple[float, float, float], position_mm: np.ndarray = MI
     return project_head(MEAN_LANDMARKS_MM, np.array(pose_deg, float), position_mm, SIZE)
 
 
+@pytest.mark.parametrize("direction", [(1, 0), (0, 1), (1, 1), (0, 0)])
+def test_points_that_fall_together_have_no_pose(direction: tuple[int, int]) -> None:
+    along = landmarks((5, 10, 0)) @ np.outer(direction, direction) + 100.0
+    pose, position = estimate_pose(along, SIZE)
+    assert np.isnan(pose).all() and np.isnan(position).all()
+    assert pose.shape == position.shape == (3,) and pose.dtype == position.dtype == np.float32
+
+
+def test_points_that_are_unknown_have_no_pose() -> None:
+    assert np.isnan(estimate_pose(np.full((68, 2), np.nan), SIZE)[0]).all()
+
+
+@pytest.mark.parametrize("distance_m", [5, 20, 100, 1000])
+def test_a_face_of_a_few_pixels_keeps_its_pose(distance_m: int) -> None:
+    size = (12240, 16320)
+    pose, place = np.array([10.0, -20.0, 5.0]), np.array([100.0, 50.0, 1000.0 * distance_m])
+    found, position = estimate_pose(project_head(MEAN_LANDMARKS_MM, pose, place, size), size)
+    np.testing.assert_allclose(found, pose, atol=1)
+    np.testing.assert_allclose(position, place, rtol=0.02)
+
+
 def test_signs_are_those_of_the_picture() -> None:
     frontal = landmarks((0, 0, 0))
     nose_from_temples = frontal[NOSE_TIP] - frontal[list(TEMPLES)].mean(0)

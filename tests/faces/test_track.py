@@ -47,6 +47,16 @@ def test_alike_faces_are_told_apart_by_their_place() -> None:
         assert tracker.update([at(100 + k, ANNA), at(300 - k, ANNA)], k / RATE) == [0, 1]
 
 
+def test_a_person_keeps_the_number_where_the_picture_changes_its_size() -> None:
+    tracker = IdentityTracker()
+    for k in range(20):
+        tracker.update([at(100 + 2 * k, ANNA), at(400, BERT)], k / RATE)
+    tracker.resize(np.array([2.0, 2.0]))
+    for k in range(20, 40):
+        ids = tracker.update([at(200 + 4 * k, ANNA, 200, 200), at(800, BERT, 200, 200)], k / RATE)
+        assert ids == [0, 1]
+
+
 def lose_for(seconds: float, back: Sighting) -> int:
     tracker = IdentityTracker()
     for k in range(25):

@@ -184,8 +184,10 @@ def _video_rows(source: VideoFile, lost: list[str]) -> Iterator[tuple[int, np.nd
     try:
         with open_media(source.path) as reader:
             for frame in reader:
-                while row < rows and source.index[row] == frame.index:
-                    if not lost[row]:
+                while row < rows and source.index[row] <= frame.index:
+                    if source.index[row] < frame.index:
+                        lost[row] = lost[row] or DAMAGED_PICTURE
+                    elif not lost[row]:
                         yield row, frame.image_rgb, 1
                     row += 1
                 if row == rows:

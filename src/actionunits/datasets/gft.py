@@ -28,8 +28,9 @@ import numpy as np
 from actionunits.aus import DATASET_AUS, INTENSITY_MAX, UNKNOWN_CODE
 from actionunits.datasets.folder_contents import contents, files_below, some
 from actionunits.datasets.recording import Count, Inventory, Recording, VideoFile
-from actionunits.datasets.video_rows import VIDEO_SUFFIXES, row_times, without_picture
+from actionunits.datasets.video_rows import row_times, without_picture
 from actionunits.errors import UserError
+from actionunits.media.container import VIDEO_SUFFIXES
 from actionunits.media.video import read_timing
 
 AUS = DATASET_AUS["gft"]

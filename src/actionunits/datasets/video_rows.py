@@ -8,11 +8,6 @@ import numpy as np
 
 from actionunits.media.video import VideoTiming
 
-# What files of videos are called; whether one is a video is told by its content.
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .mpe .wmv .asf .flv .f4v .3gp .3g2 .mts .m2ts .ts .mxf .ogv .vob"
-    " .divx .y4m .nut".split()
-)
 _FPS = 25.0  # where a file says no rate
 
 

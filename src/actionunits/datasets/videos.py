@@ -24,8 +24,8 @@ import numpy as np
 
 from actionunits.datasets.folder_contents import contents, files_below, some
 from actionunits.datasets.recording import Count, Inventory, PictureFiles, Recording, VideoFile
-from actionunits.datasets.video_rows import VIDEO_SUFFIXES
 from actionunits.errors import UserError
+from actionunits.media.container import VIDEO_SUFFIXES
 from actionunits.media.images import IMAGE_SUFFIXES
 from actionunits.media.video import VideoTiming, read_timing
 

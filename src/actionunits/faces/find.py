@@ -95,6 +95,7 @@ class FaceFinder:
         self._identities = IdentityTracker()
         self._active: list[_Candidate] = []
         self._source: str | None = None
+        self._size: np.ndarray | None = None  # (2,) width and height of the previous frame
         self._index = -1
         self._time_s = -np.inf
         self._searched_s = -np.inf
@@ -112,6 +113,7 @@ class FaceFinder:
         if frame.source != self._source or frame.index < self._index:
             self._forget()
         self._source, self._index = frame.source, frame.index
+        self._follow_size(image)
         # Damaged streams have times that step back.
         self._time_s = time_s = max(self._time_s, frame.time_s)
         found = self._followed(image)
@@ -150,10 +152,22 @@ class FaceFinder:
     def _forget(self) -> None:
         self._identities = IdentityTracker()
         self._active = []
+        self._size = None
         self._time_s = -np.inf
         self._searched_s = -np.inf
         self._checked_s = -np.inf
         self._tiles_done = 0
+
+    def _follow_size(self, image: np.ndarray) -> None:
+        """Where a stream changes its size on the way, everybody is at the same place of the picture as before."""
+        size = np.array(image.shape[1::-1], float)
+        if self._size is not None and (size != self._size).any():
+            ratio = size / self._size
+            self._identities.resize(ratio)
+            for candidate in self._active:
+                candidate.mesh_px = (candidate.mesh_px * [*ratio, ratio[0]]).astype(np.float32)
+                candidate.box_xyxy_px = candidate.box_xyxy_px * np.tile(ratio, 2)
+        self._size = size
 
     def _search_due(self, time_s: float, anyone: bool) -> bool:
         if not anyone:

@@ -32,8 +32,15 @@ FOCAL_PER_SIDE = 500 / 640
 # A face that would be nearer than this with the assumed focal length is taken to be cut out of a larger picture.
 NEAREST_MM = 800.0
 
+# The angles of a face that is farther away are fitted as if from here, where perspective is as good as gone: the fit
+# refuses points that are too close together.
+FARTHEST_MM = 4000.0
+
 # Cheeks before the ears, nose and eye corners: expression moves these least, and they span all three axes.
 POSE_POINTS: tuple[int, ...] = (1, 2, 14, 15, *range(27, 36), 36, 39, 42, 45)
+
+# Of the points across their longest direction, relative to along it; heads have 0.5 and more from any side.
+_LEAST_SPREAD = 0.01
 
 # Camera axes of the frontal head: y and z of the mean head point up and to the viewer.
 _FRONTAL = np.diag([1.0, -1.0, -1.0])
@@ -69,7 +76,8 @@ def estimate_pose(
     """Pose (3,) pitch, yaw, roll in degrees and position (3,) in mm, both float32.
 
     landmarks_px: (68, 2); image_size: (height, width); `points`: which of the 68 to fit. The position is that of
-    the mean head's origin (inside the head, between nose and mouth) in camera space.
+    the mean head's origin (inside the head, between nose and mouth) in camera space. Both are NaN where the points
+    tell no pose, since they lie on a line or in one place.
     """
     height, width = image_size
     focal = focal_length_px(image_size)
@@ -81,9 +89,11 @@ def estimate_pose(
     sight = _rotation_to(rays.mean(0))
     local = rays @ sight
     local = local[:, :2] / local[:, 2:]
+    if not _spans_a_plane(local):
+        return np.full(3, np.nan, np.float32), np.full(3, np.nan, np.float32)
     # Two sets of points of the same spread are as far away as their spread is small.
     distance = np.sqrt(((model - model.mean(0)) ** 2).sum() / ((local - local.mean(0)) ** 2).sum())
-    zoom = max(1.0, NEAREST_MM / distance)
+    zoom = np.clip(distance, NEAREST_MM, FARTHEST_MM) / distance
     no_distortion = np.zeros(4)
     _, rvec, tvec = cv2.solvePnP(model, local / zoom, np.eye(3), no_distortion, flags=cv2.SOLVEPNP_SQPNP)
     rvec, tvec = cv2.solvePnPRefineLM(model, local / zoom, np.eye(3), no_distortion, rvec, tvec)
@@ -111,6 +121,14 @@ def project_head(
     rotation = camera_rotation(pose_deg, position_mm) @ _FRONTAL
     in_camera = np.asarray(points_mm, np.float64) @ rotation.T + position_mm
     return in_camera[:, :2] / in_camera[:, 2:] * focal_length_px(image_size) + [(width - 1) / 2, (height - 1) / 2]
+
+
+def _spans_a_plane(points: np.ndarray) -> bool:
+    """Whether points (N, 2) are known and lie neither on a line nor in one place."""
+    if not np.isfinite(points).all():
+        return False
+    along, across = np.linalg.svd(points - points.mean(0), compute_uv=False)
+    return bool(across > _LEAST_SPREAD * along)
 
 
 def _rotation_to(direction: np.ndarray) -> np.ndarray:

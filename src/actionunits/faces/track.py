@@ -121,6 +121,13 @@ class IdentityTracker:
             self._next_id += 1
         return [face_id for face_id in ids if face_id is not None]
 
+    def resize(self, ratio_xy: np.ndarray) -> None:
+        """Go on in pictures of another size; ratio_xy: (2,) new width and height over the old ones."""
+        for person in self._people:
+            person.centre_px = person.centre_px * ratio_xy
+            person.velocity_px_s = person.velocity_px_s * ratio_xy
+            person.size_px *= float(np.sqrt(ratio_xy.prod()))
+
     def lost(self) -> bool:
         """Whether a person of the last two seconds was missing in the last frame."""
         return any(p.seen_s < self._time_s for p in self._people)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actionunits.media.images import read_image
 from actionunits.media.reader import MediaReader
-from actionunits.media.sources import open_media
+from actionunits.media.sources import expand, open_media
 from actionunits.media.writer import VideoWriter
 
-__all__ = ["MediaReader", "VideoWriter", "open_media", "read_image"]
+__all__ = ["MediaReader", "VideoWriter", "expand", "open_media", "read_image"]

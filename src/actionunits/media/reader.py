@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
 
@@ -23,16 +23,18 @@ class MediaReader(Iterator[Frame]):
     size         width and height of the first frame, upright
     decoded      frames handed out so far
     damage       None, or after the last frame one line on what could not be read
+    notes        after the last frame: lines on what was not read as it is, though nothing is wrong with it
     """
 
     kind: str
 
-    def __init__(self, sources: tuple[str, ...]) -> None:
+    def __init__(self, sources: tuple[str, ...], notes: Sequence[str] = ()) -> None:
         self.sources = sources
         self.frame_count: int | None = None
         self.fps: Fraction | float | None = None
         self.decoded = 0
         self.damage: str | None = None
+        self.notes = list(notes)
         self._stream = self._frames()
         self._first: Frame | None = next(self._stream, None)
         if self._first is None:

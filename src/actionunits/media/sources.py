@@ -1,44 +1,83 @@
-"""From what a user names (a file, folder, pattern or webcam) to the reader for it."""
+"""From what a user names (a file, folder, pattern, address or webcam) to the reader for it."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
+import stat
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from actionunits.errors import UserError
-from actionunits.media.images import IMAGE_SUFFIXES, AnimationReader, ImageReader, is_animated, is_picture
+from actionunits.media.container import VIDEO_SUFFIXES, is_address
+from actionunits.media.images import IMAGE_SUFFIXES, Content, contents, fault_of
+from actionunits.media.picture_readers import AnimationReader, ImageReader
 from actionunits.media.reader import MediaReader
+from actionunits.media.standard_input import NAMES as STANDARD_INPUT
+from actionunits.media.standard_input import StandardInput, open_standard_input
 
 Source = str | Path | Sequence[str | Path]
+_WEBCAM_DIGITS = 2
+_SLOWEST_FPS, _FASTEST_FPS = 1e-6, 1e6
+_NAMES_TOLD = 5
+_JPEG_RUN_SUFFIXES = (".mjpeg", ".mjpg")
+# Formats of which one file may hold several pictures.
+_PLURAL_SUFFIXES = frozenset(".gif .webp .png .apng .avif .avifs .tif .tiff".split())
 
 
-def open_media(source: Source, *, fps: Fraction | float | None = None) -> MediaReader:
-    """Open a photograph, folder of photographs, pattern, list of photographs, video, or `webcam:0`.
+def open_media(source: Source, *, fps: Fraction | float | None = None, allow_network: bool = False) -> MediaReader:
+    """Open a photograph, folder of photographs, pattern, list of photographs, video, address, `webcam:0` or `-`.
 
-    A folder stands for the pictures right in it, in natural order (2 before 10), other files left aside; a
-    pattern for the files that match it. With `fps`, several pictures are the frames of a sequence at that rate;
-    without, each stands for itself at time 0. Whether a file is a picture or a video is told by its content.
+    A folder stands for the photographs right in it, in natural order (2 before 10); a pattern for those among the
+    files that match it. Videos, animations and files of several pages are inputs of their own, which `expand`
+    lists; they are told in the reader's notes. With `fps`, several pictures are the frames of a sequence at that
+    rate; without, each stands for itself at time 0. Whether a file is a picture or a video is told by its content.
+    `-` is standard input, which can be read once. Addresses are opened with `allow_network` alone.
 
     Raises UserError, with the name and the reason, if there is nothing to read.
     """
+    if fps is not None and not _SLOWEST_FPS <= fps <= _FASTEST_FPS:
+        raise UserError(f"{fps} pictures per second are no rate; give a number above 0, such as 25")
     if not isinstance(source, str | Path):
-        paths = [Path(item) for item in source]
-        if not paths:
-            raise UserError("no input given")
-        return _open_file(paths[0], fps) if len(paths) == 1 else _open_pictures(paths, fps)
+        return _open_list([Path(item) for item in source], fps)
     text = os.fspath(source)
     if isinstance(source, str) and text.startswith("webcam:"):
         return _open_webcam(text)
-    path = Path(text)
-    if path.is_dir():
-        return _open_pictures(_pictures_in(path), fps)
-    if not path.exists() and glob.has_magic(text):
-        return _open_pattern(text, fps)
-    return _open_file(path, fps)
+    if isinstance(source, str) and is_address(text):
+        return _open_address(text, allow_network)
+    if text in STANDARD_INPUT:
+        return _open_content(open_standard_input(), fps)
+    if not text:
+        raise UserError("an input has no name; name a file, a folder, a pattern or a webcam")
+    found = _found(text)
+    if found is None:
+        return _open_file(Path(text), fps)
+    photographs, others = found
+    if not photographs:
+        if len(others) == 1:
+            return _open_file(others[0], fps)
+        raise UserError(f"{text} holds {len(others)} inputs and no photograph: {_some(others)}; name them one by one")
+    notes = [f"{text}: inputs of their own, not read with the photographs: {_some(others)}"] if others else []
+    return ImageReader(photographs, fps, notes=notes)
+
+
+def expand(source: str) -> list[str]:
+    """The single inputs that a user's word stands for; each can be opened by `open_media`.
+
+    The photographs of a folder or pattern together are one of them, under its name; each video, animation and file
+    of several pages in it is one of its own. Anything else stands for itself, whether it can be opened or not.
+    """
+    is_name = source and not source.startswith("webcam:") and not is_address(source) and source not in STANDARD_INPUT
+    try:
+        found = _found(source) if is_name else None
+    except UserError:
+        return [source]
+    if found is None:
+        return [source]
+    photographs, others = found
+    return [source] * bool(photographs) + [str(path) for path in others]
 
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:
@@ -51,58 +90,127 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
+def _found(text: str) -> tuple[list[Path], list[Path]] | None:
+    """Photographs in a folder or pattern, and what in it is an input of its own; None if `text` names neither.
+
+    Raises UserError if there is nothing.
+    """
+    path = Path(text)
+    if os.path.isdir(path):
+        photographs, others = _by_name(_listed(path))
+        if not photographs and not others:
+            raise UserError(f"no pictures in the folder {path}; name a folder with pictures or videos")
+        return photographs, others
+    if os.path.lexists(path) or not glob.has_magic(text):
+        return None
+    matches = [Path(match) for match in sorted(glob.glob(text, recursive=True), key=natural_key)]
+    files = [match for match in matches if not os.path.isdir(match)]
+    if not files:
+        raise UserError(f"no file matches {text}")
+    photographs, others = _by_name(files)
+    if not photographs and not others:
+        photographs = [file for file in files if contents(file) is Content.PICTURE]
+        others = [file for file in files if file not in photographs]
+    return photographs, others
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What lies right in a folder and is neither a folder nor hidden; links that lead nowhere are told later."""
+    try:
+        names = [entry.name for entry in os.scandir(folder) if not os.path.isdir(entry.path)]
+    except OSError as error:
+        raise UserError(f"cannot list the folder {folder}: {fault_of(error)}") from error
+    return [folder / name for name in sorted(names, key=natural_key) if not name.startswith(".")]
+
+
+def _by_name(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Photographs and other inputs among files, by what they are called; files of other names are left out."""
+    photographs: list[Path] = []
+    others: list[Path] = []
+    for file in files:
+        if file.suffix.lower() in VIDEO_SUFFIXES:
+            others.append(file)
+        elif _is_named_like_picture(file):
+            # What cannot be read is told by the reader.
+            (photographs if _held_by_picture(file) in (None, Content.PICTURE) else others).append(file)
+    return photographs, others
+
+
+def _is_named_like_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _held_by_picture(path: Path) -> Content | None:
+    """`contents`, without a look at files that hold one picture by their name."""
+    return contents(path) if path.suffix.lower() in _PLURAL_SUFFIXES else Content.PICTURE
+
+
+def _some(paths: list[Path]) -> str:
+    names = ", ".join(path.name for path in paths[:_NAMES_TOLD])
+    return names if len(paths) <= _NAMES_TOLD else f"{names} and {len(paths) - _NAMES_TOLD} more"
+
+
 def _open_webcam(text: str) -> MediaReader:
     from actionunits.media.webcam import WebcamReader
 
     number = text.removeprefix("webcam:")
-    if not number.isdecimal():
+    if not (number.isascii() and number.isdecimal()):
         raise UserError(f"'{text}' is no webcam; write its number, such as webcam:0")
+    if len(number) > _WEBCAM_DIGITS:
+        raise UserError(f"{text} cannot be opened: webcams have numbers below {10**_WEBCAM_DIGITS}")
     return WebcamReader(int(number))
 
 
-def _pictures_in(folder: Path) -> list[Path]:
-    try:
-        names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
-    except PermissionError as error:
-        raise UserError(f"cannot read {folder}: no permission to list the folder") from error
-    names = [name for name in names if _is_named_like_picture(name)]
-    if not names:
-        raise UserError(f"no pictures in the folder {folder}; name a folder with pictures, or the video itself")
-    return [folder / name for name in sorted(names, key=natural_key)]
+def _open_address(text: str, allow_network: bool) -> MediaReader:
+    from actionunits.media.video import VideoReader
+
+    if not allow_network:
+        raise UserError(f"cannot read {text}: addresses are not read; download the file, or pass --allow-network")
+    return VideoReader(text)
 
 
-def _is_named_like_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-
-
-def _open_pattern(pattern: str, fps: Fraction | float | None) -> MediaReader:
-    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True), key=natural_key)]
-    files = [match for match in matches if match.is_file()]
-    if not files:
-        raise UserError(f"no file matches {pattern}")
-    pictures = [file for file in files if _is_named_like_picture(file.name)]
-    if pictures and len(files) > 1:
-        return _open_pictures(pictures, fps)
-    return open_media(files, fps=fps)
-
-
-def _open_pictures(paths: list[Path], fps: Fraction | float | None) -> MediaReader:
-    """Several pictures, or one from a folder; a missing or foreign file among named ones is an error at once."""
+def _open_list(paths: list[Path], fps: Fraction | float | None) -> MediaReader:
+    """One input, or several pictures; a missing or foreign file among named ones is an error at once."""
+    if not paths:
+        raise UserError("no input given")
+    if len(paths) == 1:
+        return open_media(paths[0], fps=fps) if os.path.isdir(paths[0]) else _open_file(paths[0], fps)
     for path in paths:
-        if not path.exists():
-            raise UserError(f"cannot read {path}: no such file")
-        if path.is_dir() or (not _is_named_like_picture(path.name) and not is_picture(path)):
+        _check_plain_file(path)
+        held = _held_by_picture(path) or Content.PICTURE if _is_named_like_picture(path) else contents(path)
+        if held not in (Content.PICTURE, Content.PAGES):
             raise UserError(f"{path} is not a picture; several inputs at once must all be pictures")
     return ImageReader(paths, fps)
 
 
 def _open_file(path: Path, fps: Fraction | float | None) -> MediaReader:
-    if path.is_dir():
-        return _open_pictures(_pictures_in(path), fps)
-    if not path.exists():
-        raise UserError(f"cannot read {path}: no such file")
-    if _is_named_like_picture(path.name) or is_picture(path):
-        return AnimationReader(path) if is_animated(path) else ImageReader([path])
+    _check_plain_file(path)
+    return _open_content(path, fps)
+
+
+def _check_plain_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {fault_of(error)}") from error
+    if stat.S_ISFIFO(mode):
+        raise UserError(f"cannot read {path}: it is a pipe, which can be read once; send it to the input named -")
+    if not stat.S_ISREG(mode):
+        raise UserError(f"cannot read {path}: it is not a plain file; name a file, or a camera as webcam:0")
+
+
+def _open_content(source: Path | StandardInput, fps: Fraction | float | None) -> MediaReader:
+    """The reader for what a file holds; one that is called a picture is read as one."""
     from actionunits.media.video import VideoReader
 
-    return VideoReader(path)
+    suffix = source.suffix.lower() if isinstance(source, Path) else ""
+    held = contents(source) or (Content.PICTURE if suffix in IMAGE_SUFFIXES else None)
+    if held is Content.JPEG_RUN or (held is Content.PICTURE and suffix in _JPEG_RUN_SUFFIXES):
+        return VideoReader(source, "mjpeg")
+    if held is None:
+        return VideoReader(source)
+    if held is Content.ANIMATION:
+        return AnimationReader(source)
+    if held is Content.PAGES:
+        return ImageReader([source], fps, has_pages=True)
+    return ImageReader([source])

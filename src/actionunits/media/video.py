@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from actionunits.errors import UserError
+from actionunits.media.container import VideoSource, announced_frames, open_container, picture_track, picture_tracks
+from actionunits.media.decoding import Packets, Pictures
+from actionunits.media.depth import DEEPEST_WHITE, WhiteLevel, to_8_bit
 from actionunits.media.reader import MediaReader
+from actionunits.media.standard_input import StandardInput
 from actionunits.types import Frame
 
-if TYPE_CHECKING:
-    import av
-
-# A recording that starts in the middle of a broadcast begins with packets that refer to pictures before it.
-_BROADCAST_FORMATS = ("mpegts", "mpeg")
 _RESTART_S = 1.0  # a time stamp this far back is a new count, a smaller step back a slip of one stamp
-_END_TOLERANCE_S = 0.25  # announced lengths are rounded, and recorders differ on how long the last frame lasts
+_WHITE_FRAMES = 10  # that decide what is white in 16-bit samples; they are held in memory
+_GAPS_TOLD = 3
 
 
 @dataclass(frozen=True)
 class VideoTiming:
-    """When the frames of a video are shown; row k is the k-th frame that `VideoReader` gives."""
+    """When the frames of a video are shown; row k is the frame to which `VideoReader` gives index k."""
 
     time_s: np.ndarray  # (T,) float64 from the first frame, not descending
     fps: float | None  # nominal
@@ -39,13 +40,17 @@ def read_timing(path: Path) -> VideoTiming:
     Packets whose data are damaged inside are not noticed; a file that breaks off is. Raises UserError if the file
     cannot be opened or holds no picture.
     """
-    with _open_container(path) as container:
-        stream = _picture_track(container, path)
-        pictures = _Pictures(container, stream)
-        stamps = [(packet.pts, packet.dts) for packet in pictures.packets() if not packet.is_discard]
-        damage = pictures.fault or pictures.missing_end()
+    stamps, whole = [], 0
+    with open_container(path) as container:
+        stream = picture_track(container, path)
+        packets = Packets(container, stream)
+        for packet in packets:
+            if not packet.is_discard:
+                stamps.append((packet.pts, packet.dts))
+                whole = whole if packet.is_corrupt else len(stamps)
         rate = stream.average_rate or stream.guessed_rate
         time_base = float(stream.time_base)
+    stamps, damage = stamps[:whole], packets.fault
     if not stamps:
         raise UserError(f"cannot read {path}: {damage or 'it holds no picture'}")
     for kind in (0, 1):  # some formats, AVI among them, do not say when a picture is shown, only its place
@@ -65,112 +70,63 @@ class VideoReader(MediaReader):
     a time stamp, or with one that does not lie after its predecessor's, follows it by one nominal interval.
     The rotation or mirroring that a camera noted is applied; pixels are not rescaled to a pixel aspect ratio.
 
-    Damage: reading ends at the first packet that is cut short or refused, and at the first frame that the decoder
-    had to conceal, since what it shows there was not filmed. A file that ends before the length it announces is
-    damaged as well. What cannot be noticed: a hole that the container format skips (the frames' times show
-    the gap), the cut end of a stream that announces no length (MPEG-TS), changed bytes that decode without
-    an error.
+    Damage: a frame whose packet is cut short or refused is left out, as is one that the decoder had to conceal, since
+    what it shows was not filmed, and what may have been predicted from them, up to the next key frame. The frames
+    behind have the index and the time that they would have without the damage. A file that ends before the length
+    it announces is damaged as well. What cannot be noticed: a hole that the container format skips (the frames'
+    times show the gap), the cut end of a stream that announces no length (MPEG-TS), changed bytes that decode
+    without an error.
+
+    source: a file, standard input, or an address, which is opened as it is. file_format: see `open_container`.
     """
 
     kind = "video"
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        super().__init__((str(path),))
+    def __init__(self, source: VideoSource, file_format: str | None = None) -> None:
+        self._video, self._file_format = source, file_format
+        super().__init__((str(source),))
 
     def _frames(self) -> Generator[Frame, None, None]:
-        from av.video.reformatter import VideoReformatter
-
-        with _open_container(self._path) as container:
-            stream = _picture_track(container, self._path)
+        name, given = self.sources[0], 0
+        with open_container(self._video, self._file_format) as container:
+            stream = picture_track(container, self._video)
+            tracks = len(picture_tracks(container))
+            if tracks > 1:
+                self.notes.append(f"{name} has {tracks} picture tracks: the first was read")
             self.fps = stream.average_rate or stream.guessed_rate
-            self.frame_count = _announced_frames(container, stream)
+            self.frame_count = announced_frames(container, stream)
             clock = _Clock(stream.time_base, float(1 / self.fps) if self.fps else 0.04)
-            converter = VideoReformatter()
-            pictures = _Pictures(container, stream)
-            index = 0
-            for picture in pictures:
-                yield Frame(_upright_rgb(picture, converter), index, clock.time_s(picture), str(self._path))
-                index += 1
-        if pictures.fault and not index:
-            raise UserError(f"cannot read {self._path}: {pictures.fault}")
-        if pictures.fault:
-            shown = "1 frame" if index == 1 else f"{index} frames"
-            self.damage = f"{self._path} is damaged after {shown}: {pictures.fault}"
+            converter = _RgbConverter()
+            pictures = Pictures(container, stream)
+            for index, picture in converter.prepared(pictures):
+                if index and not given:
+                    clock.start(pictures.first_pts)
+                yield Frame(converter.upright_rgb(picture, index), index, clock.time_s(picture), name)
+                given += 1
+            self.notes += [f"{name}: {note}" for note in converter.notes]
+        if pictures.fault and not given:
+            advice = "" if _can_go_back(self._video) else "; where its format needs to go back, save it to a file"
+            raise UserError(f"cannot read {name}: {pictures.fault}{advice}")
+        self.damage = _damage(name, pictures, given)
 
 
-class _Pictures:
-    """Decoded pictures of a track in order of presentation, up to the first fault, which is told in `fault`."""
+def _can_go_back(source: VideoSource) -> bool:
+    return not isinstance(source, StandardInput) or source.is_whole
 
-    def __init__(self, container: Any, stream: Any) -> None:
-        self.fault: str | None = None
-        self._fault_pts: int | None = None
-        self._container, self._stream = container, stream
-        self._packets_read = 0
-        self._end = 0  # of the last packet, in units of the track's time base
-        self._any = False
 
-    def __iter__(self) -> Iterator[av.VideoFrame]:
-        for packet in self.packets():
-            yield from self._decode(packet)
-            if self.fault is not None:
-                break
-        if not self.fault or self._fault_pts is not None:
-            yield from self._decode(None)  # pictures that were held back to be put in order
-        self.fault = self.fault or self.missing_end()
-
-    def packets(self) -> Iterator[Any]:
-        """Whole packets; ends at the end of the file or at a packet that is cut short."""
-        from av import FFmpegError
-
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.is_corrupt:
-                    self.fault, self._fault_pts = "a packet is incomplete", packet.pts
-                    return
-                if packet.size == 0:  # PyAV's mark of the end
-                    return
-                self._packets_read += 1
-                self._end = max(self._end, (packet.pts or packet.dts or 0) + (packet.duration or 0))
-                yield packet
-        except FFmpegError as error:
-            self.fault, self._fault_pts = _words(error), self._end
-
-    def _decode(self, packet: Any) -> Iterator[av.VideoFrame]:
-        """Sound pictures that a packet (None: the end) brings out, none at or after the fault."""
-        from av import FFmpegError
-
-        try:
-            pictures = self._stream.codec_context.decode(packet)
-        except FFmpegError as error:
-            if packet is not None and (self._any or self._container.format.name not in _BROADCAST_FORMATS):
-                self.fault, self._fault_pts = _words(error), packet.pts
-            return
-        for picture in pictures:
-            if picture.is_corrupt:
-                self.fault, self._fault_pts = self.fault or "the picture data is damaged", None
-                return
-            if self._fault_pts is not None and (picture.pts is None or picture.pts >= self._fault_pts):
-                return
-            self._any = True
-            yield picture
-
-    def missing_end(self) -> str | None:
-        """What is missing of a track that was read to its end without an error, None if nothing is.
-
-        MP4 lists all its packets beforehand; other formats tell how long the track is.
-        """
-        stream = self._stream
-        if self._container.format.name.startswith("mov"):
-            missing = len(stream.index_entries) - self._packets_read
-            return f"{missing} frames are missing at the end" if missing > 0 else None
-        length_s = _announced_length_s(stream)
-        if length_s is None:
-            return None
-        missing_s = length_s - float((self._end - (stream.start_time or 0)) * stream.time_base)
-        rate = stream.average_rate or stream.guessed_rate or 25
-        is_short = missing_s > max(_END_TOLERANCE_S, 3 / rate)
-        return f"{missing_s:.1f} s are missing at the end" if is_short else None
+def _damage(name: str, pictures: Pictures, given: int) -> str | None:
+    """One line on what is missing of a video, None if nothing is."""
+    if not pictures.gaps:
+        shown = "1 frame" if given == 1 else f"{given} frames"
+        return f"{name} is damaged after {shown}: {pictures.fault}" if pictures.fault else None
+    gaps = pictures.gaps
+    places = ", ".join(map(str, gaps[:_GAPS_TOLD]))
+    lost = sum(gap.length for gap in gaps)
+    more = f" and more, {lost} in all," if len(gaps) > _GAPS_TOLD else ""
+    line = (
+        f"{name} is damaged: {'frame' if lost == 1 else 'frames'} {places}{more} cannot be shown ({gaps[0].reason})"
+    )
+    return f"{line}; its end is missing too: {pictures.fault}" if pictures.fault else line
 
 
 class _Clock:
@@ -181,6 +137,10 @@ class _Clock:
         self._interval_s = interval_s
         self._start: Fraction | None = None
         self._last_s = -math.inf
+
+    def start(self, pts: int | None) -> None:
+        """Count from a stamp, of a frame that cannot be shown."""
+        self._start = None if pts is None else pts * self._time_base
 
     def time_s(self, picture: Any) -> float:
         """Presentation time of the next picture."""
@@ -200,75 +160,59 @@ class _Clock:
         return time_s
 
 
-def _open_container(path: Path) -> Any:
-    import av
+class _RgbConverter:
+    """Decoded pictures as upright RGB.
 
-    try:
-        return av.open(f"file:{path}")  # the prefix keeps a colon in a name from being taken for a protocol
-    except (av.FFmpegError, OSError) as error:
-        raise UserError(f"cannot read {path}: {_open_fault(path, error)}") from error
+    Where 16-bit samples use fewer bits, the first pictures tell what is white.
+    """
 
+    def __init__(self) -> None:
+        from av.video.reformatter import VideoReformatter
 
-def _open_fault(path: Path, error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return "no permission to read it"
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if path.is_file() and path.stat().st_size == 0:
-        return "the file is empty"
-    with path.open("rb") as file:
-        is_mp4 = file.read(8)[4:] == b"ftyp"
-    if is_mp4:
-        return "the video is cut short; its index, which is at the end of the file, is missing"
-    return "not a video, or damaged from its very beginning"
+        self._converter = VideoReformatter()
+        self._white = WhiteLevel()
 
+    def prepared(self, pictures: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """The same pictures, once the first ones have told what white is, where 16-bit samples leave that open."""
+        rest = iter(pictures)
+        first = list(islice(rest, 1))
+        if first and _is_deep(first[0][1]):
+            first += islice(rest, _WHITE_FRAMES - 1)
+            self._white.seen(first[0][0], max(int(_deep_values(picture).max()) for _, picture in first))
+        return chain(first, rest)
 
-def _picture_track(container: Any, path: Path) -> Any:
-    """The video stream to read, its decoder ready; cover pictures of music files do not count."""
-    for stream in container.streams.video:
-        if "attached_pic" in (stream.disposition.name or ""):
-            continue
-        if stream.codec_context is None:
-            raise UserError(f"cannot read {path}: there is no decoder for its video format")
-        # With several threads FFmpeg neither marks concealed pictures nor tells which packet was at fault.
-        stream.codec_context.thread_count = 1
-        return stream
-    if not container.streams:
-        raise UserError(f"cannot read {path}: {_open_fault(path, ValueError())}")
-    raise UserError(f"cannot read {path}: it has no picture track")
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how the pictures were made."""
+        return self._white.notes
 
-
-def _announced_frames(container: Any, stream: Any) -> int | None:
-    if stream.frames:
-        return int(stream.frames)
-    length_s = _announced_length_s(stream)
-    if length_s is None and container.duration:
-        length_s = container.duration / 1e6
-    rate = stream.average_rate or stream.guessed_rate
-    return round(length_s * rate) if length_s and rate else None
+    def upright_rgb(self, picture: Any, index: int) -> np.ndarray:
+        """(H, W, 3) uint8 of a decoded picture, turned and mirrored as its display matrix says."""
+        values = _deep_values(picture) if _is_deep(picture) else None
+        white = DEEPEST_WHITE if values is None else self._white.seen(index, int(values.max()))
+        if values is not None and white < DEEPEST_WHITE:
+            image = to_8_bit(values, white)
+            image = np.broadcast_to(image[:, :, None], (*image.shape, 3)) if image.ndim == 2 else image
+        else:
+            reformatted = self._converter.reformat(
+                picture, format="rgb24", src_color_range=picture.color_range, threads=1
+            )
+            image = reformatted.to_ndarray()
+        matrix = picture.side_data.get("DISPLAYMATRIX")
+        if matrix is not None:
+            image = _apply_display_matrix(image, np.frombuffer(bytes(matrix), np.int32).reshape(3, 3))
+        return np.ascontiguousarray(image)
 
 
-def _announced_length_s(stream: Any) -> float | None:
-    """Time of the end of the track according to the file, None if it does not say."""
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    clock = stream.metadata.get("DURATION", "")  # Matroska: 00:00:10.010000000
-    parts = clock.split(":")
-    try:
-        hours, minutes, seconds = (float(part) for part in parts)
-    except ValueError:
-        return None
-    return hours * 3600 + minutes * 60 + seconds
+def _is_deep(picture: Any) -> bool:
+    """Whether a picture has 16-bit samples, grey or RGB, from 0 for black."""
+    layout = picture.format
+    return layout.components[0].bits == 16 and (layout.is_rgb or len(layout.components) == 1)
 
 
-def _upright_rgb(picture: Any, converter: Any) -> np.ndarray:
-    """(H, W, 3) uint8 of a decoded picture, turned and mirrored as its display matrix says."""
-    picture_rgb = converter.reformat(picture, format="rgb24", src_color_range=picture.color_range, threads=1)
-    image = picture_rgb.to_ndarray()
-    matrix = picture.side_data.get("DISPLAYMATRIX")
-    if matrix is not None:
-        image = _apply_display_matrix(image, np.frombuffer(bytes(matrix), np.int32).reshape(3, 3))
-    return np.ascontiguousarray(image)
+def _deep_values(picture: Any) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint16."""
+    return picture.reformat(format="rgb48le" if picture.format.is_rgb else "gray16le").to_ndarray()
 
 
 def _apply_display_matrix(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -279,11 +223,3 @@ def _apply_display_matrix(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     else:
         along_x, along_y = a, d
     return image[:: -1 if along_y < 0 else 1, :: -1 if along_x < 0 else 1]
-
-
-def _words(error: Exception) -> str:
-    from av.error import InvalidDataError
-
-    if isinstance(error, InvalidDataError):
-        return "the picture data is damaged"
-    return str(getattr(error, "strerror", None) or error)
