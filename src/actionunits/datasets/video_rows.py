@@ -13,6 +13,8 @@ VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .mpe .wmv .asf .flv .f4v .3gp .3g2 .mts .m2ts .ts .mxf .ogv .vob"
     " .divx .y4m .nut".split()
 )
+LARGEST_FRAME = 10_000_000  # number of a frame: days of video
+FRAMES_COUNT = f"frames count from 1, and up to {LARGEST_FRAME:,}"
 _FPS = 25.0  # where a file says no rate
 
 

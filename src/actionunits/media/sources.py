@@ -23,7 +23,7 @@ def open_media(source: Source, *, fps: Fraction | float | None = None) -> MediaR
     pattern for the files that match it. With `fps`, several pictures are the frames of a sequence at that rate;
     without, each stands for itself at time 0. Whether a file is a picture or a video is told by its content.
 
-    Raises UserError, with the name and the reason, if there is nothing to read.
+    Raises UserError, with the name and the reason, if there is nothing to read, and where `fps` is told of a video.
     """
     if not isinstance(source, str | Path):
         paths = [Path(item) for item in source]
@@ -32,6 +32,7 @@ def open_media(source: Source, *, fps: Fraction | float | None = None) -> MediaR
         return _open_file(paths[0], fps) if len(paths) == 1 else _open_pictures(paths, fps)
     text = os.fspath(source)
     if isinstance(source, str) and text.startswith("webcam:"):
+        _refuse_rate(text, fps)
         return _open_webcam(text)
     path = Path(text)
     if path.is_dir():
@@ -102,7 +103,16 @@ def _open_file(path: Path, fps: Fraction | float | None) -> MediaReader:
     if not path.exists():
         raise UserError(f"cannot read {path}: no such file")
     if _is_named_like_picture(path.name) or is_picture(path):
-        return AnimationReader(path) if is_animated(path) else ImageReader([path])
+        if not is_animated(path):
+            return ImageReader([path])
+        _refuse_rate(path, fps)
+        return AnimationReader(path)
     from actionunits.media.video import VideoReader
 
+    _refuse_rate(path, fps)
     return VideoReader(path)
+
+
+def _refuse_rate(source: Path | str, fps: Fraction | float | None) -> None:
+    if fps is not None:
+        raise UserError(f"{source} has times of its own; a frame rate is told of pictures in a folder alone")
