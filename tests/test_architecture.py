@@ -12,7 +12,8 @@ from actionunits.models import MODELS
 
 PACKAGE = Path(actionunits.__file__).parent
 FLOORS = [
-    {"__init__", "errors", "aus", "types", "files", "pipeline", "device", "processes", "provenance"},
+    {"__init__", "errors", "aus", "ranges", "checks", "types", "files", "pipeline", "device", "processes"}
+    | {"provenance"},
     {"media", "faces", "synth", "models"},
     {"datasets", "training", "evaluation", "weights"},
     {"detect", "calibration", "smoothing", "spool", "reports", "analyse"},

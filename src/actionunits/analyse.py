@@ -94,7 +94,8 @@ class Analysis:
 def output_paths(sources: Sequence[str], out: Path, table_format: str = "csv") -> list[OutputPaths]:
     """Where the table of each input goes: into the folder `out`, or to the file `out` if it ends as tables do.
 
-    Raises UserError for an unknown format, and if two inputs would be written to one file.
+    Raises UserError for an unknown format, a name of a file that is no table's, and if two inputs would be written to
+    one file.
     """
     if f".{table_format}" not in TABLE_SUFFIXES:
         raise UserError(f"'{table_format}' is not a table format; choose csv or parquet")
@@ -102,6 +103,8 @@ def output_paths(sources: Sequence[str], out: Path, table_format: str = "csv") -
         if len(sources) > 1:
             raise UserError(f"{out} is one file, but there are {len(sources)} inputs; name a folder instead")
         return [OutputPaths(out)]
+    if out.suffix[1:].isalnum() and not out.suffix[1:].isdigit() and not out.is_dir():
+        raise UserError(f"{out} is neither a folder nor a table; a table ends in {' or '.join(TABLE_SUFFIXES)}")
     taken: dict[Path, str] = {}
     for source in sources:
         table = out / f"{_output_stem(source)}.{table_format}"

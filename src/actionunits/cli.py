@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,21 @@ import typer
 
 from actionunits import cli_data, cli_protocols, cli_reports
 from actionunits.cli_options import (
+    FRAME_RATE,
+    LARGEST_BATCH,
+    LARGEST_COUNT,
+    LARGEST_SEED,
+    MINUTES,
     AcceleratorOption,
     CheckpointArgument,
     ConfigOption,
     DeviceOption,
     ImagenetOption,
     SetOption,
+    number_above,
+    one_line,
+    refuse_empty_words,
+    share,
 )
 from actionunits.errors import UserError
 
@@ -52,15 +62,15 @@ def train_command(
     assignments: SetOption = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Time for all training; epochs still end it.")
+        float | None, typer.Option(callback=MINUTES, help="Time for all training; epochs still end it.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Crops per step, over all devices.")] = None,
-    lr: Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")] = None,
+    lr: Annotated[float | None, typer.Option(callback=number_above(0, 1000), help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers.")] = None,
     precision: Annotated[str, typer.Option(help="auto, 32, bf16 or 16 (mixed).")] = "auto",
     accelerator: AcceleratorOption = "auto",
     devices: Annotated[str, typer.Option(help="Number of devices of each machine, or a list such as 0,2.")] = "auto",
-    num_nodes: Annotated[int, typer.Option(min=1, help="Number of machines.")] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Number of machines.")] = 1,
     strategy: Annotated[str, typer.Option(help="auto, ddp, or another of Lightning Fabric's.")] = "auto",
     stored_type: Annotated[str, typer.Option(help="float32, or float16 for half the file size.")] = "float32",
     init: Annotated[
@@ -138,20 +148,28 @@ def detect(
         bool, typer.Option("--calibrate", help="Measure from each person's own lower tenth over the video.")
     ] = False,
     smooth: Annotated[
-        float | None, typer.Option(help="Smooth over time with this time constant, in seconds.")
+        float | None,
+        typer.Option(callback=number_above(0, 3600), help="Smooth over time with this time constant, in seconds."),
     ] = None,
     fps: Annotated[
-        float | None, typer.Option(help="The pictures of a folder are a sequence with this many per second.")
+        float | None,
+        typer.Option(callback=FRAME_RATE, help="The pictures of a folder are a sequence with this many per second."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Name of a model with released weights.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Checkpoint file to use instead.")] = None,
     landmarker: Annotated[
         Path | None, typer.Option(help="MediaPipe's face_landmarker.task, in place of the bundled network.")
     ] = None,
-    max_faces: Annotated[int | None, typer.Option(help="Only the largest faces, at most this many.")] = None,
-    min_confidence: Annotated[float, typer.Option(help="Leave out faces found with less confidence.")] = 0.5,
+    max_faces: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST_COUNT, help="Only the largest faces, at most this many.")
+    ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(callback=share, help="Leave out faces found with less confidence.")
+    ] = 0.5,
     device: DeviceOption = "auto",
-    batch_size: Annotated[int, typer.Option(help="Faces that pass the model at once in videos.")] = 8,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="Faces that pass the model at once in videos.")
+    ] = 8,
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Open addresses such as rtsp://camera/stream.")
     ] = False,
@@ -191,8 +209,10 @@ def evaluate(
         str, typer.Option(help="Test data, of people not trained on: one folder, or several with commas.")
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Results table to write or extend (CSV).")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Use each n-th frame of every clip.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Crops that pass the model at once.")] = 128,
+    every: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Use each n-th frame of every clip.")] = 1,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="Crops that pass the model at once.")
+    ] = 128,
     device: DeviceOption = "auto",
     cache: Annotated[
         Path | None, typer.Option(help="Folder for registered crops, when the data's own is read-only.")
@@ -208,11 +228,12 @@ def evaluate(
     from rich.console import Console
 
     from actionunits.datasets.load import split_paths
-    from actionunits.evaluation.protocols import evaluate_checkpoint, run_name, write_results
+    from actionunits.evaluation.protocols import evaluate_checkpoint, refuse_outputs, run_name, write_results
     from actionunits.evaluation.reproduction import is_rendered
     from actionunits.reports.scores import evaluation_table
 
     folders = split_paths(data)
+    refuse_outputs(out, predictions)
     result, header = evaluate_checkpoint(
         checkpoint,
         folders,
@@ -241,8 +262,8 @@ def compare(
     second: Annotated[Path, typer.Argument(help="Outputs of another model on the same frames.")],
     metric: Annotated[str, typer.Option(help="f1, auc, icc, or several with commas; by default all there are.")] = "",
     unit: Annotated[str, typer.Option(help="What the signs are flipped of: subject or fold.")] = "subject",
-    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap draws of subjects.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
+    replicates: Annotated[int, typer.Option(min=100, max=LARGEST_COUNT, help="Bootstrap draws of subjects.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Table to write (CSV).")] = None,
 ) -> None:
     """Tell whether two models differ on the same frames: differences with intervals, and two paired tests."""
@@ -270,13 +291,32 @@ app.command()(cli_protocols.probe)
 app.command()(cli_protocols.reproduce)
 
 
-def main() -> None:
-    """Entry point of the `actionunits` command."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `actionunits` command: exits with its code, after one line where something is wrong.
+
+    arguments: the words after the command's name, by default those it was started with.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    code = UserError.exit_code
     try:
-        app()
+        refuse_empty_words(words)
+        sys.exit(app(words, prog_name="actionunits", standalone_mode=False))
     except UserError as error:
-        typer.echo(f"actionunits: {error}", err=True)
-        sys.exit(error.exit_code)
+        code, line = error.exit_code, str(error)
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message())
+            sys.exit(code)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "actionunits"
+        line = f"{error.format_message().rstrip('.')}; see {command} --help"
+    except OSError as error:
+        # A name that is too long, a loop of links, a folder that may not be entered: whoever met it first.
+        if error.filename is None:
+            raise
+        line = f"cannot use {error.filename}: {error.strerror}"
+    typer.echo(f"actionunits: {one_line(line)}", err=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

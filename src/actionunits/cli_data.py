@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionunits.cli_options import WorkersOption
+from actionunits.cli_options import FRAME_RATE, WorkersOption, number_above
 
 
 def synth(
@@ -26,7 +26,7 @@ def synth(
         str | None,
         typer.Option(help="Write the folder layout of bp4d, bp4d+, disfa, gft or voxceleb, in that data set's look."),
     ] = None,
-    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    fps: Annotated[float, typer.Option(callback=FRAME_RATE, help="Frames per second.")] = 25.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
     rates: Annotated[
         str, typer.Option(help="How often AUs act: published (as in the coded data sets) or balanced (for training).")
@@ -65,22 +65,32 @@ def prepare(
         bool, typer.Option(help="Register faces; else cut out the square around the landmarks, without a turn.")
     ] = True,
     workers: WorkersOption = None,
-    fps: Annotated[float | None, typer.Option(help="Of videos without labels: frames per second to keep.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(callback=FRAME_RATE, help="Of videos without labels: frames per second to keep.")
+    ] = None,
     level: Annotated[
-        float | None, typer.Option(help="DISFA, GFT: intensity from which an action unit counts as present.")
+        float | None,
+        typer.Option(
+            callback=number_above(0, 5), help="DISFA, GFT: intensity from which an action unit counts as present."
+        ),
     ] = None,
     camera: Annotated[str | None, typer.Option(help="DISFA: left, right or both.")] = None,
     keep_bad_frames: Annotated[
         bool, typer.Option("--keep-bad-frames", help="DISFA: keep frames whose landmarks are known to be bad.")
     ] = False,
     frame_offset: Annotated[
-        int | None, typer.Option(help="BP4D+: number of a picture less that of its frame in the tables.")
+        int | None,
+        typer.Option(min=-1000, max=1000, help="BP4D+: number of a picture less that of its frame in the tables."),
     ] = None,
     picture_fps: Annotated[
-        float | None, typer.Option(help="Of numbered pictures without labels: rate at which they were taken.")
+        float | None,
+        typer.Option(callback=FRAME_RATE, help="Of numbered pictures without labels: rate at which they were taken."),
     ] = None,
     subject_level: Annotated[
-        int | None, typer.Option(help="Videos: which folder below ROOT names the person; else each is one person.")
+        int | None,
+        typer.Option(
+            min=1, max=100, help="Videos: which folder below ROOT names the person; else each is one person."
+        ),
     ] = None,
 ) -> None:
     """Find or read landmarks, register every face, and write crops with their labels.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from actionunits.cli_options import (
+    LARGEST_COUNT,
     AcceleratorOption,
     ConfigOption,
     FoldInitOption,
@@ -93,7 +94,9 @@ def probe(
     folds: FoldsOption = None,
     fold_seeds: FoldSeedsOption = "0",
     threshold: ThresholdOption = "validation",
-    every: Annotated[int, typer.Option(min=1, help="Train on each n-th frame of a recording.")] = 1,
+    every: Annotated[
+        int, typer.Option(min=1, max=LARGEST_COUNT, help="Train on each n-th frame of a recording.")
+    ] = 1,
     results: ResultsOption = None,
     accelerator: AcceleratorOption = "auto",
 ) -> None:

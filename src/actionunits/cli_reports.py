@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionunits.cli_options import CheckpointArgument, PictureOption
+from actionunits.cli_options import LARGEST_COUNT, LARGEST_SEED, CheckpointArgument, PictureOption
 
 app = typer.Typer(help="Draw what a trained model holds.", no_args_is_help=True)
 
@@ -18,8 +18,10 @@ def tsne(
     data: Annotated[str, typer.Option(help="Frames to lay out: one folder, or several with commas.")],
     out: PictureOption,
     aus: Annotated[str | None, typer.Option(help="Action units, such as 4,10,12,24 (the default).")] = None,
-    frames: Annotated[int, typer.Option(min=10, help="At most so many frames, spread evenly.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the layout.")] = 0,
+    frames: Annotated[
+        int, typer.Option(min=10, max=LARGEST_COUNT, help="At most so many frames, spread evenly.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the layout.")] = 0,
     people: Annotated[bool, typer.Option("--people", help="One more panel, coloured by person.")] = False,
     hand_made: Annotated[
         bool, typer.Option("--hand-made", help="A column each for landmark shape, Gabor and HOG first.")
@@ -45,7 +47,9 @@ def divergence(
     checkpoint: Annotated[
         list[str] | None, typer.Option(help="Model whose features are measured too; may be repeated.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=2, help="At most so many frames, spread evenly.")] = 2000,
+    frames: Annotated[
+        int, typer.Option(min=2, max=LARGEST_COUNT, help="At most so many frames, spread evenly.")
+    ] = 2000,
 ) -> None:
     """Measure how much people differ in shape, Gabor, HOG and a model's features (hybrid network, Fig. 4)."""
     from actionunits.datasets.load import split_paths
@@ -65,8 +69,10 @@ def activation(
     aus: Annotated[
         str | None, typer.Option(help="Action units, such as 4,12; all of the model unless given.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of gradient ascent; the paper takes 10,000.")] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the first picture.")] = 0,
+    steps: Annotated[
+        int, typer.Option(min=1, max=LARGEST_COUNT, help="Steps of gradient ascent; the paper takes 10,000.")
+    ] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the first picture.")] = 0,
 ) -> None:
     """Draw the picture that each action unit of any model answers to most (hybrid network, Fig. 5)."""
     from actionunits.aus import parse_aus
@@ -119,7 +125,10 @@ def flow(
         int, typer.Option(min=1, max=20, help="Frames to draw: the most moved of equal stretches.")
     ] = 4,
     anchor: Annotated[
-        int | None, typer.Option(min=1, help="Number of the neutral frame; the first with a face unless given.")
+        int | None,
+        typer.Option(
+            min=1, max=LARGEST_COUNT, help="Number of the neutral frame; the first with a face unless given."
+        ),
     ] = None,
 ) -> None:
     """Draw frames beside their motion from a neutral one, computed from two frames and learned (OF-Net, Fig. 3)."""
@@ -134,7 +143,7 @@ def pairs(
     data: Annotated[str, typer.Option(help="Frames of people over time: one folder, or several with commas.")],
     out: PictureOption,
     rows: Annotated[int, typer.Option(min=1, max=20, help="Pairs of frames.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the choice.")] = 0,
 ) -> None:
     """Draw what a TCAE makes of pairs of frames: AU-changed and pose-changed faces, displacements (TCAE, Fig. 4)."""
     from actionunits.datasets.load import split_paths
@@ -150,8 +159,8 @@ def displacements(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a TCAE.")],
     data: Annotated[str, typer.Option(help="Frames of people over time: one folder, or several with commas.")],
     out: PictureOption,
-    pairs: Annotated[int, typer.Option(min=1, help="Pairs of frames.")] = 6400,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
+    pairs: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Pairs of frames.")] = 6400,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the choice.")] = 0,
 ) -> None:
     """Draw how far both movements of a TCAE go, as histograms, and tell the ratio of their means (TCAE, Fig. 5)."""
     from actionunits.datasets.load import split_paths
@@ -170,7 +179,9 @@ def edit(
     keep: Annotated[str, typer.Option(help="pose: take the target's action units; aus: take its head pose.")],
     model: Annotated[str, typer.Option(help="Checkpoint file of a TCAE.")],
     out: PictureOption,
-    size: Annotated[int, typer.Option(help="Width of the picture, a registered crop, in pixels.")] = 256,
+    size: Annotated[
+        int, typer.Option(min=32, max=4096, help="Width of the picture, a registered crop, in pixels.")
+    ] = 256,
 ) -> None:
     """Give a face the action units of another, or its head pose, by moving the source's pixels (TCAE, Sec. 4.3)."""
     from actionunits.reports.face_edit import edit_face

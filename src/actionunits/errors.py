@@ -43,7 +43,7 @@ def tell(error: Exception) -> int:
 
 
 def printable(text: str) -> str:
-    """One line that a terminal shows as it is: control characters, and bytes that are no UTF-8, become escapes.
+    r"""One line that a terminal shows as it is: control characters, and bytes that are no UTF-8, become escapes.
 
     >>> printable("a\x1b[31mb\n\udce9") == r"a\x1b[31mb\n\udce9"
     True

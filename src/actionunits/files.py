@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from actionunits.errors import UserError
 
@@ -91,6 +92,16 @@ def write_errors_told(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _explained(error, Path(path)) from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises UserError where it cannot be read or is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise UserError(f"{path} is damaged: it is not JSON") from None
 
 
 def file_sha256(path: Path) -> str:

@@ -264,6 +264,8 @@ def test_extra_files_are_told_and_change_nothing(tree):
         ("3,1.5", "line 3: expected 'frame,intensity'"),
         ("2,0", "line 3: frame 2, but an earlier line names the same frame"),
         ("0,0", "line 3: frame 0, but frames count from 1"),
+        ("900000000,1", "line 3: frame 900000000, but frames count from 1, and up to 10,000,000"),
+        ("99999999999999999999,0", "line 3: frame 99999999999999999999, but frames count from 1"),
     ],
 )
 def test_malformed_line_is_told_with_file_and_number(tree, line, message):

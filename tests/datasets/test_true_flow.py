@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from actionunits.datasets.label_table import LANDMARK_COLUMNS
 from actionunits.datasets.synthau import load_crops
-from actionunits.datasets.true_flow import LANDMARK_COLUMNS, crop_flow, true_flows
+from actionunits.datasets.true_flow import crop_flow, true_flows
 from actionunits.errors import UserError
 from actionunits.faces.align import similarity_transform
 from actionunits.faces.mean_face import template_landmarks

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from small_models import AUS, SMALL, random_batch
 
+from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.faces.landmarks import POINTS_49, POINTS_66
 from actionunits.faces.mean_face import template_landmarks
@@ -559,4 +560,4 @@ def test_configurations_are_of_this_model(path):
 )
 def test_settings_that_cannot_be_are_refused(settings):
     with pytest.raises(UserError):
-        EacNetConfig(**settings)
+        make_config(EacNetConfig, settings, "settings")

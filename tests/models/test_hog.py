@@ -11,6 +11,7 @@ from skimage.color import rgb2gray
 from sklearn.svm import LinearSVC
 from small_models import random_batch
 
+from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.models.hog import HogConfig, HogSvm, loss
 from actionunits.models.hog.features import cell_histograms, hog
@@ -162,6 +163,6 @@ def test_settings_that_leave_no_block_are_refused():
     with pytest.raises(UserError, match="needs 32 pixels"):
         HogConfig(image_size=24, cell=16)
     with pytest.raises(UserError, match="at least 1"):
-        HogConfig(orientations=0)
-    with pytest.raises(UserError, match="must not be negative"):
-        HogConfig(weight_decay=-1.0)
+        make_config(HogConfig, {"orientations": 0}, "settings")
+    with pytest.raises(UserError, match=r"weight_decay is -1.0; it must be at least 0"):
+        make_config(HogConfig, {"weight_decay": -1.0}, "settings")

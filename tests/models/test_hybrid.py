@@ -15,6 +15,7 @@ from random_crops import random_people
 from sklearn.decomposition import PCA
 from small_models import AUS, SMALL, random_batch
 
+from actionunits.checks import make_config
 from actionunits.cli import main
 from actionunits.errors import UserError
 from actionunits.models.hybrid import HybridConfig, HybridNet
@@ -415,14 +416,14 @@ def test_configurations_can_be_read():
         ({"variant": "gru"}, "variant is 'gru'; it must be one of anet, lstm, hybrid"),
         ({"image_size": 40}, "of 40 pixels the convolutions leave nothing at stride 4"),
         ({"lstm_units": 0}, "lstm_units is 0; it must be at least 1"),
-        ({"lstm_dropout": 1.0}, "lstm_dropout is 1; it must be 0 or more and below 1"),
-        ({"energy": 0.0}, "energy and margin must be above 0"),
+        ({"lstm_dropout": 1.0}, "lstm_dropout is 1.0; it must be below 1"),
+        ({"energy": 0.0}, "energy is 0.0; it must be above 0"),
         ({"context_frames": 50, "sequence_frames": 50}, "no frame would count in the loss"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, line):
     with pytest.raises(UserError, match=line):
-        HybridConfig(**settings)
+        make_config(HybridConfig, settings, "settings")
 
 
 def test_eight_frames_of_the_contract_are_two_clips():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from small_models import AUS, SMALL, random_batch
 
+from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.models.ofnet import OfNet, OfNetConfig, loss
 from actionunits.models.ofnet.two_frame import two_frame_flow
@@ -383,4 +384,4 @@ def test_an_anchor_of_another_size_is_told():
 )
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(UserError):
-        OfNetConfig(**settings)
+        make_config(OfNetConfig, settings, "settings")

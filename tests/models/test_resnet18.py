@@ -9,6 +9,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from small_models import random_batch
 
+from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
@@ -207,17 +208,19 @@ def test_the_image_branch_rests_while_the_landmarks_train():
 @pytest.mark.parametrize(
     ("setting", "line"),
     [
-        ({"class_weighting": "some"}, "must be none or inverse"),
+        ({"class_weighting": "some"}, "settings: class_weighting is 'some'; it must be one of 'none' or 'inverse'"),
         ({"image_size": 8}, "at least 32"),
-        ({"magnification": 0.9}, "between 1 and 2"),
-        ({"landmark_weight": 1.5}, "between 0 and 1"),
-        ({"landmark_intensity_weight": -0.5}, "between 0 and 1"),
-        ({"intensity_scale": (1.0, 0.0)}, "not above 0"),
+        ({"magnification": 0.9}, "magnification is 0.9; it must be at least 1"),
+        ({"magnification": 2.5}, "at most 2"),
+        ({"landmark_weight": 1.5}, "at most 1"),
+        ({"landmark_intensity_weight": -0.5}, "at least 0"),
+        ({"teacher_weight": -1.0}, "at least 0"),
+        ({"intensity_scale": (1.0, 0.0)}, "intensity_scale 1 is 0.0; it must be above 0"),
     ],
 )
 def test_bad_settings_are_refused(setting, line):
     with pytest.raises(UserError, match=line):
-        ResNet18Config(**setting)
+        make_config(ResNet18Config, setting, "settings")
 
 
 def test_magnification_shows_the_middle_of_the_crop_enlarged():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_models import AUS, SMALL, random_batch
 
+from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.models.tcae import Tcae, TcaeConfig, loss
 from actionunits.models.tcae.curriculum import pair_weight
@@ -223,7 +224,7 @@ def test_a_movement_is_learned_from_pairs_alone():
 )
 def test_settings_that_cannot_be_are_refused(settings, words):
     with pytest.raises(UserError, match=words):
-        TcaeConfig(**settings)
+        make_config(TcaeConfig, settings, "settings")
 
 
 def test_at_256_pixels_the_sizes_are_those_of_the_paper():

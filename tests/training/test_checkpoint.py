@@ -1,6 +1,5 @@
 """Checkpoints: they come back as they were, and nothing doubtful is loaded."""
 
-import dataclasses
 import json
 import os
 import pickle
@@ -17,7 +16,6 @@ from actionunits.models.resnet18 import ResNet18Config
 from actionunits.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    make_config,
     read_header,
     save_checkpoint,
 )
@@ -156,12 +154,3 @@ def test_a_folder_that_cannot_be_written_is_one_line(model, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         save_checkpoint(tmp_path / "file" / "m.safetensors", model, {})
-
-
-def test_configs_take_what_yaml_gives():
-    config = make_config(ResNet18Config, {"lr": "1e-3", "epochs": 3, "au_rates": [0.5]}, "here")
-    assert config == dataclasses.replace(ResNet18Config(), lr=1e-3, epochs=3, au_rates=(0.5,))
-    with pytest.raises(UserError, match="here: the model has no setting 'colour'"):
-        make_config(ResNet18Config, {"colour": 1}, "here")
-    with pytest.raises(UserError, match="epochs is 'many'; it must be of type int"):
-        make_config(ResNet18Config, {"epochs": "many"}, "here")

@@ -121,5 +121,3 @@ def test_teachers_that_cannot_teach_are_one_line(crops, teacher, tmp_path):
     known = tuple("C1" if name == "B0" else name for name in validation.subjects)
     with pytest.raises(UserError, match="trained on subject C1 of the validation data"):
         train((training, dataclasses.replace(validation, subjects=known)), tmp_path / "seen", teacher)
-    with pytest.raises(UserError, match="teacher_weight"):
-        ResNet18Config(teacher_weight=-1.0)

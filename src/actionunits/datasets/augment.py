@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from actionunits.datasets.crops import STORED_MARGIN, CropData
 from actionunits.faces.mirror import LANDMARK_MIRROR, MESH_MIRROR
+from actionunits.ranges import Amount, Share
 from actionunits.types import Batch
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -27,23 +30,23 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 class AugmentConfig:
     """Ranges of the random changes; zero (or a probability of zero) switches one off."""
 
-    shift: float = 0.05  # +- fraction of the network's crop
-    rotation_deg: float = 15.0  # +-
-    zoom: float = 0.1  # log-uniform within 1/(1 + zoom) and 1 + zoom
-    flip: float = 0.5  # probability
-    brightness: float = 0.15  # +-, added
-    contrast: float = 0.35  # factor 1 +-
-    saturation: float = 0.5  # factor 1 +-
-    gamma: float = 0.4  # exponent, log-uniform within 1/(1 + gamma) and 1 + gamma
-    grey: float = 0.1  # probability
-    blur: float = 0.2  # probability
-    blur_sigma: float = 1.5  # pixels at most, drawn apart for x and y
-    noise: float = 0.3  # probability
-    noise_sigma: float = 0.06  # at most, of full scale
-    low_resolution: float = 0.2  # probability
-    low_resolution_factors: tuple[int, ...] = (2, 3, 4)
-    erase: float = 0.3  # probability
-    erase_side: tuple[float, float] = (0.1, 0.4)  # width and height of the patch, fraction of the crop
+    shift: Share = 0.05  # +- fraction of the network's crop
+    rotation_deg: Annotated[float, Ge(0), Le(180)] = 15.0  # +-
+    zoom: Amount = 0.1  # log-uniform within 1/(1 + zoom) and 1 + zoom
+    flip: Share = 0.5  # probability
+    brightness: Share = 0.15  # +-, added
+    contrast: Amount = 0.35  # factor 1 +-
+    saturation: Amount = 0.5  # factor 1 +-
+    gamma: Amount = 0.4  # exponent, log-uniform within 1/(1 + gamma) and 1 + gamma
+    grey: Share = 0.1  # probability
+    blur: Share = 0.2  # probability
+    blur_sigma: Amount = 1.5  # pixels at most, drawn apart for x and y
+    noise: Share = 0.3  # probability
+    noise_sigma: Amount = 0.06  # at most, of full scale
+    low_resolution: Share = 0.2  # probability
+    low_resolution_factors: tuple[Annotated[int, Ge(1), Le(16)], ...] = (2, 3, 4)
+    erase: Share = 0.3  # probability
+    erase_side: tuple[Share, Share] = (0.1, 0.4)  # width and height of the patch, fraction of the crop
 
 
 @dataclass(frozen=True)

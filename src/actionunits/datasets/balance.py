@@ -8,13 +8,15 @@ training labels tell, unless AUs are named. A label that is not known has no par
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
 
-BALANCES = ("none", "repeat", "duplicate")
+Balance: TypeAlias = Literal["none", "repeat", "duplicate"]
+BALANCES = get_args(Balance)
 REPEAT_TIMES = (4.0, 7.0)  # EAC-Net and OF-Net: "4 to 7 times"
 GROUP_RATIO = 2.0  # RE-Net: the frequent AUs of BP4D occur "almost 2-3 times more than the others"
 

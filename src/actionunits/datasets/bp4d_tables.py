@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from actionunits.aus import AUS, UNKNOWN_CODE
+from actionunits.datasets.video_rows import FRAMES_COUNT, LARGEST_FRAME
 from actionunits.errors import UserError
 
 OCCURRENCE_CODES = {"0": 0, "1": 1, "9": UNKNOWN_CODE}
 INTENSITY_CODES = {**{str(k): k for k in range(6)}, "9": UNKNOWN_CODE}
 
-_AU_NAME = re.compile(r"(?:AU)?0*([1-9]\d*)", re.IGNORECASE)
+_AU_NAME = re.compile(r"(?:AU)?0*([1-9]\d{0,3})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def _add_frame(path: Path, line: int, cell: str, frames: dict[int, int]) -> None
     """Note the frame number that a line begins with."""
     if not (cell.isascii() and cell.isdigit()):
         raise UserError(f"{path}, line {line}: expected a frame number, found '{cell[:40]}'")
-    frame = int(cell)
+    frame = int(cell[:40])
+    if frame > LARGEST_FRAME:
+        raise UserError(f"{path}, line {line}: frame {cell[:40]}, but {FRAMES_COUNT}")
     if frame in frames:
         raise UserError(f"{path}, line {line}: frame {frame} is already on line {frames[frame]}")
     frames[frame] = line

@@ -19,10 +19,11 @@ from typing import Literal
 import numpy as np
 
 from actionunits.aus import DATASET_AUS, au_label
+from actionunits.checks import shown
 from actionunits.datasets.disfa_landmarks import find_landmark_folders, known_bad, read_landmarks
-from actionunits.datasets.folder_contents import contents, files_below, some, subfolders
+from actionunits.datasets.folder_contents import contents, files_below, gaps_between, some, subfolders
 from actionunits.datasets.recording import Count, Inventory, Recording, VideoFile
-from actionunits.datasets.video_rows import row_times, without_picture
+from actionunits.datasets.video_rows import FRAMES_COUNT, LARGEST_FRAME, row_times, without_picture
 from actionunits.errors import UserError
 from actionunits.media.video import read_timing
 
@@ -175,9 +176,9 @@ def _read_labels(subject: str, files: dict[int, Path], problems: list[str]) -> _
             level = column.get(number)
             if level is not None:
                 intensity[row, k], valid[row, k] = level, True
-    gaps = sorted(set(range(1, int(frame[-1]))) - set(frame.tolist())) if len(frame) else []
-    if gaps:
-        problems.append(f"{subject}: no label for {len(gaps)} frames ({some(gaps)}); they are left out")
+    missing, gaps = gaps_between(frame.tolist(), first=1)
+    if missing:
+        problems.append(f"{subject}: no label for {missing} frames ({some(gaps, count=missing)}); they are left out")
     return _Labels(frame, intensity, valid)
 
 
@@ -196,9 +197,9 @@ def _read_label_file(path: Path, problems: list[str]) -> dict[int, int | None]:
             number, level = (int(word) for word in line.split(","))
         except ValueError:
             raise UserError(f"{path}, line {position}: expected 'frame,intensity', found '{line[:40]}'") from None
-        if number < 1 or number in levels:
-            why = "frames count from 1" if number < 1 else "an earlier line names the same frame"
-            raise UserError(f"{path}, line {position}: frame {number}, but {why}")
+        if not 1 <= number <= LARGEST_FRAME or number in levels:
+            why = "an earlier line names the same frame" if number in levels else FRAMES_COUNT
+            raise UserError(f"{path}, line {position}: frame {shown(number)}, but {why}")
         levels[number] = level if 0 <= level <= 5 else None
         if levels[number] is None:
             outside.append(f"line {position}: {level}")

@@ -46,11 +46,26 @@ def files_below(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
-def some(values: Sequence[object], shown: int = 5) -> str:
-    """The first few values in words.
+def gaps_between(numbers: Sequence[int], first: int) -> tuple[int, list[int]]:
+    """How many whole numbers from `first` on to the last are missing from ascending ones, and the first few.
+
+    >>> gaps_between([2, 3, 7], first=1)
+    (4, [1, 4, 5, 6])
+    """
+    missing: list[int] = []
+    before = first - 1
+    for number in numbers:
+        missing += range(before + 1, min(number, before + 1 + _SHOWN - len(missing)))
+        before = number
+    return before - first + 1 - len(numbers), missing
+
+
+def some(values: Sequence[object], shown: int = 5, count: int | None = None) -> str:
+    """The first few values in words. count: how many there are in all, where `values` are but the first ones.
 
     >>> some([3, 4, 5], shown=2)
     '3, 4 and 1 more'
     """
-    more = f" and {len(values) - shown} more" if len(values) > shown else ""
+    count = len(values) if count is None else count
+    more = f" and {count - shown} more" if count > shown else ""
     return ", ".join(map(str, values[:shown])) + more

@@ -11,6 +11,7 @@ import numpy as np
 from actionunits.aus import au_label
 from actionunits.datasets.crop_recording import CroppedRecording, CropTask
 from actionunits.datasets.folds import PUBLISHED_FOLDS
+from actionunits.datasets.label_table import LANDMARK_COLUMNS, read_parquet
 from actionunits.datasets.recording import Recording
 from actionunits.files import write_atomically
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 else:
     Table = object
 
-LANDMARK_COLUMNS = tuple(f"{axis}_{i}" for axis in "xy" for i in range(68))
 _ROWS_PER_GROUP = 16_384  # large row groups, so that columns compress well
 
 
@@ -125,15 +125,12 @@ def write(table: Table, path: Path) -> None:
 
 def read(path: Path) -> Table:
     """Read a part. Raises UserError where it is damaged."""
-    import pyarrow.lib
-    import pyarrow.parquet
-
     from actionunits.errors import UserError
 
     try:
-        return pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.lib.ArrowException):
-        raise UserError(f"{path} is damaged; delete it and run the same command again") from None
+        return read_parquet(path)
+    except UserError as error:
+        raise UserError(f"{error}; delete it and run the same command again") from None
 
 
 def join(parts: Iterable[Table], path: Path, aus: tuple[int, ...]) -> int:

@@ -17,7 +17,6 @@ the fields to be changed, for instance {"frame": "FrameNumber", "occurrence": "a
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,10 +25,11 @@ from typing import Any
 import numpy as np
 
 from actionunits.aus import DATASET_AUS, INTENSITY_MAX, UNKNOWN_CODE
-from actionunits.datasets.folder_contents import contents, files_below, some
+from actionunits.datasets.folder_contents import contents, files_below, gaps_between, some
 from actionunits.datasets.recording import Count, Inventory, Recording, VideoFile
-from actionunits.datasets.video_rows import row_times, without_picture
+from actionunits.datasets.video_rows import LARGEST_FRAME, row_times, without_picture
 from actionunits.errors import UserError
+from actionunits.files import read_json
 from actionunits.media.container import VIDEO_SUFFIXES
 from actionunits.media.video import read_timing
 
@@ -122,10 +122,7 @@ def _own_columns(root: Path) -> GftColumns:
     if not path.is_file():
         return GftColumns()
     known = {field.name: type(field.default) for field in fields(GftColumns)}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise UserError(f"{path} is not JSON") from None
+    values = read_json(path)
     if not isinstance(values, dict) or not set(values) <= set(known):
         raise UserError(f"{path}: expected some of {', '.join(known)}, found {some(list(values))}")
     wrong = [name for name, value in values.items() if type(value) is not known[name]]
@@ -240,8 +237,9 @@ def _read_table(path: Path, columns: GftColumns, occurrence_level: float, proble
         elif _split(row.get(columns.split, ""), path, line) != split:
             raise UserError(f"{path}, line {line}: the person is in two splits")
         frame = _number(row[columns.frame], path, line, columns.frame)
-        if frame < columns.first_frame or frame in by_frame or frame != int(frame):
-            why = "an earlier line names the same frame" if frame in by_frame else f"from {columns.first_frame} on"
+        if not columns.first_frame <= frame <= LARGEST_FRAME or frame in by_frame or frame != int(frame):
+            first, last = columns.first_frame, f"{LARGEST_FRAME:,}"
+            why = "an earlier line names the same frame" if frame in by_frame else f"from {first} on, up to {last}"
             raise UserError(f"{path}, line {line}: frame {frame:g} cannot be; {why}")
         by_frame[int(frame)] = (
             [_label(row, present, (0, 1), columns.missing, path, line) for present, _ in codings],
@@ -250,9 +248,9 @@ def _read_table(path: Path, columns: GftColumns, occurrence_level: float, proble
     frames = sorted(by_frame)
     if frames != list(by_frame):
         problems.append(f"{path.name}: the rows are not in the order of frames; their own numbers are used")
-    gaps = sorted(set(range(frames[0], frames[-1])) - set(frames)) if frames else []
-    if gaps:
-        problems.append(f"{path.name}: no row for {len(gaps)} frames ({some(gaps)}); they are left out")
+    missing, gaps = gaps_between(frames, first=frames[0] if frames else 1)
+    if missing:
+        problems.append(f"{path.name}: no row for {missing} frames ({some(gaps, count=missing)}); they are left out")
     values = np.array([by_frame[frame] for frame in frames], np.float64).reshape(len(frames), 2, len(AUS))
     present, intensity = values[:, 0], values[:, 1]
     if frames:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from actionunits.datasets import prepared, synthau
 from actionunits.datasets.crops import CropData, concatenate
 from actionunits.datasets.stored_flow import with_flow
 from actionunits.errors import UserError
+from actionunits.files import read_json
 
 Folders = Path | str | Sequence[Path | str]
 
@@ -112,15 +112,12 @@ def is_prepared(folder: Path | str) -> bool:
         raise UserError(f"no such folder: {folder}")
     if (folder / ".parts" / "plan.json").is_file():
         return True
-    try:
-        info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not (folder / "dataset.json").is_file():
         raise UserError(
             f"{folder} is not a data set: it has no dataset.json; make one with `actionunits prepare` or "
             "`actionunits synth`"
-        ) from None
-    except (OSError, ValueError):
-        raise UserError(f"{folder / 'dataset.json'} is damaged: it is not JSON") from None
+        )
+    info = read_json(folder / "dataset.json")
     return isinstance(info, dict) and info.get("kind") == "crops"
 
 

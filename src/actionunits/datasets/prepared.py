@@ -7,36 +7,48 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import cv2
 import numpy as np
 import pandas as pd
+from annotated_types import Ge, Gt, Le
 
-from actionunits.aus import INTENSITY_MAX, au_label
+from actionunits.aus import AUS, INTENSITY_MAX, au_label
+from actionunits.checks import check_values
 from actionunits.datasets.crop_files import StoredRows
 from actionunits.datasets.crop_recording import MESH_SHAPE
 from actionunits.datasets.crops import CropData, Rows
-from actionunits.datasets.frame_table import LANDMARK_COLUMNS
+from actionunits.datasets.label_table import LANDMARK_COLUMNS, column_names, read_columns
 from actionunits.datasets.prepare import FORMAT_VERSION
 from actionunits.datasets.sequences import refuse_mixed_people
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
+from actionunits.files import read_json, write_atomically
+from actionunits.ranges import CountFromZero, Share
 
 CACHE_FOLDER = ".crops"  # inside the prepared folder, unless told otherwise
 
-_INFO_TYPES: dict[str, Any] = {
-    "name": str,
-    "crop_size": int,
-    "margin": (int, float),
-    "aus": list,
-    "occurrence_level": (int, float),
-    "landmarks": str,
-    "source": str,
-    "frames": int,
-}
 _INDEX_COLUMNS = ["subject", "task", "crops", "row", "frame", "anchor", "fold", "split"]
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What entries of `dataset.json` must be."""
+
+    name: str
+    crop_size: Annotated[int, Ge(1), Le(8192)]  # pixels
+    margin: Share
+    aus: tuple[Annotated[int, Ge(1), Le(max(AUS))], ...]
+    occurrence_level: Annotated[float, Gt(0), Le(INTENSITY_MAX)]
+    landmarks: str
+    source: str
+    frames: CountFromZero
+    aligned: bool = True  # folders of earlier versions do not say it
+
+
+_CARD_NAMES = [field.name for field in fields(_Card) if field.default is MISSING]
 
 
 def read_info(folder: Path | str) -> dict[str, Any]:
@@ -46,22 +58,16 @@ def read_info(folder: Path | str) -> dict[str, Any]:
         raise UserError(f"no such folder: {folder}")
     if not (folder / "dataset.json").is_file() and (folder / ".parts").is_dir():
         raise UserError(f"{folder} is not complete; run the same `actionunits prepare` command again to go on")
-    try:
-        info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder} is not a prepared data set: it has no dataset.json") from None
-    except (OSError, ValueError):
-        raise UserError(f"{folder / 'dataset.json'} is damaged: it is not JSON") from None
-    lacking = [key for key in _INFO_TYPES if not isinstance(info, dict) or key not in info]
+    card = folder / "dataset.json"
+    if not card.is_file():
+        raise UserError(f"{folder} is not a prepared data set: it has no dataset.json")
+    info = read_json(card)
+    lacking = [name for name in _CARD_NAMES if not isinstance(info, dict) or name not in info]
     if lacking:
-        raise UserError(f"{folder / 'dataset.json'} lacks {', '.join(lacking)}; prepare the data again")
-    wrong = [key for key, kind in _INFO_TYPES.items() if not isinstance(info[key], kind)]
-    if wrong or not all(isinstance(au, int) for au in info["aus"]):
-        raise UserError(
-            f"{folder / 'dataset.json'} is damaged at {', '.join(wrong) or 'aus'}; prepare the data again"
-        )
+        raise UserError(f"{card} lacks {', '.join(lacking)}; prepare the data again")
     if info.get("format") != FORMAT_VERSION:
         raise UserError(f"{folder} was written by another version of this program; prepare the data again")
+    check_values(_Card, info, str(card))
     return cast(dict[str, Any], info)
 
 
@@ -86,23 +92,13 @@ def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.
 
     Raises UserError where it is damaged, a column is missing, or a label lies outside its range.
     """
-    import pyarrow.lib
-    import pyarrow.parquet as parquet
-
     path = Path(folder) / "frames.parquet"
-    try:
-        present = parquet.read_schema(path).names
-        wanted = list(columns) if columns is not None else present
-        missing = [name for name in [*_INDEX_COLUMNS, *wanted] if name not in present]
-        if missing:
-            raise UserError(f"{path} lacks the columns {', '.join(missing[:6])}; prepare the data again")
-        frames = pd.read_parquet(path, columns=wanted)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; prepare the data again") from None
-    except (OSError, pyarrow.lib.ArrowException) as error:
-        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
-    if frames.empty:
-        raise UserError(f"{path} is damaged: it holds no row; prepare the data again")
+    present = column_names(path)
+    wanted = list(columns) if columns is not None else present
+    missing = [name for name in [*_INDEX_COLUMNS, *wanted] if name not in present]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing[:6])}; prepare the data again")
+    frames = read_columns(path, wanted, landmarks_everywhere=False)
     for name in frames.columns:
         if name.startswith("AU") and not name.endswith("_valid"):
             values = frames[name].to_numpy(np.float64)

@@ -6,27 +6,30 @@ Registered crops are cached as one array per folder, so that every later load on
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from actionunits.aus import AUS, INTENSITY_MAX, SYNTH_AUS, au_label
+from actionunits.checks import check_values
 from actionunits.datasets.crops import STORED_MARGIN, CropData, Rows, concatenate
+from actionunits.datasets.label_table import LANDMARK_COLUMNS, column_names, read_columns
 from actionunits.datasets.sequences import refuse_mixed_people
 from actionunits.datasets.synthau_cache import MESH_VERSION, Clip, cache_key, read_meshes, store_images, store_meshes
 from actionunits.errors import UserError
 from actionunits.faces.align import similarity_transform
+from actionunits.files import read_json
+from actionunits.ranges import Seed
 
 OCCURRENCE_LEVEL = 1.0  # A and above counts as present
 CACHE_FOLDER = ".crops"  # inside the data set, unless told otherwise
 
 _INDEX_COLUMNS = ["subject", "task", "clip", "frame"]
-_LANDMARK_COLUMNS = [f"{axis}_{i}" for axis in "xy" for i in range(68)]
 
 
 def read_info(folder: Path | str) -> dict[str, Any]:
@@ -41,14 +44,20 @@ def read_info(folder: Path | str) -> dict[str, Any]:
             f"{folder} is not a data set of renders: expected dataset.json, frames.parquet and clips/, "
             f"found {found}; missing {', '.join(missing)}"
         )
-    try:
-        info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    except ValueError:
-        raise UserError(f"{folder / 'dataset.json'} is damaged: it is not JSON") from None
+    info = read_json(folder / "dataset.json")
     lacking = [key for key in ("name", "seed") if not isinstance(info, dict) or key not in info]
     if lacking:
         raise UserError(f"{folder / 'dataset.json'} lacks {', '.join(lacking)}")
-    return info
+    check_values(_Card, info, str(folder / "dataset.json"))
+    return cast(dict[str, Any], info)
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What entries of `dataset.json` must be, where it has them."""
+
+    name: str
+    seed: Seed
 
 
 def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -57,21 +66,14 @@ def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.
     Raises UserError when the folder is not a synthau data set, a column is missing, a label lies outside its
     range, a landmark is missing, a clip's frames are not numbered 0, 1, 2 ..., or a clip is not there.
     """
-    import pyarrow.lib
-
     folder = Path(folder)
     path = folder / "frames.parquet"
     present = _column_names(folder)
     wanted = list(dict.fromkeys([*_INDEX_COLUMNS, *columns])) if columns is not None else present
-    missing = [c for c in [*_INDEX_COLUMNS, *_LANDMARK_COLUMNS, *wanted] if c not in present]
+    missing = [c for c in [*_INDEX_COLUMNS, *LANDMARK_COLUMNS, *wanted] if c not in present]
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(missing[:6])}; make the data set again")
-    try:
-        frames = pd.read_parquet(path, columns=wanted)
-    except (OSError, pyarrow.lib.ArrowException) as error:
-        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
-    if frames.empty:
-        raise UserError(f"{path} holds no frame")
+    frames = read_columns(path, wanted, landmarks_everywhere=True)
     frames["clip"] = pd.Categorical(frames["clip"], categories=pd.unique(frames["clip"]))
     frames = frames.sort_values(["clip", "frame"], kind="stable", ignore_index=True)
     _check_frames(frames, folder)
@@ -85,15 +87,8 @@ def coded_aus(folder: Path | str) -> tuple[int, ...]:
 
 
 def _column_names(folder: Path | str) -> list[str]:
-    import pyarrow.lib
-    import pyarrow.parquet as parquet
-
     read_info(folder)
-    path = Path(folder) / "frames.parquet"
-    try:
-        return list(parquet.read_schema(path).names)
-    except (OSError, pyarrow.lib.ArrowException) as error:
-        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+    return column_names(Path(folder) / "frames.parquet")
 
 
 def _check_frames(frames: pd.DataFrame, folder: Path) -> None:
@@ -122,9 +117,6 @@ def _check_frames(frames: pd.DataFrame, folder: Path) -> None:
         if outside.any():
             row = frames[outside].iloc[0]
             raise UserError(f"{path}: frame {row['anchor']} is the anchor of {row['clip']}, which has no such frame")
-    landmarks = [c for c in _LANDMARK_COLUMNS if c in frames.columns]
-    if landmarks and not np.isfinite(frames[landmarks].to_numpy(np.float64)).all():
-        raise UserError(f"{path}: some frames have no landmarks; make the data set again")
     for clip in frames["clip"].cat.categories:
         if not (folder / clip).is_file():
             raise UserError(f"{folder} lacks {clip}, which frames.parquet names; the data set is incomplete")
@@ -145,7 +137,8 @@ def load_labels(folder: Path | str) -> CropData:
     """All labels of a folder, without images. Raises UserError like `read_frames`."""
     aus = coded_aus(folder)
     labels = [au_label(au) for au in aus]
-    frames = read_frames(folder, [*labels, *(f"{name}_r" for name in labels)])
+    # Landmarks too: a table whose points are those of no face is refused here as in training.
+    frames = read_frames(folder, [*labels, *(f"{name}_r" for name in labels), *LANDMARK_COLUMNS])
     return _with_labels(Path(folder), frames, aus, STORED_MARGIN)
 
 
@@ -180,7 +173,7 @@ def load_crops(
     pieces = []
     for folder in map(Path, folders):
         labels = [au_label(au) for au in aus]
-        columns = [*labels, *(f"{name}_r" for name in labels), *_LANDMARK_COLUMNS]
+        columns = [*labels, *(f"{name}_r" for name in labels), *LANDMARK_COLUMNS]
         if "anchor" in _column_names(folder):
             columns.append("anchor")
         frames = read_frames(folder, columns)
@@ -205,7 +198,7 @@ def load_crops(
 
 
 def _clips(folder: Path, frames: pd.DataFrame, every: int) -> list[Clip]:
-    landmarks = frames[_LANDMARK_COLUMNS].to_numpy(np.float64).reshape(-1, 2, 68).transpose(0, 2, 1)
+    landmarks = frames[list(LANDMARK_COLUMNS)].to_numpy(np.float64).reshape(-1, 2, 68).transpose(0, 2, 1)
     lengths = frames.groupby("clip", observed=True).size()
     clips, start, first_row = [], 0, 0
     for name, length in lengths.items():

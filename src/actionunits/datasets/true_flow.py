@@ -13,10 +13,9 @@ from typing import cast
 import numpy as np
 
 from actionunits.datasets import synthau
+from actionunits.datasets.label_table import LANDMARK_COLUMNS
 from actionunits.errors import UserError
 from actionunits.faces.align import similarity_transform
-
-LANDMARK_COLUMNS = [f"{axis}_{i}" for axis in "xy" for i in range(68)]
 
 
 def crop_flow(
@@ -64,7 +63,7 @@ def true_flows(folder: Path, size: int) -> Iterator[tuple[np.ndarray, np.ndarray
         path = (folder / "flow" / Path(str(name)).name).with_suffix(".npz")
         if not path.is_file():
             raise UserError(f"{folder} has no {path.relative_to(folder)}: render it with `actionunits synth --flow`")
-        landmarks_px = rows[LANDMARK_COLUMNS].to_numpy(np.float64).reshape(-1, 2, 68).transpose(0, 2, 1)
+        landmarks_px = rows[list(LANDMARK_COLUMNS)].to_numpy(np.float64).reshape(-1, 2, 68).transpose(0, 2, 1)
         with np.load(path) as stored:
             flow_px, exact = cast(np.ndarray, stored["flow"]), cast(np.ndarray, stored["valid"])
         if len(flow_px) != len(rows):

@@ -8,6 +8,8 @@ import numpy as np
 
 from actionunits.media.video import VideoTiming
 
+LARGEST_FRAME = 10_000_000  # number of a frame: days of video
+FRAMES_COUNT = f"frames count from 1, and up to {LARGEST_FRAME:,}"
 _FPS = 25.0  # where a file says no rate
 
 

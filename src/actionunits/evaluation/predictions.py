@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from actionunits.aus import au_label
 from actionunits.datasets.crops import CropData
+from actionunits.datasets.label_table import read_parquet
 from actionunits.errors import UserError
 from actionunits.evaluation.events import Timeline
 from actionunits.files import write_atomically
@@ -227,10 +228,7 @@ def read_predictions(path: Path | str) -> FramePredictions:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no such file: {path}")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"cannot read {path} as Parquet: {' '.join(str(error).split())}") from None
+    table = read_parquet(path)
     stranger = UserError(
         f"{path} does not hold predictions per frame; write it with actionunits evaluate ... --predictions {path}"
     )
@@ -243,12 +241,15 @@ def read_predictions(path: Path | str) -> FramePredictions:
         if version != FORMAT_VERSION:
             raise UserError(f"{path} has format {version}, and this version reads {FORMAT_VERSION}; write it again")
         return _from_table(table, header)
-    except (ValueError, KeyError, TypeError, pa.ArrowException):
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError, pa.ArrowException):
         raise stranger from None
 
 
 def _from_table(table: pa.Table, header: Mapping[str, Any]) -> FramePredictions:
     aus = tuple(header["aus"])
+    known = [name for name in table.schema.names if not name.endswith(("_r", "_r_predicted"))]
+    if any(table[name].null_count for name in known):
+        raise ValueError("a cell is empty that must not be")
 
     def stack(suffix: str, dtype: type) -> np.ndarray:
         values = [table[au_label(au) + suffix].to_numpy() for au in aus]

@@ -25,6 +25,12 @@ from actionunits.training.validation import CropPredictions, predict_crops, row_
 METRICS = ("f1", "f1_norm", "f1_event", "precision", "recall", "accuracy", "auc", "icc", "mae", "pcc")
 # The same on the most probable level, of models that classify levels.
 LEVEL_METRICS = ("icc_level", "mae_level")
+# Of a results table: whose scores these are, the scores of an AU, and how they came about.
+RESULT_COLUMNS = (
+    *("run", "data", "fold", "occurrence_level", "frames", "subjects"),
+    *("au", "n", "base_rate", *METRICS, *LEVEL_METRICS, "n_intensity", "threshold"),
+    *("commit", "seed", "config"),
+)
 DEFAULT_THRESHOLD = 0.5  # of the probability, for an AU whose threshold the checkpoint does not name
 
 
@@ -262,6 +268,16 @@ def write_results(path: Path | str, result: EvaluationResult, run: str, header: 
     rows["seed"] = header.get("seed", "")
     rows["config"] = json.dumps({"model": header["model"], **header["config"]}, sort_keys=True)
     merge_rows(path, rows, ("run", "data", "fold"))
+
+
+def refuse_outputs(results: Path | None, predictions: Path | None) -> None:
+    """Raises UserError, before anything is computed, for files that an evaluation could not be written to."""
+    if results is not None:
+        refuse_other_table(results, RESULT_COLUMNS)
+    if predictions is not None and (predictions.suffix != ".parquet" or predictions.is_dir()):
+        raise UserError(
+            f"{predictions} cannot hold predictions, which are a Parquet file; name one that ends in .parquet"
+        )
 
 
 def refuse_other_table(path: Path | str, columns: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ def open_media(source: Source, *, fps: Fraction | float | None = None, allow_net
     rate; without, each stands for itself at time 0. Whether a file is a picture or a video is told by its content.
     `-` is standard input, which can be read once. Addresses are opened with `allow_network` alone.
 
-    Raises UserError, with the name and the reason, if there is nothing to read.
+    Raises UserError, with the name and the reason, if there is nothing to read, and where `fps` is given for a video.
     """
     if fps is not None and not _SLOWEST_FPS <= fps <= _FASTEST_FPS:
         raise UserError(f"{fps} pictures per second are no rate; give a number above 0, such as 25")
@@ -44,9 +44,10 @@ def open_media(source: Source, *, fps: Fraction | float | None = None, allow_net
         return _open_list([Path(item) for item in source], fps)
     text = os.fspath(source)
     if isinstance(source, str) and text.startswith("webcam:"):
+        _refuse_rate(text, fps)
         return _open_webcam(text)
     if isinstance(source, str) and is_address(text):
-        return _open_address(text, allow_network)
+        return _open_address(text, fps, allow_network)
     if text in STANDARD_INPUT:
         return _open_content(open_standard_input(), fps)
     if not text:
@@ -161,9 +162,10 @@ def _open_webcam(text: str) -> MediaReader:
     return WebcamReader(int(number))
 
 
-def _open_address(text: str, allow_network: bool) -> MediaReader:
+def _open_address(text: str, fps: Fraction | float | None, allow_network: bool) -> MediaReader:
     from actionunits.media.video import VideoReader
 
+    _refuse_rate(text, fps)
     if not allow_network:
         raise UserError(f"cannot read {text}: addresses are not read; download the file, or pass --allow-network")
     return VideoReader(text)
@@ -206,11 +208,19 @@ def _open_content(source: Path | StandardInput, fps: Fraction | float | None) ->
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     held = contents(source) or (Content.PICTURE if suffix in IMAGE_SUFFIXES else None)
     if held is Content.JPEG_RUN or (held is Content.PICTURE and suffix in _JPEG_RUN_SUFFIXES):
+        _refuse_rate(source, fps)
         return VideoReader(source, "mjpeg")
     if held is None:
+        _refuse_rate(source, fps)
         return VideoReader(source)
     if held is Content.ANIMATION:
+        _refuse_rate(source, fps)
         return AnimationReader(source)
     if held is Content.PAGES:
         return ImageReader([source], fps, has_pages=True)
     return ImageReader([source])
+
+
+def _refuse_rate(source: Path | StandardInput | str, fps: Fraction | float | None) -> None:
+    if fps is not None:
+        raise UserError(f"{source} has times of its own; --fps is for the pictures of a folder")

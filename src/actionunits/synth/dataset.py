@@ -32,6 +32,7 @@ FORMAT_VERSION = 1
 CARD_FILE = "dataset.json"
 PRESENT_FROM = 1.0  # intensity of level A: a frame at or above it counts as present
 LARGEST_SIZE, HIGHEST_FPS = 4096, 1000  # pixels, and frames per second
+MOST, LARGEST_SEED = 1_000_000, 2**63 - 1  # people, clips of each, or frames of each
 LOOK_CODE = {"studio": 0, "wild": 1}
 CRF = 20  # H.264 quality: about 6 kB a frame at 160 pixels is spent where detail is
 
@@ -52,14 +53,15 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("subjects", "clips", "frames"):
-            if getattr(self, name) < 1:
-                raise UserError(f"--{name} must be at least 1, not {getattr(self, name)}")
+            count = getattr(self, name)
+            if not 1 <= count <= MOST:
+                raise UserError(f"--{name} must be at least 1 and at most {MOST:,}, not {count}")
         if not 32 <= self.size <= LARGEST_SIZE or self.size % 2:
             raise UserError(f"--size must be an even number of pixels from 32 to {LARGEST_SIZE}, not {self.size}")
         if not 0 < self.fps <= HIGHEST_FPS:
             raise UserError(f"--fps must be above 0 and at most {HIGHEST_FPS}, not {self.fps:g}")
-        if self.seed < 0:
-            raise UserError(f"--seed must not be negative, not {self.seed}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise UserError(f"--seed must not be negative, and at most {LARGEST_SEED}, not {self.seed}")
         if self.look not in LOOK_CODE:
             raise UserError(f"--look must be studio or wild, not {self.look}")
         if self.rates not in ("published", "balanced"):

@@ -7,7 +7,6 @@ other header fields and every tensor's name, type, shape and bytes, so any chang
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -15,25 +14,57 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Le
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from actionunits.aus import AUS
+from actionunits.checks import check_values, make_config, shown
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
-from actionunits.models import MODELS
+from actionunits.models import MODELS, ModelEntry
 
 FORMAT_VERSION = 1
 METADATA_KEY = "actionunits"
 STORED_TYPES = {"float32": torch.float32, "float16": torch.float16}
+READ_TYPES = (torch.float32, torch.float16, torch.int64, torch.bool)  # of weights, counters and masks
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".zip", ".npy", ".joblib")
 PICKLE_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 # Fields that save_checkpoint writes itself.
 OWN_FIELDS = ("format", "model", "config", "aus", "sha256")
+
+
+@dataclass(frozen=True)
+class HeaderFields:
+    """What a header's entries must be, where it has them; it may have others."""
+
+    format: int
+    model: str
+    config: dict[str, Any]
+    aus: tuple[Annotated[int, Ge(1), Le(max(AUS))], ...]
+    sha256: str
+    data: dict[str, Any]
+    seed: int
+    commit: str
+    thresholds: dict[str, float]
+    neutral_logit: dict[str, float]
+    scores: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DataFields:
+    """The same of its entry `data`: on whom and what the weights were trained and tuned."""
+
+    names: tuple[str, ...]
+    fold: str | None
+    training_subjects: tuple[str, ...]
+    validation_subjects: tuple[str, ...]
+    occurrence_level: float
+    aligned: bool
 
 
 @dataclass(frozen=True)
@@ -86,15 +117,10 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise UserError(f"{path}: unknown model '{header['model']}'; known are {', '.join(MODELS)}")
     entry = MODELS[header["model"]]
     aus = tuple(header["aus"])
-    if any(au not in AUS for au in aus):
-        raise UserError(f"{path}: the list of action units {list(aus)} is not usable")
-    model = entry.model(make_config(entry.config, header["config"], str(path)), aus)
-    weights = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UserError(f"{path}: the weights do not fit the model '{header['model']}': {first}") from None
+    if any(au not in AUS for au in aus) or len(set(aus)) < len(aus):
+        raise UserError(f"{path}: the list of action units {shown(list(aus))} is not usable")
+    model = _build(path, entry, header["config"], aus, tensors)
+    model.load_state_dict({n: value.float() if value.is_floating_point() else value for n, value in tensors.items()})
     return Checkpoint(model.eval(), aus, header)
 
 
@@ -103,29 +129,30 @@ def read_header(path: Path | str) -> dict[str, Any]:
     return _read(Path(path))[0]
 
 
-def make_config(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    """Config dataclass `kind` from plain values; lists become tuples. `where` opens the error line.
+def _build(path: Path, entry: ModelEntry, config: Any, aus: tuple[int, ...], tensors: Mapping[str, Tensor]) -> Any:
+    """The model of a header, if the file's tensors are those that it has. Raises UserError where they are not."""
+    checked = make_config(entry.config, config, str(path))
+    try:
+        # On the meta device no memory is taken: sizes that the file does not hold are refused first.
+        with torch.device("meta"):
+            wanted = entry.model(checked, aus).state_dict()
+        misfit = _misfit(wanted, tensors)
+        if misfit is None:
+            return entry.model(checked, aus)
+    except (UserError, ValueError, RuntimeError) as error:
+        misfit = str(error).partition("\n")[0]
+    raise UserError(f"{path}: the weights do not fit a model of this header: {misfit}")
 
-    Raises UserError for a setting the model does not have or a value of another type.
-    """
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in fields:
-            raise UserError(f"{where}: the model has no setting '{name}'; it has {', '.join(fields)}")
-        default = fields[name].default
-        if isinstance(default, tuple) and isinstance(value, list | tuple):
-            value = tuple(value)
-        elif isinstance(default, float | None) and isinstance(value, int | str) and not isinstance(value, bool):
-            # YAML reads 1e-3 as a word.
-            with contextlib.suppress(ValueError):
-                value = float(value)
-        if default is None and isinstance(value, float | None):
-            default = value
-        if type(value) is not type(default):
-            raise UserError(f"{where}: {name} is {value!r}; it must be of type {type(default).__name__}")
-        checked[name] = value
-    return kind(**checked)
+
+def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
+    for name in sorted({*wanted, *found}):
+        if name not in found:
+            return f"{name} is missing"
+        if name not in wanted:
+            return f"{shown(name)} has no place in it"
+        if found[name].shape != wanted[name].shape:
+            return f"{name} has the shape {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
+    return None
 
 
 def _model_key(model: nn.Module) -> str:
@@ -186,16 +213,21 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise UserError(f"{path} carries no header of this program; it is not one of its checkpoints")
     try:
         header = json.loads(metadata[METADATA_KEY])
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path} is damaged: its header cannot be read") from None
     missing = [name for name in OWN_FIELDS if not isinstance(header, dict) or name not in header]
     if missing:
         raise UserError(f"{path} is damaged: its header lacks {', '.join(missing)}")
     if header["format"] != FORMAT_VERSION:
         raise UserError(
-            f"{path} has checkpoint format {header['format']}, this version reads {FORMAT_VERSION}; "
+            f"{path} has checkpoint format {shown(header['format'])}, this version reads {FORMAT_VERSION}; "
             "install the matching version of actionunits or train again"
         )
+    strange = [f"{name} is {value.dtype}" for name, value in tensors.items() if value.dtype not in READ_TYPES]
+    if strange:
+        raise UserError(f"{path}: {strange[0]}; checkpoints hold {', '.join(map(str, READ_TYPES))}")
     if header["sha256"] != _digest(header, tensors):
         raise UserError(f"{path} is damaged or was changed: its checksum does not match; get it again")
+    check_values(HeaderFields, header, f"{path}: header")
+    check_values(DataFields, header.get("data", {}), f"{path}: data of the header")
     return header, tensors

@@ -17,9 +17,10 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import torch
+from annotated_types import Gt, Le
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -28,6 +29,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
+from actionunits.ranges import Count, NotNegative, Positive, Seed, Share
 from actionunits.training.optim import LearningRate, make_optimizer, set_trainable, update_average
 from actionunits.training.source import step_seed
 from actionunits.types import Batch, Stage
@@ -54,13 +56,13 @@ class BatchSource(Protocol):
 class LoopSettings:
     """How to run; what to train is the model's own affair (its stages)."""
 
-    seed: int = 0
-    max_minutes: float | None = None  # for all stages together; a stage ends with its epochs or its time
-    ema_decay: float = 0.999
-    clip_norm: float = 1.0  # of the gradient; 0 for none
-    log_every_steps: int = 20
-    validate_every_epochs: float = 1.0
-    save_every_minutes: float = 5.0
+    seed: Seed = 0
+    max_minutes: Positive | None = None  # for all stages together; a stage ends with its epochs or its time
+    ema_decay: Share = 0.999
+    clip_norm: NotNegative = 1.0  # of the gradient; 0 for none
+    log_every_steps: Count = 20
+    validate_every_epochs: Annotated[float, Gt(0), Le(1_000_000)] = 1.0
+    save_every_minutes: NotNegative = 5.0
     init_body_only: bool = False  # --init gives the ResNet-18 alone, as ImageNet would, and no output layer
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from actionunits.errors import UserError
+from actionunits.ranges import Optimizer, Schedule
 from actionunits.types import Stage
 
 FINAL_LR_SHARE = 0.01  # of the peak, where a cosine ends
 PLATEAU_FACTOR = 0.1
 PLATEAU_PATIENCE = 3  # validations without a better score
-SCHEDULES = ("constant", "cosine", "plateau")
+SCHEDULES = get_args(Schedule)
 
 
 def set_trainable(model: nn.Module, stage: Stage) -> list[tuple[str, nn.Parameter]]:
@@ -72,7 +73,7 @@ def make_optimizer(
         return torch.optim.AdamW(groups, lr=stage.lr, fused=fused, **options)
     if stage.optimizer == "rmsprop":
         return torch.optim.RMSprop(groups, lr=stage.lr, momentum=stage.momentum, **options)
-    raise UserError(f"unknown optimizer '{stage.optimizer}'; known are sgd, adam, adamw, rmsprop")
+    raise UserError(f"unknown optimizer '{stage.optimizer}'; known are {', '.join(get_args(Optimizer))}")
 
 
 class LearningRate:

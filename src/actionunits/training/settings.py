@@ -10,25 +10,28 @@ from typing import Any
 
 import yaml
 
+from actionunits.checks import make_config, shown
 from actionunits.datasets.augment import AugmentConfig
-from actionunits.datasets.balance import REPEAT_TIMES
+from actionunits.datasets.balance import REPEAT_TIMES, Balance
 from actionunits.errors import UserError
 from actionunits.models import MODELS
-from actionunits.training.checkpoint import make_config
+from actionunits.ranges import Count, FrameRate, Positive
 from actionunits.training.loop import LoopSettings
+
+_LARGEST_FILE = 1_000_000  # bytes
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """Which frames are trained and validated on."""
 
-    every: int = 1  # of the training frames, every so many is used
-    fps: float = 1.0  # of videos that are not prepared yet: frames per second that are kept; TCAE Sec. 4.1
-    mesh_every: int = 4  # mesh points are looked for in every so many used frames
-    balance: str = "none"  # "repeat" shows frames with scarce AUs 4-7 times an epoch, "duplicate" twice
+    every: Count = 1  # of the training frames, every so many is used
+    fps: FrameRate = 1.0  # of videos that are not prepared yet: frames per second that are kept; TCAE Sec. 4.1
+    mesh_every: Count = 4  # mesh points are looked for in every so many used frames
+    balance: Balance = "none"  # "repeat" shows frames with scarce AUs 4-7 times an epoch, "duplicate" twice
     balance_aus: tuple[int, ...] = ()  # the scarce AUs; empty: by their rates
-    balance_times: tuple[float, float] = REPEAT_TIMES  # of "repeat"
-    validation_frames: int = 4000  # for the scores while training; the last ones use all
+    balance_times: tuple[Positive, Positive] = REPEAT_TIMES  # of "repeat"
+    validation_frames: Count = 4000  # for the scores while training; the last ones use all
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,26 @@ class Settings:
     augment: AugmentConfig
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """YAML of plain values: tags and aliases, which settings have no need of, are refused."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
+            raise yaml.composer.ComposerError(None, None, "aliases and tags are not read here", event.start_mark)
+        return super().compose_node(parent, index)
+
+
 def read_config_file(path: Path) -> dict[str, Any]:
     """Settings of a YAML file, one flat mapping. Raises UserError where it is not."""
     try:
-        values = yaml.safe_load(path.read_text())
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if len(content) > _LARGEST_FILE:
+        raise UserError(f"{path} is too long for a file of settings")
+    values = _read_yaml(content, str(path))
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold lines of the form 'setting: value'")
     return values
@@ -64,15 +79,24 @@ def parse_assignments(words: Sequence[str]) -> dict[str, Any]:
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name:
-            raise UserError(f"'{word}' is not of the form setting=value")
-        values[name.strip()] = yaml.safe_load(text)
+            raise UserError(f"{shown(word)} is not of the form setting=value")
+        values[name.strip()] = _read_yaml(text, f"the value in {shown(word)}")
     return values
+
+
+def _read_yaml(content: bytes | str, what: str) -> Any:
+    try:
+        return yaml.load(content, _PlainLoader)
+    except RecursionError:
+        raise UserError(f"{what} is not YAML of settings: it is nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date or number that cannot be
+        raise UserError(f"{what} is not YAML: {' '.join(str(error).split())[:200]}") from None
 
 
 def make_settings(model: str, values: Mapping[str, Any]) -> Settings:
     """Settings of a run from flat values: each name belongs to the model, the loop, the data or augmentation.
 
-    Raises UserError for an unknown model or setting and for a value of the wrong type.
+    Raises UserError for an unknown model or setting, and for a value of the wrong type or outside its range.
     """
     if model not in MODELS:
         raise UserError(f"unknown model '{model}'; known are {', '.join(MODELS)}")
@@ -83,6 +107,6 @@ def make_settings(model: str, values: Mapping[str, Any]) -> Settings:
         owner = [part for part in kinds if name in fields[part]]
         if not owner:
             known = ", ".join(sorted(n for names in fields.values() for n in names))
-            raise UserError(f"unknown setting '{name}' of model {model}; known are {known}")
+            raise UserError(f"unknown setting {shown(name)} of model {model}; known are {known}")
         parts[owner[0]][name] = value
     return Settings(**{part: make_config(kind, parts[part], "settings") for part, kind in kinds.items()})

@@ -5,6 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.ranges import (
+    Count,
+    CountFromZero,
+    ImageSize,
+    NotNegative,
+    Optimizer,
+    Schedule,
+    ShareBelowOne,
+    Units,
+    Width,
+)
 
 NETWORKS = ("fvgg", "enet", "eacnet")  # each starts from the one before
 
@@ -14,28 +25,24 @@ class EacNetConfig:
     """One model and its training recipe."""
 
     variant: str = "eacnet"  # "fvgg" | "enet" | "eacnet": where the recipe ends; Sec. III
-    image_size: int = 224  # pixels; Sec. IV-B
-    width: int = 64  # channels of the first group; Sec. III-A: VGG-19
+    image_size: ImageSize = 224  # pixels; Sec. IV-B
+    width: Width = 64  # channels of the first group; Sec. III-A: VGG-19
     upscale: bool = True  # crops of 3x3 cells to 6x6 before their convolution; Sec. III-C
-    crop_units: int = 150  # of the dense layer of each crop; Sec. III-C
-    dropout: float = 0.5  # before both new dense layers; Sec. III-A, share from the released code
+    crop_units: Units = 150  # of the dense layer of each crop; Sec. III-C
+    dropout: ShareBelowOne = 0.5  # before both new dense layers; Sec. III-A, share from the released code
 
     freeze: bool = True  # groups 1-3 of FVGG and 1-2 of E-Net keep their weights; Sec. III-A, III-B
     train_enet: bool = False  # groups that E-Net trained go on training below the crops; Sec. III-C: "pretrained"
 
-    optimizer: str = "sgd"  # with Nesterov momentum: released code
-    lr: float = 1e-4  # Sec. IV-B
-    momentum: float = 0.9  # Sec. IV-B
-    batch_size: int = 50  # released code
-    weight_decay: float = 0.0
-    epochs: int = 5  # of each network; the paper names none
-    schedule: str = "constant"  # "constant" | "cosine" | "plateau"
-    warmup_steps: int = 0
+    optimizer: Optimizer = "sgd"  # with Nesterov momentum: released code
+    lr: NotNegative = 1e-4  # Sec. IV-B
+    momentum: ShareBelowOne = 0.9  # Sec. IV-B
+    batch_size: Count = 50  # released code
+    weight_decay: NotNegative = 0.0
+    epochs: Count = 5  # of each network; the paper names none
+    schedule: Schedule = "constant"  # "constant" | "cosine" | "plateau"
+    warmup_steps: CountFromZero = 0
 
     def __post_init__(self) -> None:
         if self.variant not in NETWORKS:
             raise UserError(f"variant is '{self.variant}'; it must be one of {', '.join(NETWORKS)}")
-        if self.image_size < 32 or self.width < 1 or self.crop_units < 1:
-            raise UserError("image_size must be at least 32 pixels, width and crop_units at least 1")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is {self.dropout:g}; it must be 0 or more and below 1")

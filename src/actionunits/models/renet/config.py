@@ -5,6 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.ranges import (
+    Count,
+    CountFromZero,
+    ImageSize,
+    NotNegative,
+    Optimizer,
+    Positive,
+    Schedule,
+    ShareAboveZero,
+    Width,
+)
 
 CHOICES = {
     "variant": ("fixed", "learnable"),
@@ -18,37 +29,31 @@ CHOICES = {
 class ReNetConfig:
     """One model and its training recipe."""
 
-    image_size: int = 224  # pixels; Sec. 4.3
-    width: int = 64  # channels after the first convolution; Sec. 4.3: ResNet-18
+    image_size: ImageSize = 224  # pixels; Sec. 4.3
+    width: Width = 64  # channels after the first convolution; Sec. 4.3: ResNet-18
     tasks: str = "both"  # "both" | "occurrence" | "intensity"; the paper trains one model for each
-    intensity_weight: float = 1.0  # of the intensity loss, beside 1 for occurrence
+    intensity_weight: NotNegative = 1.0  # of the intensity loss, beside 1 for occurrence
 
     variant: str = "fixed"  # "fixed": relations from the labels, Sec. 3.3 | "learnable": Table 7
     relation_sum: str = "signed"  # what Eq. (5) divides by: "signed" as printed | "absolute": sum of |w|
     relations: tuple[float, ...] = ()  # w of every pair, row by row; training fills it in from its labels
     unseen_aus: tuple[int, ...] = ()  # known by their relations alone, never trained; Table 6
     aus_per_step: str = "one"  # "one" AU at random for every batch | "all"; Sec. 4.3
-    norm_momentum: float = 0.1  # share of a batch in the running statistics; PyTorch's, Sec. 4.3
+    norm_momentum: ShareAboveZero = 0.1  # share of a batch in the running statistics; PyTorch's, Sec. 4.3
 
-    optimizer: str = "adam"  # Sec. 4.3
-    lr: float = 1e-4  # Sec. 4.3
-    batch_size: int = 100  # Sec. 4.3
-    norm_lr_factor: float = 1.0  # of the learning rate, for what the AUs own; above 1 they part ways sooner
-    weight_decay: float = 0.0
-    epochs: int = 20
-    schedule: str = "constant"  # "constant" | "cosine" | "plateau"
-    warmup_steps: int = 0
+    optimizer: Optimizer = "adam"  # Sec. 4.3
+    lr: NotNegative = 1e-4  # Sec. 4.3
+    batch_size: Count = 100  # Sec. 4.3
+    norm_lr_factor: Positive = 1.0  # of the learning rate, for what the AUs own; above 1 they part ways sooner
+    weight_decay: NotNegative = 0.0
+    epochs: Count = 20
+    schedule: Schedule = "constant"  # "constant" | "cosine" | "plateau"
+    warmup_steps: CountFromZero = 0
 
     def __post_init__(self) -> None:
         for name, words in CHOICES.items():
             if getattr(self, name) not in words:
                 raise UserError(f"{name} is '{getattr(self, name)}'; it must be one of {', '.join(words)}")
-        if self.image_size < 32 or self.width < 1:
-            raise UserError("image_size must be at least 32 pixels and width at least 1")
-        if self.norm_lr_factor <= 0:
-            raise UserError(f"norm_lr_factor is {self.norm_lr_factor}; it must be above 0")
-        if not 0 < self.norm_momentum <= 1:
-            raise UserError(f"norm_momentum is {self.norm_momentum}; it must lie above 0 and not above 1")
         if self.variant == "learnable" and self.unseen_aus:
             raise UserError("an unseen AU is known by relations from labels; use variant=fixed with unseen_aus")
 

@@ -5,6 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.ranges import (
+    Count,
+    CountFromZero,
+    ImageSize,
+    NotNegative,
+    Optimizer,
+    Schedule,
+    Share,
+    ShareAboveZero,
+    ShareBelowOne,
+    Units,
+    Width,
+)
 
 VARIANTS = ("tcae", "fabnet")
 
@@ -14,57 +27,53 @@ class TcaeConfig:
     """One model and its training recipe."""
 
     variant: str = "tcae"  # "tcae" | "fabnet": one branch, not disentangled; Sec. 4.2
-    image_size: int = 256  # pixels, a power of two; Fig. 3
-    width: int = 32  # channels of the first convolution; all others are multiples; released code
-    embedding: int = 256  # length of the AU and of the pose vector; Fig. 3
+    image_size: ImageSize = 256  # pixels, a power of two; Fig. 3
+    width: Width = 32  # channels of the first convolution; all others are multiples; released code
+    embedding: Units = 256  # length of the AU and of the pose vector; Fig. 3
 
-    sparsity_weight: float = 0.01  # lambda 1, of Eq. (1); Sec. 4.1
-    cycle_weight: float = 0.1  # lambda 2, of Eq. (3) and (4); Sec. 4.1
-    embedding_weight: float = 0.1  # lambda 3, of Eq. (5) and (6); Sec. 4.1
+    sparsity_weight: NotNegative = 0.01  # lambda 1, of Eq. (1); Sec. 4.1
+    cycle_weight: NotNegative = 0.1  # lambda 2, of Eq. (3) and (4); Sec. 4.1
+    embedding_weight: NotNegative = 0.1  # lambda 3, of Eq. (5) and (6); Sec. 4.1
 
     # Nothing in Eq. (1) to (6) keeps the pose movement from doing all and the AU movement from staying zero, which is
     # where runs of minutes end. Each of these helps to find both; none is in the paper, and the default is without.
-    pose_cells: int = 0  # the pose movement is decoded in so many cells along each side: too coarse for a face's own
-    face_pairs: float = 0.0  # share of a batch: pairs whose faces move and whose heads hardly do, by FacePairSampler
-    au_first_share: float = 0.0  # of the epochs, before the curriculum: from such pairs, the AU movement alone
-    alone_weight: float = 0.0  # of Eq. (2) of the AU movement alone on such pairs, of the pose's alone on the others
+    pose_cells: CountFromZero = 0  # the pose movement has so many cells along each side: too coarse for a face's own
+    face_pairs: Share = 0.0  # share of a batch: pairs whose faces move and whose heads hardly do, by FacePairSampler
+    au_first_share: ShareBelowOne = 0.0  # of the epochs, before the curriculum: the AU movement alone, of such pairs
+    alone_weight: NotNegative = 0.0  # of Eq. (2) of the AU movement alone on such pairs, of the pose's on the others
     start_with_difference: bool = False  # decoders see at first what differs between two vectors; else random weights
-    start_scale: float = 1.0  # of the decoders' last weights at the start; near 0 nothing moves at first
+    start_scale: NotNegative = 1.0  # of the decoders' last weights at the start; near 0 nothing moves at first
 
     # Of the pairs of a batch, in order of their losses, those from each of these fractions on are learned from, part
     # by part; Sec. 4.1: ranks 0-50%, then 10-60%, then 20-70%.
-    curriculum: tuple[float, ...] = (0.0, 0.1, 0.2)
-    curriculum_share: float = 0.5
-    patience: int = 15  # validations without a better loss that end a part before the last; released code
+    curriculum: tuple[Share, ...] = (0.0, 0.1, 0.2)
+    curriculum_share: ShareAboveZero = 0.5
+    patience: CountFromZero = 15  # validations without a better loss that end a part before the last; released code
 
-    optimizer: str = "sgd"  # Sec. 4.1
-    lr: float = 1e-3  # Sec. 4.1
-    momentum: float = 0.9  # released code
-    batch_size: int = 64  # pairs; Sec. 4.1
-    weight_decay: float = 0.0
-    epochs: int = 1000  # of all parts of the curriculum together; Sec. 4.1
-    schedule: str = "plateau"  # of the last part; before it, a plateau moves on to the next part
-    warmup_steps: int = 0
+    optimizer: Optimizer = "sgd"  # Sec. 4.1
+    lr: NotNegative = 1e-3  # Sec. 4.1
+    momentum: ShareBelowOne = 0.9  # released code
+    batch_size: Count = 64  # pairs; Sec. 4.1
+    weight_decay: NotNegative = 0.0
+    epochs: Count = 1000  # of all parts of the curriculum together; Sec. 4.1
+    schedule: Schedule = "plateau"  # of the last part; before it, a plateau moves on to the next part
+    warmup_steps: CountFromZero = 0
 
-    probe_lr: float = 1e-2  # Adam; the paper does not tell how the linear classifier is trained
-    probe_epochs: int = 5
-    au_rates: tuple[float, ...] = ()  # base rate of each AU in the labels; training fills it in
+    probe_lr: NotNegative = 1e-2  # Adam; the paper does not tell how the linear classifier is trained
+    probe_epochs: CountFromZero = 5
+    au_rates: tuple[Share, ...] = ()  # base rate of each AU in the labels; training fills it in
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             raise UserError(f"variant is '{self.variant}'; it must be one of {', '.join(VARIANTS)}")
-        if self.image_size < 32 or self.image_size & (self.image_size - 1):
-            raise UserError(f"image_size is {self.image_size}; it must be a power of two from 32 on")
-        if self.width < 1 or self.embedding < 1:
-            raise UserError("width and embedding must be at least 1")
-        if not 0 < self.curriculum_share <= 1 or not self.curriculum:
-            raise UserError("curriculum must name one fraction or more, and curriculum_share lie above 0, at most 1")
-        if any(not 0 <= first <= 1 - self.curriculum_share + 1e-9 for first in self.curriculum):
+        if self.image_size & (self.image_size - 1):
+            raise UserError(f"image_size is {self.image_size}; it must be a power of two")
+        if not self.curriculum:
+            raise UserError("curriculum must name one fraction or more")
+        if any(first > 1 - self.curriculum_share + 1e-9 for first in self.curriculum):
             raise UserError(
                 f"a curriculum fraction must lie between 0 and 1 less {self.curriculum_share:g}, its share"
             )
-        if not (0 <= self.face_pairs <= 1 and 0 <= self.au_first_share < 1):
-            raise UserError("face_pairs must be from 0 to 1, and au_first_share from 0 to below 1")
         if self.alone_weight and not 0 < self.face_pairs < 1:
             raise UserError("alone_weight needs pairs of both kinds: face_pairs must lie between 0 and 1")
         cells = self.pose_cells
