@@ -17,7 +17,7 @@ from torch import Tensor
 
 from actionunits.datasets.crops import STORED_MARGIN
 from actionunits.faces.mirror import LANDMARK_MIRROR, MESH_MIRROR
-from actionunits.types import Batch
+from actionunits.models.batch import Batch
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

@@ -27,9 +27,10 @@ from torch import Tensor, nn
 
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
+from actionunits.models.batch import Batch
+from actionunits.models.contract import Stage
 from actionunits.training.optim import LearningRate, MovingAverage, make_optimizer, set_trainable
 from actionunits.training.source import step_seed
-from actionunits.types import Batch, Stage
 
 STATE_FILE = "state.pt"
 LOG_FILE = "metrics.jsonl"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from actionunits.errors import UserError
-from actionunits.types import Stage
+from actionunits.models.contract import EntersStages, Stage
 
 FINAL_LR_SHARE = 0.01  # of the peak, where a cosine ends
 PLATEAU_FACTOR = 0.1
@@ -23,10 +23,10 @@ def set_trainable(model: nn.Module, stage: Stage) -> list[tuple[str, nn.Paramete
     """Let the stage's parameters train, freeze the others, and return the former with their names.
 
     A module whose parameters are all frozen goes into eval mode, so that its batch statistics stay too. A model that
-    computes differently in its stages is told which one begins: `model.enter_stage(stage)`.
+    computes differently in its stages (EntersStages) is told which one begins.
     """
-    if hasattr(model, "enter_stage"):
-        model.enter_stage(stage)  # type: ignore[operator]
+    if isinstance(model, EntersStages):
+        model.enter_stage(stage)
     trained = []
     model.train()
     for name, parameter in model.named_parameters():

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.models.contract import ReadsTwoFrameFlow
 
 TWO_FRAME_FLOWS = ("dis", "tvl1")  # in place of the paper's Pyflow, Sec. IV-D
 VARIANTS = ("joint", "separate", *TWO_FRAME_FLOWS)
 
 
 @dataclass(frozen=True)
-class OfNetConfig:
+class OfNetConfig(ReadsTwoFrameFlow):
     """One model and its training recipe."""
 
     variant: str = "joint"  # "joint" | "separate", Sec. III-C; "dis" | "tvl1": flow of two frames, Sec. IV-D

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.models.contract import RelatesByLabels
 
 CHOICES = {
     "variant": ("fixed", "learnable"),
@@ -15,7 +16,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class ReNetConfig:
+class ReNetConfig(RelatesByLabels):
     """One model and its training recipe."""
 
     image_size: int = 224  # pixels; Sec. 4.3

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.models.contract import LearnsFromTeacher, MagnifiesFaces, WeighsByRates
 
 
 @dataclass(frozen=True)
-class ResNet18Config:
+class ResNet18Config(LearnsFromTeacher, MagnifiesFaces, WeighsByRates):
     """One model and its training recipe."""
 
     image_size: int = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.models.contract import WeighsByRates
 
 VARIANTS = ("tcae", "fabnet")
 
 
 @dataclass(frozen=True)
-class TcaeConfig:
+class TcaeConfig(WeighsByRates):
     """One model and its training recipe."""
 
     variant: str = "tcae"  # "tcae" | "fabnet": one branch, not disentangled; Sec. 4.2
