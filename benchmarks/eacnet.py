@@ -31,10 +31,11 @@ from actionunits.aus import DATASET_AUS
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import box_transform, cut_out, similarity_transform
 from actionunits.faces.mean_face import template_landmarks
+from actionunits.models.batch import Batch
 from actionunits.models.eacnet import EacNet, EacNetConfig
 from actionunits.models.eacnet.centers import au_centers
 from actionunits.models.eacnet.config import NETWORKS
-from actionunits.types import Batch, Frame
+from actionunits.types import Frame
 
 AUS = DATASET_AUS["bp4d"]
 SIZES = ((64, 224, (1, 8)), (16, 112, (1, 8, 64)))  # width, pixels, pictures at once

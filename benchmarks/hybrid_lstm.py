@@ -26,6 +26,7 @@ from actionunits.datasets.crops import CropData
 from actionunits.evaluation.protocols import score
 from actionunits.evaluation.questions import Question, load_protocol
 from actionunits.files import write_atomically
+from actionunits.models.batch import Batch, Output
 from actionunits.models.hybrid import HybridNet
 from actionunits.models.hybrid.loss import cross_entropy
 from actionunits.models.hybrid.lstm import LstmState
@@ -36,7 +37,6 @@ from actionunits.training.sequence_source import SequenceSource, frame_features
 from actionunits.training.settings import Settings, make_settings, read_config_file
 from actionunits.training.start import start_from
 from actionunits.training.validation import CropPredictions
-from actionunits.types import Batch, Output
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "hybrid_lstm.csv"

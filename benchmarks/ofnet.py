@@ -29,9 +29,9 @@ from timing import fastest, report
 from actionunits.aus import DATASET_AUS
 from actionunits.datasets.augment import AugmentConfig, augment
 from actionunits.datasets.crops import stored_size
+from actionunits.models.batch import Batch, Output
 from actionunits.models.ofnet import OfNet, OfNetConfig
 from actionunits.models.ofnet.two_frame import two_frame_flow
-from actionunits.types import Batch, Output
 
 AUS = DATASET_AUS["bp4d"]
 SIZES = ((64, 128, 4), (8, 64, 16))  # width, pixels, pictures in a step

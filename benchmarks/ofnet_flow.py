@@ -26,13 +26,13 @@ from actionunits.datasets.true_flow import true_flows
 from actionunits.evaluation.flow_error import Estimator, flow_errors, summarise
 from actionunits.evaluation.protocols import refuse_seen_subjects
 from actionunits.files import write_atomically
+from actionunits.models.batch import Batch
 from actionunits.models.ofnet.two_frame import two_frame_flow
 from actionunits.provenance import source_commit
 from actionunits.reports.flow_colours import colour_wheel
 from actionunits.reports.flow_grid import draw_flow_grid, flows_of, load_flow_model
 from actionunits.reports.image_file import save_image
 from actionunits.training.checkpoint import read_header
-from actionunits.types import Batch
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "ofnet_flow.csv"

@@ -26,9 +26,9 @@ from timing import fastest, report
 from torch import nn
 
 from actionunits.aus import DATASET_AUS
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.batch import Batch
 from actionunits.models.renet.norm import Folded
-from actionunits.types import Batch
 
 AUS = DATASET_AUS["bp4d"]
 BATCHES = (1, 32)
@@ -44,7 +44,7 @@ def build(key: str, size: int, device: str, **settings: Any) -> nn.Module:
         count = len(AUS)
         settings["relations"] = tuple(1.0 if i == j else 0.1 for i in range(count) for j in range(count))
     torch.manual_seed(0)
-    model = MODELS[key].model(MODELS[key].config(image_size=size, **settings), AUS)
+    model = find_model(key).model(find_model(key).config(image_size=size, **settings), AUS)
     return model.to(device, memory_format=torch.channels_last).eval()
 
 

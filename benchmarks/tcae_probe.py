@@ -33,7 +33,7 @@ from actionunits.evaluation.predictions import FramePredictions
 from actionunits.evaluation.probe import labelled_share
 from actionunits.evaluation.protocols import run_name, score_frames, threshold_of_aus
 from actionunits.files import write_atomically
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.provenance import source_commit
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
@@ -61,7 +61,7 @@ def untrained(like: Any, data: CropData, path: Path) -> Path:
     """A checkpoint of random weights, whose batch norms know the mean and spread of what passes through them."""
     if not path.exists():
         torch.manual_seed(0)
-        model = MODELS["tcae"].model(dataclasses.replace(like.config, au_rates=()), ()).train()
+        model = find_model("tcae").model(dataclasses.replace(like.config, au_rates=()), ()).train()
         for norm in model.modules():
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.momentum = None  # a plain mean over the batches

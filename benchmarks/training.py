@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from actionunits.datasets.crops import CropData
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.batch import Batch
 from actionunits.training.loop import LoopSettings, batch_fields, train
 from actionunits.training.run import Hardware, make_fabric
 from actionunits.training.source import CropSource
-from actionunits.types import Batch
 
 AUS = (1, 2, 4, 6, 12, 25)
 WARM_UP = 3  # steps
@@ -88,9 +88,9 @@ def main() -> None:
 
     fabric = make_fabric(Hardware(precision=options.precision))
     fabric.launch()
-    config = MODELS["resnet18"].config(batch_size=options.batch_size, optimizer="adamw")
+    config = find_model("resnet18").config(batch_size=options.batch_size, optimizer="adamw")
     data = random_crops(4 * options.batch_size, 128)
-    model = MODELS["resnet18"].model(config, AUS)
+    model = find_model("resnet18").model(config, AUS)
     model.to(fabric.device, memory_format=torch.channels_last).train()
     stage = model.stages()[0]
     crops = CropSource(data, stage, 0, config.image_size, 0, device=fabric.device)
@@ -106,7 +106,7 @@ def main() -> None:
     print(f"ResNet-18, {config.image_size} px, batch {options.batch_size}, {precision}, {fabric.device}")
     for name, make_batch in (("same batch", lambda step: batch), ("augmented crops", crops.batch)):
         source = TakingTurns(make_batch, bare, options.steps + WARM_UP)
-        trained = MODELS["resnet18"].model(replace(config, epochs=1), AUS)
+        trained = find_model("resnet18").model(replace(config, epochs=1), AUS)
         with tempfile.TemporaryDirectory() as folder:
             train(
                 trained, partial(lambda source, stage, number: source, source), Path(folder), LoopSettings(), fabric

@@ -80,11 +80,11 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from actionunits.aus import SYNTH_AUS, au_label
-    from actionunits.models import MODELS
+    from actionunits.models import find_model
     from actionunits.training.checkpoint import save_checkpoint
 
     torch.manual_seed(0)
-    entry = MODELS["resnet18"]
+    entry = find_model("resnet18")
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     thresholds = {au_label(au): 0.3 + 0.02 * k for k, au in enumerate(SYNTH_AUS)}
     neutral = {au_label(au): -2.0 + 0.1 * k for k, au in enumerate(SYNTH_AUS)}

@@ -1,13 +1,10 @@
-"""Small batches and small versions of the models."""
+"""Small versions of the models, and small batches."""
 
 from typing import Any
 
-import torch
+from actionunits.testing import AUS, random_batch
 
-from actionunits.faces.mean_face import template_landmarks
-from actionunits.types import Batch
-
-AUS = (1, 4, 12, 25)
+__all__ = ["AUS", "BY_HEART_LR", "MIXES_AUS", "SMALL", "random_batch"]
 
 # Settings that make a model small enough for a test on one core.
 SMALL: dict[str, dict[str, Any]] = {
@@ -50,33 +47,5 @@ SMALL: dict[str, dict[str, Any]] = {
 # one small linear layer.
 BY_HEART_LR = {"eacnet": 1.5e-4, "tcae": 3e-2}
 
-
-def random_batch(rows: int = 8, size: int = 64, seed: int = 0, inputs: tuple[str, ...] = ()) -> Batch:
-    """Random images, anchors, labels, meshes and landmarks; the last row has no mesh, and some labels are unknown.
-
-    inputs: of a stage; target frames are there for a stage that reads them.
-    Of models that follow time, every four rows are a clip.
-    """
-    generator = torch.Generator().manual_seed(seed)
-
-    def rand(*shape: int) -> torch.Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    intensity = rand(rows, len(AUS)) * 5 * (rand(rows, len(AUS)) < 0.5)
-    face = rand(1, 478, 3)
-    mesh_valid = torch.ones(rows, dtype=torch.bool)
-    if rows > 1:
-        mesh_valid[-1] = False
-    return Batch(
-        image=rand(rows, 3, size, size),
-        au_present=(intensity >= 1).float(),
-        au_present_valid=rand(rows, len(AUS)) < 0.9,
-        au_intensity=intensity,
-        au_intensity_valid=rand(rows, len(AUS)) < 0.9,
-        mesh=face + 0.02 * rand(rows, 478, 3),
-        mesh_valid=mesh_valid,
-        landmarks=torch.from_numpy(template_landmarks()) + 0.02 * rand(rows, 68, 2),
-        anchor=rand(rows, 3, size, size),
-        target=rand(rows, 3, size, size) if "target" in inputs else None,
-        sequence=torch.arange(rows) // 4,
-    )
+# Stages after which every output depends on all AUs, the new one too.
+MIXES_AUS = {"hybrid": ("fusion",)}

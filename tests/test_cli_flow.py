@@ -17,7 +17,7 @@ from actionunits.datasets.load import load_data
 from actionunits.datasets.prepare import prepare
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.validation import predict_crops
 
@@ -26,8 +26,8 @@ AUS = (1, 4, 12)
 
 def weights(path, **settings):
     torch.manual_seed(0)
-    config = MODELS["ofnet"].config(image_size=64, width=4, **settings)
-    save_checkpoint(path, MODELS["ofnet"].model(config, AUS), {})
+    config = find_model("ofnet").config(image_size=64, width=4, **settings)
+    save_checkpoint(path, find_model("ofnet").model(config, AUS), {})
     return path
 
 
@@ -178,6 +178,6 @@ def test_clips_of_one_frame_are_refused(run, sequences):
 
 def test_data_without_the_flow_that_a_model_reads_is_refused(sequences):
     data = load_data(sequences[0], 73)
-    model = MODELS["ofnet"].model(MODELS["ofnet"].config(image_size=64, width=4, variant="dis"), data.aus)
+    model = find_model("ofnet").model(find_model("ofnet").config(image_size=64, width=4, variant="dis"), data.aus)
     with pytest.raises(UserError, match="reads flow of two frames"):
         predict_crops(model.eval(), data, 64)

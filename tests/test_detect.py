@@ -22,11 +22,12 @@ from actionunits.detect import Detector, without_image
 from actionunits.errors import DamagedInputError, UserError
 from actionunits.faces.align import box_transform, cut_out, register, transform_points
 from actionunits.media import VideoWriter
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.batch import Batch, Output
 from actionunits.smoothing import Smoother
 from actionunits.spool import ResultSpool
 from actionunits.training.checkpoint import save_checkpoint
-from actionunits.types import Batch, Output, Prediction
+from actionunits.types import Prediction
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_the_model_sees_rgb_from_0_to_1_and_mesh_and_landmarks_in_crop_coordinat
 
 
 def test_weights_of_faces_that_were_not_aligned_get_such_faces(staged, tmp_path):
-    entry = MODELS["resnet18"]
+    entry = find_model("resnet18")
     save_checkpoint(
         tmp_path / "w.safetensors",
         entry.model(entry.config(image_size=64, width=2), (1, 2)),
@@ -386,7 +387,7 @@ def test_smoothing_is_off_unless_asked_for_and_never_touches_photographs(staged,
 
 
 def test_a_model_that_reads_landmarks_gets_those_of_the_face(staged, tmp_path, monkeypatch):
-    entry = MODELS["eacnet"]
+    entry = find_model("eacnet")
     torch.manual_seed(0)
     model = entry.model(entry.config(image_size=64, width=4, crop_units=8), (1, 12))
     save_checkpoint(tmp_path / "model.safetensors", model, {})
@@ -406,7 +407,7 @@ def test_a_model_that_reads_landmarks_gets_those_of_the_face(staged, tmp_path, m
 def temporal(staged, tmp_path):
     """A detector whose network remembers the frames before."""
     torch.manual_seed(0)
-    entry = MODELS["hybrid"]
+    entry = find_model("hybrid")
     model = entry.model(entry.config(**SMALL["hybrid"]), (1, 4, 12)).eval()
     save_checkpoint(tmp_path / "hybrid.safetensors", model, {})
     return lambda **options: Detector(weights=tmp_path / "hybrid.safetensors", device="cpu", **options)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from actionunits.detect import Detector
+from actionunits.models.batch import Batch
 from actionunits.training.checkpoint import load_checkpoint
-from actionunits.types import Batch
 from actionunits.weights.locate import find_weights
 
 GOLDEN = Path(__file__).parent / "golden" / "resnet18.json"

@@ -25,11 +25,13 @@ from actionunits.faces import FaceFinder
 from actionunits.faces.align import cut_out, face_transform, transform_points
 from actionunits.media import MediaReader, open_media
 from actionunits.media.sources import Source
-from actionunits.models import MODELS
+from actionunits.models import model_keys
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import EstimatesFlow, FollowsTime, over_time, prediction_inputs
 from actionunits.pipeline import bounded
 from actionunits.smoothing import Smoother
 from actionunits.training.checkpoint import load_checkpoint
-from actionunits.types import MESH_POINTS, Batch, Face, Frame, FrameResult, Output, Prediction
+from actionunits.types import MESH_POINTS, Face, Frame, FrameResult, Prediction
 from actionunits.weights.locate import find_weights
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class _FoundFrame:
 class FaceMemory:
     """What a model that follows time remembers of every face of one video."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: FollowsTime) -> None:
         self.model = model
         self.states: dict[int, Any] = {}  # by face_id
 
@@ -77,7 +79,7 @@ class FaceMemory:
 class Detector:
     """Finds faces and predicts their action units.
 
-    model: a key of MODELS with released weights; weights: a checkpoint file instead. aus: report only these.
+    model: a key of a model with released weights; weights: a checkpoint file instead. aus: report only these.
     batch_size: faces (and frames at most) that pass the model at once in videos. landmarker: a MediaPipe
     `face_landmarker.task` file in place of the bundled models. smoothing_s: time constant of a moving average
     over a person's predictions in videos; None is off. flow: predictions also hold the motion to the neutral face
@@ -100,8 +102,8 @@ class Detector:
         smoothing_s: float | None = None,
         flow: bool = False,
     ) -> None:
-        if model is not None and model not in MODELS:
-            raise UserError(f"'{model}' is not a known model; choose one of {', '.join(MODELS)}")
+        if model is not None and model not in model_keys():
+            raise UserError(f"'{model}' is not a known model; choose one of {', '.join(model_keys())}")
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, not {batch_size}")
         if smoothing_s is not None and smoothing_s <= 0:
@@ -117,12 +119,12 @@ class Detector:
             )
         if model is not None and model != self.model_name:
             raise UserError(f"{self.weights} holds weights of '{self.model_name}', not of '{model}'")
-        if "image" not in getattr(checkpoint.model, "inputs", ("image",)):
+        if "image" not in prediction_inputs(checkpoint.model):
             raise UserError(
                 f"{self.weights} computes flow from two frames, and detection sees single ones; "
                 "use weights of a learned flow"
             )
-        if flow and not hasattr(checkpoint.model, "flow"):
+        if flow and not isinstance(checkpoint.model, EstimatesFlow):
             raise UserError(
                 f"{self.weights} holds weights of '{self.model_name}', which estimates no flow; use ofnet's"
             )
@@ -191,7 +193,8 @@ class Detector:
         smoother = Smoother(self.smoothing_s, self.thresholds) if video and self.smoothing_s else None
         found = self._found(frames, video)
         batch_size = 1 if live else self.batch_size
-        memory = FaceMemory(self._model) if video and getattr(self._model, "temporal", False) else None
+        temporal = over_time(self._model) if video else None
+        memory = None if temporal is None else FaceMemory(temporal)
         with bounded(self._predicted(found, batch_size, memory), size=QUEUE_FRAMES) as results:
             for result in results:
                 yield result if smoother is None else _smoothed(result, smoother)

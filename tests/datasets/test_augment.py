@@ -22,7 +22,7 @@ from actionunits.datasets.crops import STORED_MARGIN
 from actionunits.faces.landmarks import MESH_TO_68
 from actionunits.faces.mean_face import template_landmarks
 from actionunits.faces.mirror import LANDMARK_MIRROR, MESH_MIRROR
-from actionunits.types import Batch
+from actionunits.models.batch import Batch
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from actionunits.datasets.load import coded_aus, load_data, load_labels, subject
 from actionunits.datasets.prepare import prepare
 from actionunits.errors import UserError
 from actionunits.evaluation.protocols import evaluate_checkpoint
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.data import check_data, load_training_data
 from actionunits.training.settings import make_settings
@@ -43,7 +43,7 @@ def test_faces_aligned_and_not_are_kept_apart(made, recordings, tmp_path):
     one, other = (f"bp4d/{name}" for name in ("F001", "M002"))
     with pytest.raises(UserError, match="aligned in one of"):
         check_data(aligned.of_subjects([one]), box.of_subjects([other]))
-    entry = MODELS["resnet18"]
+    entry = find_model("resnet18")
     model = entry.model(entry.config(image_size=112, width=2), AUS)
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, model, {"data": {"training_subjects": [], "aligned": False}})
@@ -161,7 +161,7 @@ def test_training_and_validation_may_code_different_action_units_but_share_some(
 
 
 def test_a_checkpoint_is_evaluated_on_a_prepared_folder(made, tmp_path):
-    entry, trained_on = MODELS["resnet18"], {"training_subjects": ["bp4d/F002"]}
+    entry, trained_on = find_model("resnet18"), {"training_subjects": ["bp4d/F002"]}
     save_checkpoint(
         tmp_path / "m.safetensors", entry.model(entry.config(width=4, image_size=64), (5, 25)), {"data": trained_on}
     )

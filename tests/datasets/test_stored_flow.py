@@ -9,9 +9,9 @@ import actionunits.datasets.stored_flow as stored_flow
 from actionunits.datasets.augment import AugmentConfig, augment, center_crop
 from actionunits.datasets.load import load_data
 from actionunits.datasets.prepare import prepare
+from actionunits.models.batch import Batch
 from actionunits.models.ofnet.loss import warp
 from actionunits.models.ofnet.two_frame import two_frame_flow
-from actionunits.types import Batch
 
 SIZE = 73
 INPUTS = ("image", "anchor", "flow")

@@ -18,7 +18,7 @@ from actionunits.evaluation.divergence import (
     subject_distribution,
     subject_divergences,
 )
-from actionunits.types import Batch
+from actionunits.models.batch import Batch
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from actionunits.evaluation import questions, regression
 from actionunits.evaluation.divisions import seeded_folds
 from actionunits.evaluation.probe_fit import solve
 from actionunits.evaluation.reproduction import Request
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.labels import label_rates
 
@@ -26,7 +26,7 @@ SMALL = {"image_size": 32, "width": 4, "embedding": 12}
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     torch.manual_seed(0)
-    entry = MODELS["tcae"]
+    entry = find_model("tcae")
     path = tmp_path_factory.mktemp("pretrained") / "model.safetensors"
     header = {"data": {"names": ["videos"], "training_subjects": ["videos/a"]}, "seed": 0, "commit": "none"}
     save_checkpoint(path, entry.model(entry.config(**SMALL), ()), header)
@@ -97,7 +97,7 @@ def test_a_probe_leaves_scores_and_checkpoints_that_detection_reads(pretrained, 
 def test_the_fit_separates_what_the_features_tell(pretrained):
     data = random_people(400, 8, "P", 3)
     fold = seeded_folds(data, 2).folds[0]
-    model = MODELS["tcae"].model(load_checkpoint(pretrained).model.config, data.aus).eval()
+    model = find_model("tcae").model(load_checkpoint(pretrained).model.config, data.aus).eval()
     present = fold.training.au_present.astype(float)
     valid = fold.validation.au_present.astype(float)
     noise = np.random.default_rng(1)
@@ -121,7 +121,7 @@ def test_whoever_was_pretrained_on_is_not_tested_on(pretrained, people, tmp_path
 
 
 def test_what_cannot_be_probed_is_told_in_one_line(pretrained, tmp_path):
-    entry = MODELS["resnet18"]
+    entry = find_model("resnet18")
     other = tmp_path / "other.safetensors"
     save_checkpoint(other, entry.model(entry.config(image_size=42, width=4), (1, 4)), {})
     with pytest.raises(UserError, match="resnet18 cannot be transferred by probe"):

@@ -20,7 +20,7 @@ from actionunits.evaluation.protocols import (
     score_frames,
     write_results,
 )
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.reports.scores import evaluation_table
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.validation import CropPredictions, predict_crops
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 
 def write_checkpoint(path, aus=SYNTH_AUS, **header):
-    entry = MODELS["resnet18"]
+    entry = find_model("resnet18")
     torch.manual_seed(0)
     model = entry.model(entry.config(image_size=112, width=4), aus).eval()
     fields = {

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from actionunits.cli import app
 from actionunits.evaluation import reproduction
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.training.checkpoint import read_header, save_checkpoint
 
 TINY = {"image_size": 32, "width": 2, "batch_size": 16, "epochs": 1, "ema_decay": 0.9}
@@ -60,7 +60,7 @@ def test_table_4_from_other_peoples_weights_scores_both_readings_of_the_levels(d
     monkeypatch.setattr(reproduction, "CONFIGS", tmp_path)
     torch.manual_seed(0)
     body = tmp_path / "body.safetensors"
-    source = MODELS["resnet18"].model(MODELS["resnet18"].config(image_size=32, width=2), (1, 12))
+    source = find_model("resnet18").model(find_model("resnet18").config(image_size=32, width=2), (1, 12))
     save_checkpoint(body, source, {"data": {"names": ["others"], "training_subjects": ["others/S1"]}})
     words = ["reproduce", "renet-table4", "--data", data, "--scale", "small", "--folds", 2, "--init", body]
     shown = command(*words, "--set", "relation_sum=absolute", "--out", tmp_path / "out")

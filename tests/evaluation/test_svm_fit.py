@@ -8,7 +8,7 @@ from small_models import SMALL
 
 from actionunits.evaluation import divisions, metrics, regression
 from actionunits.evaluation.crossval import System, cross_validate
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import make_settings
@@ -28,8 +28,8 @@ def test_machines_separate_what_can_be_separated_and_leave_unseen_aus_at_zero():
         x = (2.0 * data.au_present - 1) @ direction + rng.normal(0, 0.3, (len(data), 32))
         return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
-    model = MODELS["hybrid"].model(MODELS["hybrid"].config(**TINY), training.aus).eval()
-    regression.FITS["svm"](model, features(training), training, features(validation), validation)
+    model = find_model("hybrid").model(find_model("hybrid").config(**TINY), training.aus).eval()
+    regression.FITS["svm"].fit(model, features(training), training, features(validation), validation)
     test = random_people(100, seed=3).of_aus(training.aus)
     with torch.inference_mode():
         score = model.cnn.scores(torch.from_numpy(features(test))).numpy()

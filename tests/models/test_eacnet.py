@@ -14,6 +14,7 @@ from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.faces.landmarks import POINTS_49, POINTS_66
 from actionunits.faces.mean_face import template_landmarks
+from actionunits.models.batch import Batch
 from actionunits.models.eacnet import EacNet, EacNetConfig
 from actionunits.models.eacnet.attention import attention_map, enhance
 from actionunits.models.eacnet.centers import CENTERS, RULES, au_centers, complete_landmarks
@@ -23,7 +24,6 @@ from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body
 from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.training.settings import make_settings, read_config_file
-from actionunits.types import Batch
 
 # What torchvision documents of vgg19: position of each convolution, channels in, channels out.
 VGG19_CONVOLUTIONS = [

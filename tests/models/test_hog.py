@@ -13,10 +13,10 @@ from small_models import random_batch
 
 from actionunits.checks import make_config
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch, Output
 from actionunits.models.hog import HogConfig, HogSvm, loss
 from actionunits.models.hog.features import cell_histograms, hog
 from actionunits.training.optim import LearningRate, make_optimizer, set_trainable
-from actionunits.types import Batch, Output
 
 
 def drawn_pictures(rows=4, size=112, seed=0):

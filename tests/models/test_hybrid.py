@@ -18,6 +18,7 @@ from small_models import AUS, SMALL, random_batch
 from actionunits.checks import make_config
 from actionunits.cli import main
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch
 from actionunits.models.hybrid import HybridConfig, HybridNet
 from actionunits.models.hybrid.cnn import Cnn, fc6_cells
 from actionunits.models.hybrid.fusion import Fusion
@@ -33,7 +34,6 @@ from actionunits.training.sequence_source import SequenceSource, frame_features
 from actionunits.training.settings import make_settings, read_config_file
 from actionunits.training.start import start_from
 from actionunits.training.validation import predict_crops
-from actionunits.types import Batch
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 # Clips of the drawn people have 20 frames.
@@ -389,7 +389,7 @@ def runs(tmp_path_factory):
 def test_one_checkpoint_holds_the_whole_network(runs):
     models, validation = runs
     model = models["hybrid"]
-    assert model.temporal and model.projection.fitted and model.projection.matrix.any()
+    assert model.follows_time() and model.projection.fitted and model.projection.matrix.any()
     parts = {}
     for network in ("anet", "lstm", "hybrid"):
         model.enter_network(network)
@@ -402,7 +402,7 @@ def test_the_cnn_alone_is_the_first_stage_of_the_whole(runs):
     models, _ = runs
     whole = models["hybrid"].cnn.state_dict()
     assert all(torch.equal(value, whole[name]) for name, value in models["anet"].cnn.state_dict().items())
-    assert models["anet"].lstm is None and not models["anet"].temporal
+    assert models["anet"].lstm is None and not models["anet"].follows_time()
 
 
 def test_configurations_can_be_read():

@@ -10,12 +10,12 @@ from small_models import AUS, SMALL, random_batch
 
 from actionunits.checks import make_config
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch
 from actionunits.models.ofnet import OfNet, OfNetConfig, loss
 from actionunits.models.ofnet.two_frame import two_frame_flow
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.optim import set_trainable
 from actionunits.training.start import start_from
-from actionunits.types import Batch
 
 ALPHA, EPS = 0.45, 1e-3
 GENERATOR = torch.Generator().manual_seed(1)
@@ -340,7 +340,7 @@ def test_two_frame_flow_finds_a_known_motion(method):
 def test_a_comparator_trains_its_au_net_alone(method):
     model = build(variant=method)
     (stage,) = model.stages()
-    assert model.of_net is None and model.inputs == stage.inputs == ("flow",)
+    assert model.of_net is None and model.prediction_inputs() == stage.inputs == ("flow",)
     assert losses_of(model, stage) == {"occurrence"}
 
 

@@ -11,6 +11,7 @@ from small_models import AUS, SMALL, random_batch
 
 from actionunits.datasets.relations import label_relations
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch
 from actionunits.models.renet import ReNet, ReNetConfig, add_au
 from actionunits.models.renet.graph import mixing_matrix
 from actionunits.models.renet.loss import expected_level, intensity_loss, logit_of_levels, occurrence_loss
@@ -19,7 +20,6 @@ from actionunits.models.resnet18 import ResNet18, ResNet18Config
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.training.start import start_from
-from actionunits.types import Batch
 
 RELATIONS = SMALL["renet"]["relations"]
 EPS, MOMENTUM = 1e-5, 0.1

@@ -11,6 +11,7 @@ from small_models import random_batch
 
 from actionunits.checks import make_config
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
 from actionunits.models.resnet18.landmarks import MeshShape, rotation_to, scale_to_eyes
@@ -20,7 +21,6 @@ from actionunits.models.resnet18.loss import (
     inverse_rate_weights,
     occurrence_loss,
 )
-from actionunits.types import Batch
 
 ROWS, COLUMNS = 7, 3
 

@@ -9,12 +9,12 @@ from small_models import AUS, SMALL, random_batch
 
 from actionunits.checks import make_config
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch
 from actionunits.models.tcae import Tcae, TcaeConfig, loss
 from actionunits.models.tcae.curriculum import pair_weight
 from actionunits.models.tcae.decoder import Movement
 from actionunits.models.tcae.displacement import integrate, warp
 from actionunits.training.optim import set_trainable
-from actionunits.types import Batch
 
 
 def build(aus=AUS, **settings) -> Tcae:

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from actionunits.cli import app
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import MODELS, find_model
+from actionunits.models.batch import Batch
+from actionunits.models.contract import HasPictureNetwork
 from actionunits.reports.activation import (
     Regularisation,
     activation_figure,
@@ -20,12 +22,11 @@ from actionunits.reports.activation import (
     visualise,
 )
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
-from actionunits.types import Batch
 
 
 def stored(key, path):
     torch.manual_seed(0)
-    model = MODELS[key].model(MODELS[key].config(**SMALL[key]), AUS).eval()
+    model = find_model(key).model(find_model(key).config(**SMALL[key]), AUS).eval()
     save_checkpoint(path, model, {})
     return path
 
@@ -40,14 +41,15 @@ def test_every_model_with_gradients_can_be_climbed(key, tmp_path):
     # Decay and blur alone can lower what an untrained network says of noise.
     climb = Regularisation(step=0.005, decay=0.0, clip_every=100, blur_every=100)
     model = load_checkpoint(path).model
-    if hasattr(model, "image_network"):
-        model.enter_network(model.image_network)
+    if isinstance(model, HasPictureNetwork):
+        model.enter_picture_network()
     start, end = (maximise(model, (1, 3), steps, omega=climb)[1] for steps in (1, 12))
     assert (end > start).all()
 
 
 def test_a_picture_is_its_own_actions_alone(tmp_path):
-    model = MODELS["hybrid"].model(MODELS["hybrid"].config(**SMALL["hybrid"] | {"variant": "anet"}), AUS).eval()
+    entry = find_model("hybrid")
+    model = entry.model(entry.config(**SMALL["hybrid"] | {"variant": "anet"}), AUS).eval()
     both, one = (maximise(model, columns, 5)[0] for columns in ((0, 2), (2,)))
     np.testing.assert_allclose(both[1], one[0], atol=1e-4)
 
@@ -56,7 +58,7 @@ def test_of_the_hybrid_network_the_cnn_is_climbed(tmp_path):
     path = stored("hybrid", tmp_path / "model.safetensors")
     found = visualise(path, (12,), 3)
     torch.manual_seed(0)
-    model = MODELS["hybrid"].model(MODELS["hybrid"].config(**SMALL["hybrid"]), AUS).eval()
+    model = find_model("hybrid").model(find_model("hybrid").config(**SMALL["hybrid"]), AUS).eval()
     picture = torch.from_numpy(found.pictures).permute(0, 3, 1, 2)
     scores = model.cnn.scores(model.cnn(picture))
     assert float(scores[0, 2].detach()) == pytest.approx(float(found.au_logit[0]), abs=1e-4)
@@ -80,10 +82,10 @@ def test_decay_clipping_and_blur_are_those_of_equation_6():
 
 def test_what_cannot_be_climbed_is_one_line(tmp_path):
     class Blind(torch.nn.Module):
-        config = MODELS["hog"].config(**SMALL["hog"])
+        config = find_model("hog").config(**SMALL["hog"])
 
         def forward(self, batch: Batch):
-            from actionunits.types import Output
+            from actionunits.models.batch import Output
 
             return Output(batch.image.new_zeros(len(batch.image), 2))
 

@@ -9,7 +9,7 @@ from PIL import Image
 from random_crops import random_people
 
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.reports import displacements, face_edit
 from actionunits.reports.displacements import displacement_lengths, length_histogram
 from actionunits.reports.face_edit import draw_pairs, edit_face
@@ -20,7 +20,7 @@ CLIPS = sorted((Path(__file__).parents[2] / "data" / "synthau-mini" / "studio" /
 
 def write_model(path, moving=True, **settings):
     torch.manual_seed(0)
-    entry = MODELS["tcae"]
+    entry = find_model("tcae")
     model = entry.model(entry.config(**({"image_size": 32, "width": 4, "embedding": 8} | settings)), ())
     if not moving:
         for decoder in (model.au_decoder, model.pose_decoder):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.reports.flow_colours import colour_wheel, flow_colours
 from actionunits.reports.flow_grid import draw_flow_grid, flows_of
 from actionunits.reports.overlay_panel import PanelStyle, panel_forms
@@ -66,7 +66,7 @@ def test_a_grid_has_a_row_per_crop_and_a_column_per_method(tmp_path):
     generator = np.random.default_rng(0)
     images = [generator.integers(0, 255, (64, 64, 3)).astype(np.uint8) for _ in range(2)]
     torch.manual_seed(0)
-    model = MODELS["ofnet"].model(MODELS["ofnet"].config(image_size=64, width=4), (1, 2)).eval()
+    model = find_model("ofnet").model(find_model("ofnet").config(image_size=64, width=4), (1, 2)).eval()
     flows = flows_of(images, images[::-1], {"learned": model})
     assert list(flows) == ["DIS, two frames", "TV-L1, two frames", "learned"]
     assert all(flow.shape == (2, 64, 64, 2) for flow in flows.values())

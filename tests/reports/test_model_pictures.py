@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from actionunits.cli import app
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.reports.relations import draw_model_relations
 from actionunits.reports.tsne import embed, embedding_figure, lines, plane
 from actionunits.training.checkpoint import save_checkpoint
@@ -36,7 +36,7 @@ def checkpoints(tmp_path_factory):
     torch.set_num_threads(1)
     found = {}
     for key, settings in SMALL.items():
-        model = MODELS[key].model(MODELS[key].config(**settings), AUS)
+        model = find_model(key).model(find_model(key).config(**settings), AUS)
         if key == "renet":
             torch.nn.init.normal_(model.norms.scale)
         found[key] = tmp_path_factory.mktemp(key) / "model.safetensors"

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import MODELS, find_model
+from actionunits.models.batch import Batch
 from actionunits.models.resnet18 import ResNet18Config
 from actionunits.training.checkpoint import (
     Checkpoint,
@@ -19,7 +20,6 @@ from actionunits.training.checkpoint import (
     read_header,
     save_checkpoint,
 )
-from actionunits.types import Batch
 
 AUS = (1, 2, 12)
 
@@ -28,7 +28,7 @@ AUS = (1, 2, 12)
 def model():
     torch.manual_seed(0)
     config = ResNet18Config(width=8, class_weighting="inverse", au_rates=(0.1, 0.2, 0.4))
-    return MODELS["resnet18"].model(config, AUS).eval()
+    return find_model("resnet18").model(config, AUS).eval()
 
 
 @pytest.fixture

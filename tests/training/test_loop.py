@@ -14,12 +14,12 @@ from random_crops import random_crops
 from torch.optim.swa_utils import AveragedModel
 
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.contract import Stage
 from actionunits.models.resnet18 import ResNet18Config
 from actionunits.training.loop import LoopSettings, train
 from actionunits.training.optim import LearningRate, make_optimizer, set_trainable, update_average
 from actionunits.training.source import CropSource
-from actionunits.types import Stage
 
 CONFIG = ResNet18Config(
     image_size=42,
@@ -47,7 +47,7 @@ def run(data, out, config=CONFIG, settings=SETTINGS, resume=False, crash_at=None
     # Initial weights must not matter once a state is there.
     torch.manual_seed(99 if (out / "state.pt").exists() else 7)
     torch.set_num_threads(1)
-    model = MODELS["resnet18"].model(config, data.aus)
+    model = find_model("resnet18").model(config, data.aus)
     out.mkdir(exist_ok=True)
 
     def source_of(stage, number):
@@ -138,7 +138,7 @@ def test_a_stage_of_no_epochs_leaves_its_weights_as_they_were(training_crops, tm
     only = run(training_crops, tmp_path, dataclasses.replace(CONFIG, epochs=0))
     assert only.finished and only.steps == int(training_crops.mesh_valid.sum()) // 16
     torch.manual_seed(7)
-    fresh = MODELS["resnet18"].model(CONFIG, training_crops.aus).state_dict()
+    fresh = find_model("resnet18").model(CONFIG, training_crops.aus).state_dict()
     for name, value in weights(only).items():
         if name.startswith("image."):
             assert torch.equal(value, fresh[name]), name

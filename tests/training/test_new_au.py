@@ -10,11 +10,11 @@ from actionunits.cli import app
 from actionunits.datasets.load import load_labels
 from actionunits.datasets.relations import relation_matrix
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.batch import Batch
 from actionunits.models.renet import add_au
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.new_au import add_au_to_checkpoint
-from actionunits.types import Batch
 
 AUS = (1, 12, 16)  # no renders code AU16
 
@@ -25,8 +25,8 @@ def made(tmp_path):
     torch.manual_seed(0)
     # The drawn AUs are unrelated but for chance: signed relations could cancel out.
     settings = {"relation_sum": "absolute", "relations": (1, 0.2, 0, 0.2, 1, 0, 0, 0, 1)}
-    config = MODELS["renet"].config(image_size=32, width=2, **settings)
-    model = MODELS["renet"].model(config, AUS)
+    config = find_model("renet").config(image_size=32, width=2, **settings)
+    model = find_model("renet").model(config, AUS)
     torch.nn.init.normal_(model.norms.scale)
     data = {"names": ["other"], "training_subjects": ["C1"]}
     save_checkpoint(
@@ -77,7 +77,7 @@ def test_what_cannot_be_added_is_one_line(made):
         add_au_to_checkpoint(made / "m.safetensors", 18, [made / "data"], out)
     with pytest.raises(UserError, match="knows AU12 already"):
         add_au_to_checkpoint(made / "m.safetensors", 12, [made / "data"], out)
-    plain = MODELS["hog"].model(MODELS["hog"].config(image_size=32), AUS)
+    plain = find_model("hog").model(find_model("hog").config(image_size=32), AUS)
     save_checkpoint(made / "hog.safetensors", plain, {})
     with pytest.raises(UserError, match="holds a hog; only renet takes new action units"):
         add_au_to_checkpoint(made / "hog.safetensors", 5, [made / "data"], out)

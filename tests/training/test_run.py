@@ -13,7 +13,7 @@ from actionunits.datasets.augment import AugmentConfig
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
 from actionunits.evaluation import metrics
-from actionunits.models import MODELS
+from actionunits.models import MODELS, find_model
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.data import check_data
 from actionunits.training.hardware import Hardware, make_fabric
@@ -157,7 +157,7 @@ def test_settings_find_their_place_and_strangers_are_refused():
 
 
 def test_setting_names_are_unique():
-    kinds = [entry.config for entry in MODELS.values()]
+    kinds = [find_model(key).config for key in MODELS]
     shared = [LoopSettings, DataSettings, AugmentConfig]
     for kind in kinds:
         names = [field.name for part in (kind, *shared) for field in dataclasses.fields(part)]
@@ -194,8 +194,8 @@ def test_hardware_that_is_not_there_is_one_line():
 
 
 def source(data: CropData, number: int = 0, **options) -> CropSource:
-    config = MODELS["resnet18"].config(image_size=42, batch_size=8, landmark_branch=True)
-    stage = MODELS["resnet18"].model(config, data.aus).stages()[number]
+    config = find_model("resnet18").config(image_size=42, batch_size=8, landmark_branch=True)
+    stage = find_model("resnet18").model(config, data.aus).stages()[number]
     return CropSource(data, stage, number, 42, 5, **options)
 
 

@@ -7,10 +7,10 @@ from random_crops import random_crops
 
 from actionunits.datasets.crops import Rows
 from actionunits.errors import UserError
+from actionunits.models.contract import Stage
 from actionunits.training.run import Hardware, make_fabric, run
 from actionunits.training.settings import make_settings
 from actionunits.training.source import CropSource
-from actionunits.types import Stage
 
 FABRIC = make_fabric(Hardware(accelerator="cpu", precision="32"))
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from actionunits.errors import UserError
 from actionunits.files import file_sha256
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.models.layers.resnet import ResNet18Body
 from actionunits.models.layers.vgg import Vgg19Body
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
@@ -21,14 +21,14 @@ QUICK = {"image_size": 42, "width": 4, "batch_size": 16, "epochs": 1, "erase": 0
 
 
 def write(path, aus=(1, 4, 12), width=4, **header):
-    entry = MODELS["resnet18"]
+    entry = find_model("resnet18")
     model = entry.model(entry.config(image_size=42, width=width), aus)
     save_checkpoint(path, model, {"data": {"names": ["first"], "training_subjects": ["Z0"]}} | header)
     return path
 
 
 def small(width=4, aus=(1, 4, 12)):
-    entry = MODELS["resnet18"]
+    entry = find_model("resnet18")
     return entry.model(entry.config(image_size=42, width=width), aus)
 
 
@@ -109,15 +109,15 @@ def test_a_body_alone_leaves_the_output_layers_at_their_random_start(tmp_path):
     start_from(model, path, body_only=True)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name] if ".head." in name else first[name]), name
-    config = MODELS["renet"].config(image_size=42, width=4, relations=(1.0, 0.0, 0.0, 1.0))
-    save_checkpoint(tmp_path / "renet.safetensors", MODELS["renet"].model(config, (1, 4)), {"data": {}})
+    config = find_model("renet").config(image_size=42, width=4, relations=(1.0, 0.0, 0.0, 1.0))
+    save_checkpoint(tmp_path / "renet.safetensors", find_model("renet").model(config, (1, 4)), {"data": {}})
     with pytest.raises(UserError, match="init_body_only wants a resnet18"):
         start_from(small(), tmp_path / "renet.safetensors", body_only=True)
 
 
 def test_a_model_without_action_units_gives_all_but_the_probe(tmp_path):
     settings = {"image_size": 32, "width": 2, "embedding": 8}
-    entry = MODELS["tcae"]
+    entry = find_model("tcae")
     unlabelled, labelled = entry.model(entry.config(**settings), ()), entry.model(entry.config(**settings), (1, 4))
     save_checkpoint(tmp_path / "model.safetensors", unlabelled, {})
     probe = labelled.probe.weight.detach().clone()
@@ -159,7 +159,7 @@ def test_a_run_starts_from_official_weights(tmp_path, model, body, suffix):
 
 
 def test_every_normalisation_of_renet_takes_the_official_weights():
-    entry = MODELS["renet"]
+    entry = find_model("renet")
     model = entry.model(entry.config(width=2, relations=(1.0, 0.2, 0.2, 1.0)), (1, 2))
     weights = body_weights("renet")
     model.take_body(weights)
@@ -191,14 +191,14 @@ def test_other_files_are_refused_in_one_line_and_run_no_code(tmp_path, content, 
         path.write_bytes(content)
     elif content is not None:
         torch.save(content, path)
-    entry = MODELS["eacnet"]
+    entry = find_model("eacnet")
     with pytest.raises(UserError, match=f"weights.pth: .*{message}") as told:
         start_from_imagenet(entry.model(entry.config(width=2), (1, 2)), path)
     assert "\n" not in str(told.value)
 
 
 def test_a_model_without_such_a_body_is_refused(tmp_path):
-    entry = MODELS["hog"]
+    entry = find_model("hog")
     with pytest.raises(UserError, match=r"these have: .*eacnet.*resnet18"):
         start_from_imagenet(entry.model(entry.config(), (1, 2)), tmp_path / "any.pth")
 
@@ -214,7 +214,7 @@ def test_layers_that_would_stay_random_are_refused(tmp_path):
 
 
 def networks(*variants):
-    entry = MODELS["eacnet"]
+    entry = find_model("eacnet")
     return [entry.model(entry.config(width=2, variant=name, crop_units=4), (1, 4)) for name in variants]
 
 

@@ -10,7 +10,8 @@ from small_models import random_batch
 
 from actionunits.datasets.augment import center_crop
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.contract import Stage
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
@@ -19,7 +20,6 @@ from actionunits.training.settings import make_settings
 from actionunits.training.source import CropSource
 from actionunits.training.teacher import teach
 from actionunits.training.validation import predict_crops
-from actionunits.types import Stage
 
 SMALL = {"image_size": 42, "width": 4, "batch_size": 16, "epochs": 1, "lr": 3e-3, "ema_decay": 0.9}
 CPU = torch.device("cpu")
@@ -36,8 +36,8 @@ def teacher(crops, tmp_path_factory):
     """A RE-Net that knows AU12, AU06 and AU01, trained on C1."""
     path = tmp_path_factory.mktemp("teacher") / "renet.safetensors"
     torch.manual_seed(0)
-    config = MODELS["renet"].config(image_size=42, width=4, relations=(1, 0.2, 0.1, 0.2, 1, 0, 0.1, 0, 1))
-    model = MODELS["renet"].model(config, (12, 6, 1))
+    config = find_model("renet").config(image_size=42, width=4, relations=(1, 0.2, 0.1, 0.2, 1, 0, 0.1, 0, 1))
+    model = find_model("renet").model(config, (12, 6, 1))
     torch.nn.init.normal_(model.norms.scale)
     save_checkpoint(path, model, {"data": {"names": ["other"], "training_subjects": ["C1"]}})
     return path

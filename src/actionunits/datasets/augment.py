@@ -20,8 +20,8 @@ from torch import Tensor
 
 from actionunits.datasets.crops import STORED_MARGIN, CropData
 from actionunits.faces.mirror import LANDMARK_MIRROR, MESH_MIRROR
+from actionunits.models.batch import Batch
 from actionunits.ranges import Amount, Share
-from actionunits.types import Batch
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

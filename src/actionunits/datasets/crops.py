@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from actionunits.errors import UserError
-from actionunits.types import MESH_POINTS, Batch
+from actionunits.models.batch import Batch
+from actionunits.types import MESH_POINTS
 
 # Stored crops show this much more on every side than the registered crop that a network sees, so that shifts,
 # rotations and zooms never run into a border: 128 pixels around 112, or 256 around 224.

@@ -16,9 +16,9 @@ from skimage.filters import gabor_kernel
 from actionunits.datasets.augment import plain_batches
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch
 from actionunits.models.hog import HogConfig
 from actionunits.models.hog.features import grey, hog
-from actionunits.types import Batch
 
 GABOR_SIZE = 64  # pixels
 GABOR_FREQUENCIES = (1 / 4, 1 / 6, 1 / 8, 1 / 12, 1 / 16)  # waves per pixel

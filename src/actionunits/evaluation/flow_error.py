@@ -15,8 +15,8 @@ from actionunits.datasets.crops import stored_size
 from actionunits.datasets.synthau import load_crops
 from actionunits.datasets.true_flow import true_flows
 from actionunits.evaluation.bootstrap import LEVEL, draw_subjects
+from actionunits.models.batch import Batch
 from actionunits.models.eacnet.centers import au_centers
-from actionunits.types import Batch
 
 Estimator = Callable[[Batch], Tensor]  # image and anchor to flow (B, 2, S, S), pixels
 AU_AREA = 0.055  # half the side of an AU's area in crops: EAC-Net's 11 of 100 cells

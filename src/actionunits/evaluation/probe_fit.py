@@ -10,14 +10,13 @@ determine them.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from actionunits.datasets.crops import CropData
 from actionunits.evaluation import metrics
+from actionunits.models.contract import TransfersByProbe
 from actionunits.models.tcae.loss import class_weights, probe_loss
 from actionunits.training.labels import label_rates
 
@@ -26,16 +25,21 @@ STEPS = 100  # of L-BFGS, at most
 
 
 def fit_probe(
-    model: Any, features: np.ndarray, training: CropData, valid_features: np.ndarray, validation: CropData
+    model: TransfersByProbe,
+    features: np.ndarray,
+    training: CropData,
+    valid_features: np.ndarray,
+    validation: CropData,
 ) -> None:
-    """Fit batch norm and weights of `model.probe` to the labels of the rows that the features (N, D) are of."""
-    probe = model.probe
+    """Fit batch norm and weights of the model's probe to the labels of the rows that the features (N, D) are of."""
+    norm, weight = model.probe_layers()
+    assert norm.running_mean is not None and norm.running_var is not None
     x = torch.from_numpy(features).double()
     variance, mean = torch.var_mean(x, 0, correction=0)
     with torch.no_grad():
-        probe.norm.running_mean.copy_(mean)
-        probe.norm.running_var.copy_(variance)
-    spread = (variance + probe.norm.eps).sqrt()
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+    spread = (variance + norm.eps).sqrt()
     normal = (x - mean) / spread
     valid_normal = ((torch.from_numpy(valid_features).double() - mean) / spread).numpy()
     best, chosen = -np.inf, torch.zeros(len(training.aus), x.shape[1], dtype=torch.float64)
@@ -47,7 +51,7 @@ def fit_probe(
         if score > best or penalty == PENALTIES[0]:
             best, chosen = score, start
     with torch.no_grad():
-        probe.weight.copy_(chosen)
+        weight.copy_(chosen)
 
 
 def solve(normal: Tensor, training: CropData, penalty: float, start: Tensor) -> Tensor:

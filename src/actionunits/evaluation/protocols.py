@@ -20,6 +20,7 @@ from actionunits.errors import UserError
 from actionunits.evaluation import bootstrap, events, metrics
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
 from actionunits.files import write_atomically
+from actionunits.models.contract import flow_method, reads_mesh
 from actionunits.training.validation import CropPredictions, predict_crops, row_groups
 
 METRICS = ("f1", "f1_norm", "f1_event", "precision", "recall", "accuracy", "auc", "icc", "mae", "pcc")
@@ -193,8 +194,8 @@ def evaluate_checkpoint(
         aus=loaded.aus,
         every=every,
         subjects=subjects,
-        meshes=bool(getattr(config, "landmark_branch", False)),
-        flow=getattr(config, "two_frame_flow", None),
+        meshes=reads_mesh(loaded.model.stages()),
+        flow=flow_method(config),
         cache=cache,
         progress=progress,
     )

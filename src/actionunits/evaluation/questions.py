@@ -13,6 +13,8 @@ from actionunits.datasets.load import coded_aus, is_prepared, load_data
 from actionunits.errors import UserError
 from actionunits.evaluation import divisions
 from actionunits.evaluation.divisions import Protocol
+from actionunits.models.contract import flow_method, reads_mesh
+from actionunits.training.data import recipe_of
 from actionunits.training.settings import Settings
 
 TRANSFERS = ("finetune", "regression", "probe", "svm")  # trained on other data first, then brought to each fold
@@ -95,8 +97,8 @@ def load_protocol(question: Question, settings: Settings, progress: bool = False
             list(folders),
             stored_size(settings.model.image_size),
             aus=wanted,
-            meshes=bool(getattr(settings.model, "landmark_branch", False)),
-            flow=getattr(settings.model, "two_frame_flow", None),
+            meshes=reads_mesh(recipe_of(settings)),
+            flow=flow_method(settings.model),
             progress=progress,
         )
 

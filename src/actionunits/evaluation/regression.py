@@ -8,13 +8,14 @@ Deviation: a frame whose label is unknown has no part in the regression of that 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.linear_model import LinearRegression
-from torch import nn
 
 from actionunits.datasets.augment import plain_batches
 from actionunits.datasets.crops import CropData
@@ -23,7 +24,9 @@ from actionunits.evaluation.divisions import Fold
 from actionunits.evaluation.probe_fit import fit_probe
 from actionunits.evaluation.protocols import refuse_seen_subjects
 from actionunits.evaluation.svm_fit import fit_svm
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.contract import TransfersByProbe, TransfersByRegression, TransfersBySvm, WeighsByRates
+from actionunits.models.registry import keys_with
 from actionunits.provenance import source_commit
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.labels import label_rates
@@ -37,7 +40,7 @@ LOGIT_PER_LABEL = 4.0
 
 def refuse_without_features(model_name: str, protocol: str) -> None:
     """Raises UserError for a model that is not brought to other data by this protocol of FITS."""
-    able = [key for key, entry in MODELS.items() if getattr(entry.model, "transfer", "") == protocol]
+    able = keys_with(FITS[protocol].ability)
     if model_name not in able:
         raise UserError(
             f"{model_name} cannot be transferred by {protocol} on its features; these can: {', '.join(able)}"
@@ -71,39 +74,61 @@ def regress(
 
 
 def fit_output_layer(
-    model: Any, features: np.ndarray, training: CropData, valid_features: np.ndarray, validation: CropData
+    model: TransfersByRegression,
+    features: np.ndarray,
+    training: CropData,
+    valid_features: np.ndarray,
+    validation: CropData,
 ) -> None:
     """Put the regression of the training labels on the features (N, D) of their rows into the output layer."""
     weight, bias = regress(features, training.au_present, training.au_present_valid)
-    layer: nn.Linear = model.output_layer
+    layer = model.regression_layer()
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(LOGIT_PER_LABEL * weight))
         layer.bias.copy_(torch.from_numpy(LOGIT_PER_LABEL * (bias - 0.5)))
 
 
-# What is fitted on frozen features, by the protocol's name, which is a model's `transfer`.
-FITS = {"regression": fit_output_layer, "probe": fit_probe, "svm": fit_svm}
+@dataclass(frozen=True)
+class Fit:
+    """What is fitted on frozen features, of models that have the ability for it."""
+
+    ability: type
+    fit: Callable[[Any, np.ndarray, CropData, np.ndarray, CropData], None]
+
+
+FITS = {  # by the protocol's name
+    "regression": Fit(TransfersByRegression, fit_output_layer),
+    "probe": Fit(TransfersByProbe, fit_probe),
+    "svm": Fit(TransfersBySvm, fit_svm),
+}
+
+
+def protocol_of(model: type[Any]) -> str | None:
+    """Name of the protocol of FITS that brings this kind of model to other data; None where all of it is trained."""
+    return next((name for name, fit in FITS.items() if issubclass(model, fit.ability)), None)
 
 
 def transfer(model_name: str, fold: Fold, init: Path, out: Path, device: torch.device | str = "cpu") -> None:
     """Write `out/model.safetensors`: the network of `init` with an output layer for the AUs of a fold.
 
-    What is fitted is the model's `transfer`. Thresholds are chosen on the fold's validation people. Raises UserError
-    where `init` was trained on people of the fold.
+    What is fitted is that of its `protocol_of`. Thresholds are chosen on the fold's validation people. Raises
+    UserError where `init` was trained on people of the fold.
     """
     trained = load_checkpoint(init)
     for part in (fold.training, fold.validation):
         refuse_seen_subjects(trained.header, part.present_subjects, str(init))
     config = trained.model.config
-    if hasattr(config, "au_rates"):
+    if isinstance(config, WeighsByRates):
         config = dataclasses.replace(config, au_rates=label_rates(fold.training))
-    model = MODELS[model_name].model(config, fold.training.aus)
+    model = find_model(model_name).model(config, fold.training.aus)
     own = model.state_dict()
     shared = {k: v for k, v in trained.model.state_dict().items() if not k.startswith(tuple(model.au_outputs))}
     model.load_state_dict(own | shared)
     model = model.to(device, memory_format=torch.channels_last).eval()
     features, valid_features = (features_of(model, part, device) for part in (fold.training, fold.validation))
-    FITS[model.transfer](model, features, fold.training, valid_features, fold.validation)  # type: ignore[operator]
+    protocol = protocol_of(type(model))
+    assert protocol is not None
+    FITS[protocol].fit(model, features, fold.training, valid_features, fold.validation)
     before = trained.header["data"]
     people = {*before.get("training_subjects", ()), *fold.training.present_subjects}
     header = {

@@ -19,14 +19,15 @@ from actionunits.aus import DATASET_AUS, au_label
 from actionunits.datasets.layouts import RENDERED
 from actionunits.datasets.load import coded_aus
 from actionunits.errors import UserError
-from actionunits.evaluation import fold_scores, questions
+from actionunits.evaluation import fold_scores, questions, regression
 from actionunits.evaluation.crossval import System, cross_validate, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
 from actionunits.evaluation.predictions import concatenate, write_predictions
 from actionunits.evaluation.protocols import LEVEL_METRICS, METRICS, merge_rows, refuse_other_table, run_name
 from actionunits.evaluation.published import PublishedRow, PublishedTable, table
 from actionunits.evaluation.questions import Question
-from actionunits.models import MODELS
+from actionunits.models import find_model, model_keys
+from actionunits.models.contract import BuildsOnVariants
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 
@@ -118,7 +119,7 @@ def reproduce(key: str, request: Request, progress: bool = False) -> list[Reprod
     for _, question, _ in asked:
         questions.check_question(question)
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    found, folders = [], dict[tuple[str, str], Path]()
+    found, folders = [], dict[tuple[str, int], Path]()
     for name, question, settings in asked:
         protocol = questions.load_protocol(question, settings, progress)
         system = System(name.partition(":")[0], settings, request.imagenet, request.teacher)
@@ -128,18 +129,23 @@ def reproduce(key: str, request: Request, progress: bool = False) -> list[Reprod
         rows = described_rows(scores, key, name, request, question, protocol)
         write_rows(rows, request)
         found.append(Reproduction(published, rows))
-        folders[system.model, getattr(settings.model, "variant", "")] = folder
+        folders[system.model, _place_in_recipe(system)] = folder
     return found
 
 
-def earlier_of_recipe(system: System, folders: Mapping[tuple[str, str], Path]) -> Path | None:
+def earlier_of_recipe(system: System, folders: Mapping[tuple[str, int], Path]) -> Path | None:
     """Where the nearest earlier variant of a system's recipe was trained, so that its stages need no second time.
 
-    folders: by model and variant.
+    folders: by model and place in its recipe.
     """
-    recipe: tuple[str, ...] = getattr(MODELS[system.model].model, "recipe", ())
-    before = recipe[: recipe.index(system.settings.model.variant)] if recipe else ()
-    return next((folders[system.model, v] for v in reversed(before) if (system.model, v) in folders), None)
+    before = reversed(range(_place_in_recipe(system)))
+    return next((folders[system.model, place] for place in before if (system.model, place) in folders), None)
+
+
+def _place_in_recipe(system: System) -> int:
+    """Position of the system's variant among those that start from one another, from 0."""
+    model = find_model(system.model).model
+    return model.place_in_recipe(system.settings.model) if issubclass(model, BuildsOnVariants) else 0
 
 
 def answer(protocol: str, request: Request, config: Path | None, progress: bool = False) -> pd.DataFrame:
@@ -285,13 +291,13 @@ def systems_of(published: PublishedTable) -> tuple[str, ...]:
 
 def _refuse_unknown_model(name: str, published: PublishedTable) -> None:
     key, _, variant = name.partition(":")
-    if key in MODELS:
-        if variant and "variant" not in {f.name for f in dataclasses.fields(MODELS[key].config)}:
+    if key in model_keys():
+        if variant and "variant" not in {f.name for f in dataclasses.fields(find_model(key).config)}:
             raise UserError(f"model {key} has no variants; name it without ':{variant}'")
         return
-    here = [row for row in scored_rows(published) if row.model and row.model.partition(":")[0] in MODELS]
+    here = [row for row in scored_rows(published) if row.model and row.model.partition(":")[0] in model_keys()]
     rows = ", ".join(dict.fromkeys(f"--model {row.model} ({row.method})" for row in here))
-    known = f"of this table, {rows} can be run" if rows else f"these can: --model {', '.join(MODELS)}"
+    known = f"of this table, {rows} can be run" if rows else f"these can: --model {', '.join(model_keys())}"
     raise UserError(f"the model '{name}' cannot be trained by this version; {known}")
 
 
@@ -303,7 +309,7 @@ def question_of(published: PublishedTable, model: str, request: Request, aus: tu
         word = _word_across(published, (published.protocol, *own))
     protocol = PROTOCOL_OF[word]
     if protocol == "finetune":
-        protocol = getattr(MODELS[model.partition(":")[0]].model, "transfer", protocol)
+        protocol = regression.protocol_of(find_model(model.partition(":")[0]).model) or protocol
     folds = request.folds
     if protocol in ("folds", *questions.TRANSFERS) and folds is None and word == "folds-10":
         folds = "10"

@@ -7,30 +7,28 @@ Deviation: the paper does not say how C was chosen; here it has the best F1 on t
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from sklearn.svm import LinearSVC
-from torch import nn
 
 from actionunits.datasets.crops import CropData
 from actionunits.evaluation import metrics
+from actionunits.models.contract import TransfersBySvm
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)  # C; features are of unit length
 
 
 def fit_svm(
-    model: Any, features: np.ndarray, training: CropData, valid_features: np.ndarray, validation: CropData
+    model: TransfersBySvm, features: np.ndarray, training: CropData, valid_features: np.ndarray, validation: CropData
 ) -> None:
     """Put a linear machine per AU into the output layer: its margin is then the AU's score.
 
     features: (N, D) of the rows. An AU that the training people do not show in both ways has a score of 0.
     """
-    model.enter_transfer()
-    layer: nn.Linear = model.output_layer
-    weight, bias = np.zeros((len(model.aus), features.shape[1])), np.zeros(len(model.aus))
-    for a in range(len(model.aus)):
+    layer = model.svm_layer()
+    count = len(training.aus)
+    weight, bias = np.zeros((count, features.shape[1])), np.zeros(count)
+    for a in range(count):
         known = training.au_present_valid[:, a]
         label = training.au_present[known, a] > 0
         if not label.any() or label.all():

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from actionunits.aus import AUS, au_label
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch
+from actionunits.models.contract import HasPictureNetwork, prediction_inputs
 from actionunits.training.checkpoint import load_checkpoint
-from actionunits.types import Batch
 
 STEPS = 10_000  # Sec. IV-E
 
@@ -117,7 +118,7 @@ def visualise(
 
     loaded = load_checkpoint(checkpoint)
     key = loaded.header["model"]
-    if "image" not in getattr(loaded.model, "inputs", ("image",)):
+    if "image" not in prediction_inputs(loaded.model):
         raise UserError(f"{checkpoint} holds a {key} that reads two pictures; only what reads one can be climbed")
     if not loaded.aus:
         raise UserError(f"{checkpoint} was trained without labels; it has no action unit to climb")
@@ -125,8 +126,8 @@ def visualise(
     if missing:
         raise UserError(f"{checkpoint} does not know {au_label(missing[0])}")
     chosen = tuple(aus) or loaded.aus
-    if hasattr(loaded.model, "image_network"):
-        loaded.model.enter_network(loaded.model.image_network)
+    if isinstance(loaded.model, HasPictureNetwork):
+        loaded.model.enter_picture_network()
     loaded.model.requires_grad_(False)
     with Progress(console=Console(stderr=True), disable=not progress) as bar:
         task = bar.add_task(f"Climbing {len(chosen)} action units", total=steps)

@@ -17,6 +17,7 @@ from actionunits.datasets.load import load_data
 from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
 from actionunits.evaluation.divergence import hand_made_features, subject_divergences
+from actionunits.models.contract import HasFeatures
 from actionunits.reports.palette import BLUE, ORANGE
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -50,12 +51,13 @@ def measure(checkpoints: Sequence[Path], folders: Sequence[Path], frames: int) -
     for path in checkpoints:
         loaded = load_checkpoint(path)
         refuse_seen_subjects(loaded.header, data.present_subjects, str(path))
-        if not hasattr(loaded.model, "features"):
+        model = loaded.model
+        if not isinstance(model, HasFeatures):
             raise UserError(f"{path} holds a {loaded.header['model']}, which has no features to compare")
         size = loaded.model.config.image_size
         own = data if size == SIZE else load_data(list(folders), stored_size(size), aus=())
         own = own if size == SIZE else own.subset(even_rows(len(own), frames))
-        parts = [loaded.model.features(batch).flatten(1).float().numpy() for batch in plain_batches(own, size)]
+        parts = [model.features(batch).flatten(1).float().numpy() for batch in plain_batches(own, size)]
         name = f"{loaded.header['model']} ({path.resolve().parent.name})"
         learned.append(name)
         found[name] = np.concatenate(parts)

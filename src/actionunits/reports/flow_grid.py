@@ -13,11 +13,12 @@ from actionunits.errors import UserError
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import register
 from actionunits.media import open_media
+from actionunits.models.batch import Batch
+from actionunits.models.contract import EstimatesFlow
 from actionunits.models.ofnet.two_frame import two_frame_flow
 from actionunits.reports.contact_sheet import contact_sheet
 from actionunits.reports.flow_colours import FULL_COLOUR_SHARE, flow_colours
 from actionunits.training.checkpoint import load_checkpoint
-from actionunits.types import Batch
 
 COMPUTED = {"DIS, two frames": "dis", "TV-L1, two frames": "tvl1"}
 LEARNED = "learned, one frame"
@@ -32,10 +33,10 @@ class ClipCrops:
     frames: list[int]  # their numbers, from 1
 
 
-def load_flow_model(weights: Path) -> torch.nn.Module:
+def load_flow_model(weights: Path) -> EstimatesFlow:
     """A stored model that estimates flow. Raises UserError for another one."""
     model = load_checkpoint(weights).model
-    if not hasattr(model, "flow"):
+    if not isinstance(model, EstimatesFlow):
         raise UserError(f"{weights} holds a model that estimates no flow; use weights of ofnet")
     return model
 
@@ -83,7 +84,7 @@ def _crops(source: str, size: int) -> Iterator[tuple[int, np.ndarray]]:
 
 @torch.inference_mode()
 def flows_of(
-    images: Sequence[np.ndarray], anchors: Sequence[np.ndarray], models: Mapping[str, torch.nn.Module]
+    images: Sequence[np.ndarray], anchors: Sequence[np.ndarray], models: Mapping[str, EstimatesFlow]
 ) -> dict[str, np.ndarray]:
     """Flow of each method from crops to their anchors, (N, S, S, 2) pixels: those of COMPUTED, then the models.
 
@@ -92,7 +93,7 @@ def flows_of(
     image, anchor = (torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2).float() / 255 for part in (images, anchors))
     flows = {name: two_frame_flow(method, image, anchor) for name, method in COMPUTED.items()}
     for name, model in models.items():
-        flows[name] = model.flow(Batch(image, anchor=anchor))  # type: ignore[operator]
+        flows[name] = model.flow(Batch(image, anchor=anchor))
     return {name: flow.permute(0, 2, 3, 1).numpy() for name, flow in flows.items()}
 
 
@@ -120,7 +121,7 @@ def draw_flow_grid(
 def draw_clip(source: str, weights: Path, out: Path, frames: int, anchor: int | None = None) -> Path:
     """The grid of a clip's most moved frames with the learned flow of a stored model."""
     model = load_flow_model(weights)
-    crops = choose_crops(source, int(model.config.image_size), frames, anchor)  # type: ignore[union-attr, arg-type]
+    crops = choose_crops(source, int(model.config.image_size), frames, anchor)  # type: ignore[attr-defined]
     anchors = [crops.anchor] * len(crops.crops)
     flows = flows_of(crops.crops, anchors, {LEARNED: model})
     return draw_flow_grid(crops.crops, anchors, [f"frame {number}" for number in crops.frames], flows, out)

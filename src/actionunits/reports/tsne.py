@@ -23,6 +23,7 @@ from actionunits.datasets.sampling import even_rows
 from actionunits.errors import UserError
 from actionunits.evaluation.divergence import hand_made_features
 from actionunits.evaluation.neighbours import same_au, same_person
+from actionunits.models.contract import HasFeatures
 from actionunits.reports.palette import BLUE, BLUISH_GREEN
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -62,7 +63,8 @@ def embed(
     AUs that one of them does not know, too few frames, and a model whose features are no vectors.
     """
     loaded = load_checkpoint(checkpoint)
-    if not hasattr(loaded.model, "features"):
+    model = loaded.model
+    if not isinstance(model, HasFeatures):
         raise UserError(f"{checkpoint} holds a {loaded.header['model']}, which has no features to look at")
     known = [au for au in loaded.aus if any(au in coded_aus(folder) for folder in folders)]
     missing = [au for au in aus if au not in known]

@@ -26,7 +26,8 @@ from actionunits.aus import AUS
 from actionunits.checks import check_values, make_config, shown
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
-from actionunits.models import MODELS, ModelEntry
+from actionunits.models import ModelEntry, find_model
+from actionunits.models.registry import key_of
 
 FORMAT_VERSION = 1
 METADATA_KEY = "actionunits"
@@ -91,7 +92,7 @@ def save_checkpoint(
         raise ValueError(f"header fields {clash} are written by save_checkpoint itself")
     header: dict[str, Any] = {
         "format": FORMAT_VERSION,
-        "model": _model_key(model),
+        "model": key_of(model),
         "config": dataclasses.asdict(model.config),  # type: ignore[call-overload]
         "aus": list(model.aus),  # type: ignore[arg-type]
         **header_fields,
@@ -113,9 +114,10 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     header, tensors = _read(path)
-    if header["model"] not in MODELS:
-        raise UserError(f"{path}: unknown model '{header['model']}'; known are {', '.join(MODELS)}")
-    entry = MODELS[header["model"]]
+    try:
+        entry = find_model(header["model"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     aus = tuple(header["aus"])
     if any(au not in AUS for au in aus) or len(set(aus)) < len(aus):
         raise UserError(f"{path}: the list of action units {shown(list(aus))} is not usable")
@@ -153,13 +155,6 @@ def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | 
         if found[name].shape != wanted[name].shape:
             return f"{name} has the shape {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
     return None
-
-
-def _model_key(model: nn.Module) -> str:
-    for key, entry in MODELS.items():
-        if type(model) is entry.model:
-            return key
-    raise ValueError(f"{type(model).__name__} is not in MODELS")
 
 
 def _stored_tensors(model: nn.Module, stored_type: torch.dtype) -> dict[str, Tensor]:

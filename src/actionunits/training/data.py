@@ -16,9 +16,10 @@ from actionunits.datasets.folder_contents import some
 from actionunits.datasets.folds import VALIDATION_FRACTION, hold_out
 from actionunits.datasets.sequences import single_frame_clips
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.contract import RelatesByLabels, Stage, WeighsByRates, flow_method, reads_mesh
+from actionunits.models.registry import key_of
 from actionunits.training.settings import Settings
-from actionunits.types import Stage
 
 RECIPE_AUS = (1, 2)  # a model's stages do not depend on its AUs
 
@@ -31,15 +32,15 @@ def load_training_data(
     Raises UserError where subjects are in both, or where a model that learns from labels gets none.
     """
     size = stored_size(settings.model.image_size)
-    recipe = _stages_of(settings)
+    recipe = recipe_of(settings)
     if not reads_pairs(settings) and not any(load.coded_aus(folder) for folder in data):
         raise UserError("the training data codes no action unit, which this model learns from; tcae learns without")
-    readers = [stage for stage in recipe if "mesh" in stage.inputs]
     # Points take longer to find than pictures to read. A branch that is not trained needs them to be judged alone.
-    meshes = any(stage.epochs > 0 for stage in readers) or (not valid and bool(readers))
+    judged = reads_mesh(recipe)
+    meshes = reads_mesh(stage for stage in recipe if stage.epochs > 0) or (not valid and judged)
     common: dict[str, Any] = {
         "mesh_every": settings.data.mesh_every,
-        "flow": getattr(settings.model, "two_frame_flow", None),
+        "flow": flow_method(settings.model),
         "progress": progress,
     }
     training = load.load_data(list(data), size, every=settings.data.every, meshes=meshes, **common)
@@ -54,7 +55,7 @@ def load_training_data(
         raise UserError("the training and the validation data have no action unit in common")
     # What the validation data does not code is unknown there, and does not count.
     validation = load.load_data(
-        list(valid), size, aus=training.aus, every=settings.data.every, meshes=bool(readers), **common
+        list(valid), size, aus=training.aus, every=settings.data.every, meshes=judged, **common
     )
     check_data(training, validation)
     return training, validation
@@ -81,19 +82,16 @@ def check_data(training: CropData, validation: CropData) -> None:
 
 def reads_pairs(settings: Settings) -> bool:
     """Whether a model learns from pairs of frames, which need no label."""
-    return any("target" in stage.inputs for stage in _stages_of(settings))
+    return any("target" in stage.inputs for stage in recipe_of(settings))
 
 
-def _stages_of(settings: Settings) -> list[Stage]:
-    for entry in MODELS.values():
-        if type(settings.model) is entry.config:
-            # On the meta device no memory is taken: only the recipe is wanted.
-            with torch.device("meta"):
-                return entry.model(_for_recipe(settings.model), RECIPE_AUS).stages()
-    raise ValueError(f"{type(settings.model).__name__} is not a config of MODELS")
-
-
-def _for_recipe(config: Any) -> Any:
-    """The config of a model that is built for its stages alone, before any label is known."""
-    stands_in = {"class_weighting": "none", "relations": (1.0, 0.0, 0.0, 1.0), "unseen_aus": (), "au_rates": ()}
-    return dataclasses.replace(config, **{name: value for name, value in stands_in.items() if hasattr(config, name)})
+def recipe_of(settings: Settings) -> list[Stage]:
+    """The stages of a run, before any label is known."""
+    config, stands_in = settings.model, dict[str, Any]()
+    if isinstance(config, WeighsByRates):
+        stands_in |= {"au_rates": (0.5, 0.5)}
+    if isinstance(config, RelatesByLabels):
+        stands_in |= {"relations": (1.0, 0.0, 0.0, 1.0), "unseen_aus": ()}
+    # On the meta device no memory is taken: only the recipe is wanted.
+    with torch.device("meta"):
+        return find_model(key_of(config)).model(dataclasses.replace(config, **stands_in), RECIPE_AUS).stages()

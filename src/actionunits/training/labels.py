@@ -9,6 +9,7 @@ import numpy as np
 from actionunits.datasets.balance import balance_weight
 from actionunits.datasets.crops import CropData
 from actionunits.datasets.relations import label_relations
+from actionunits.models.contract import RelatesByLabels, WeighsByRates
 from actionunits.training.settings import Settings
 
 
@@ -27,9 +28,10 @@ def row_weight(settings: Settings, training: CropData) -> np.ndarray | None:
 
 def with_label_rates(settings: Settings, training: CropData) -> Settings:
     """Fill in the base rates of the AUs for a model whose losses weigh by them."""
-    if not hasattr(settings.model, "au_rates") or settings.model.au_rates:
+    config = settings.model
+    if not isinstance(config, WeighsByRates) or config.au_rates:
         return settings
-    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, au_rates=label_rates(training)))
+    return dataclasses.replace(settings, model=dataclasses.replace(config, au_rates=label_rates(training)))
 
 
 def label_rates(training: CropData) -> tuple[float, ...]:
@@ -41,9 +43,10 @@ def label_rates(training: CropData) -> tuple[float, ...]:
 
 def with_relations(settings: Settings, training: CropData) -> Settings:
     """Fill in how the AUs go together for a model that builds on it. Raises UserError for labels that do not tell."""
-    labels = getattr(settings.model, "relation_labels", None)
-    if labels is None or settings.model.relations:
+    config = settings.model
+    if not isinstance(config, RelatesByLabels) or config.relations or config.relation_labels is None:
         return settings
+    labels = config.relation_labels
     relations = label_relations(getattr(training, labels), getattr(training, f"{labels}_valid"), training.aus)
     flat = tuple(round(float(value), 5) for value in relations.flatten())
-    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, relations=flat))
+    return dataclasses.replace(settings, model=dataclasses.replace(config, relations=flat))

@@ -29,10 +29,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
+from actionunits.models.batch import Batch
+from actionunits.models.contract import Stage
 from actionunits.ranges import Count, NotNegative, Positive, Seed, Share
 from actionunits.training.optim import LearningRate, make_optimizer, set_trainable, update_average
 from actionunits.training.source import step_seed
-from actionunits.types import Batch, Stage
 
 STATE_FILE = "state.pt"
 LOG_FILE = "metrics.jsonl"

@@ -11,8 +11,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from actionunits.errors import UserError
+from actionunits.models.contract import EntersStages, Stage
 from actionunits.ranges import Optimizer, Schedule
-from actionunits.types import Stage
 
 FINAL_LR_SHARE = 0.01  # of the peak, where a cosine ends
 PLATEAU_FACTOR = 0.1
@@ -24,10 +24,10 @@ def set_trainable(model: nn.Module, stage: Stage) -> list[tuple[str, nn.Paramete
     """Let the stage's parameters train, freeze the others, and return the former with their names.
 
     A module whose parameters are all frozen goes into eval mode, so that its batch statistics stay too. A model that
-    computes differently in its stages is told which one begins: `model.enter_stage(stage)`.
+    computes differently in its stages (EntersStages) is told which one begins.
     """
-    if hasattr(model, "enter_stage"):
-        model.enter_stage(stage)  # type: ignore[operator]
+    if isinstance(model, EntersStages):
+        model.enter_stage(stage)
     trained = []
     model.train()
     for name, parameter in model.named_parameters():

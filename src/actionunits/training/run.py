@@ -17,7 +17,8 @@ from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import even_clips, even_rows
 from actionunits.errors import UserError
 from actionunits.files import file_sha256
-from actionunits.models import MODELS
+from actionunits.models import find_model
+from actionunits.models.contract import Stage, face_size
 from actionunits.provenance import source_commit
 from actionunits.training.checkpoint import STORED_TYPES, save_checkpoint
 from actionunits.training.data import check_data, load_training_data
@@ -31,9 +32,6 @@ from actionunits.training.source import CropSource
 from actionunits.training.start import Origin, earlier_run, refuse_untrained, start_from, start_from_imagenet
 from actionunits.training.teacher import check_teacher, teach
 from actionunits.training.validation import judged, pair_scores, predict_crops, scores
-from actionunits.types import Stage
-
-FACE_SIZE = ("image_size", "magnification")  # settings that decide in how many pixels a network sees a face
 
 
 def run(
@@ -101,7 +99,7 @@ def _started_model(
 ) -> Any:
     """The network with the weights that its run starts from: random ones, a checkpoint's, or ImageNet's."""
     torch.manual_seed(settings.loop.seed)
-    model = MODELS[model_name].model(settings.model, training.aus)
+    model = find_model(model_name).model(settings.model, training.aus)
     if init is not None:
         start_from(model, init, settings.loop.init_body_only)
     elif imagenet is not None:
@@ -113,9 +111,9 @@ def _started_model(
 
 def _tell_of_face_size(init: Path, start: dict[str, Any], config: Any) -> None:
     """Say where weights have learned faces of another size than they will see: they then start far worse."""
-    for name in FACE_SIZE:
-        shown = getattr(config, name, None)
-        learned = start["config"].get(name, getattr(type(config), name, None))  # the default, of older checkpoints
+    usual = face_size(type(config)())  # what older checkpoints do not tell
+    for name, shown in face_size(config).items():
+        learned = start["config"].get(name, usual[name])
         if shown != learned:
             text = f"{init} has learned faces with {name}={learned}, this run shows them with {name}={shown}"
             Console(stderr=True).print(f"{text}; --set {name}={learned} fits", highlight=False, soft_wrap=True)

@@ -18,7 +18,8 @@ from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import rank_slice
 from actionunits.datasets.sequences import pad_sequences, sub_sequences
 from actionunits.errors import UserError
-from actionunits.types import Batch, Stage
+from actionunits.models.batch import Batch
+from actionunits.models.contract import LearnsFromSequences, Stage
 
 
 @torch.no_grad()
@@ -50,6 +51,8 @@ class SequenceSource:
         features: np.ndarray | None = None,
     ) -> None:
         assert stage.sequences is not None
+        if not isinstance(model, LearnsFromSequences):
+            raise ValueError(f"stage '{stage.name}' learns from sequences, and its model is no LearnsFromSequences")
         longest = int(np.bincount(data.clip).max())
         if longest <= stage.sequences.context:
             raise UserError(

@@ -14,7 +14,7 @@ from actionunits.checks import make_config, shown
 from actionunits.datasets.augment import AugmentConfig
 from actionunits.datasets.balance import REPEAT_TIMES, Balance
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.ranges import Count, FrameRate, Positive
 from actionunits.training.loop import LoopSettings
 
@@ -98,9 +98,7 @@ def make_settings(model: str, values: Mapping[str, Any]) -> Settings:
 
     Raises UserError for an unknown model or setting, and for a value of the wrong type or outside its range.
     """
-    if model not in MODELS:
-        raise UserError(f"unknown model '{model}'; known are {', '.join(MODELS)}")
-    kinds = {"model": MODELS[model].config, "loop": LoopSettings, "data": DataSettings, "augment": AugmentConfig}
+    kinds = {"model": find_model(model).config, "loop": LoopSettings, "data": DataSettings, "augment": AugmentConfig}
     parts: dict[str, dict[str, Any]] = {part: {} for part in kinds}
     fields = {part: [f.name for f in dataclasses.fields(kind)] for part, kind in kinds.items()}
     for name, value in values.items():

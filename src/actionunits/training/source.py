@@ -14,8 +14,9 @@ from actionunits.datasets.crops import CropData
 from actionunits.datasets.sampling import Sampler, rank_slice
 from actionunits.datasets.sequences import FacePairSampler, PairSampler
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch
+from actionunits.models.contract import Stage
 from actionunits.training.validation import OF_SEQUENCES, CropPredictions
-from actionunits.types import Batch, Stage
 
 
 def step_seed(seed: int, stage: int, step: int, rank: int = 0) -> int:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models.contract import GoesOnFrom, LendsResNetBody, RelatesAus, TakesBody
+from actionunits.models.registry import keys_with
 from actionunits.training.checkpoint import load_checkpoint, read_header
 
 
@@ -44,18 +45,17 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
     """Give `model` the weights of a checkpoint and return its header.
 
     An output layer (`model.au_outputs`) gets the rows of the AUs that both know, and a table of pairs of AUs
-    (`model.au_pairs`, where there are such) their rows and columns; those of other AUs keep their random start.
-    A model with a ResNet-18 (`take_body`) also starts from the convolutions and normalisations of a resnet18; with
-    body_only, a resnet18 does so too. One that is trained as several networks in a row (`go_on_from`) starts from an
-    earlier of them, with what it adds at random. A run without labels leaves output layers empty, and one that starts
+    (RelatesAus) their rows and columns; those of other AUs keep their random start. A model with a ResNet-18
+    (TakesBody) also starts from the convolutions and normalisations of a resnet18; with body_only, a resnet18 does so
+    too. One that is trained as several networks in a row (GoesOnFrom) starts from an earlier of them, with what it
+    adds at random. A run without labels leaves output layers empty, and one that starts
     from it draws all of their rows anew. Raises UserError for another kind of model, other widths, or no common AU.
     """
     checkpoint = load_checkpoint(path)
     source = checkpoint.model
-    prefix = getattr(source, "resnet_prefix", None)
-    if (body_only or type(source) is not type(model)) and prefix is not None and hasattr(model, "take_body"):
-        named = source.state_dict().items()
-        model.take_body({name.removeprefix(prefix): value for name, value in named if name.startswith(prefix)})  # type: ignore[operator]
+    other = body_only or type(source) is not type(model)
+    if other and isinstance(source, LendsResNetBody) and isinstance(model, TakesBody):
+        model.take_body(source.resnet_body())
         return checkpoint.header
     if body_only:
         raise UserError(f"init_body_only wants a resnet18, and a model that has its layers; {path} is none")
@@ -65,9 +65,10 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
     common = [au for au in aus if au in checkpoint.aus]
     if aus and checkpoint.aus and not common:
         raise UserError(f"{path} and the data have no action unit in common")
-    added: tuple[str, ...] = model.go_on_from(source) if hasattr(model, "go_on_from") else ()  # type: ignore[operator]
+    added: tuple[str, ...] = model.go_on_from(source) if isinstance(model, GoesOnFrom) else ()
     target_rows = torch.tensor([aus.index(au) for au in common], dtype=torch.long)
     source_rows = torch.tensor([checkpoint.aus.index(au) for au in common], dtype=torch.long)
+    pairs = model.au_pairs() if isinstance(model, RelatesAus) else ()
     state = model.state_dict()
     weights = source.state_dict()
     for name, value in state.items():
@@ -77,7 +78,7 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
             raise UserError(f"{path} has no {name}; start from a checkpoint with the same branches and settings")
         given = weights[name]
         blocks = next((n for prefix, n in model.au_outputs.items() if name.startswith(prefix)), 0)  # type: ignore[union-attr, operator]
-        if name in getattr(model, "au_pairs", ()):
+        if name in pairs:
             value[target_rows[:, None], target_rows] = given[source_rows[:, None], source_rows]
         elif blocks:
             for block in range(blocks):
@@ -97,11 +98,11 @@ def start_from_imagenet(model: nn.Module, path: Path | str) -> None:
 
     Raises UserError for a model without such a body, a file that holds no state dict, and missing weights or others.
     """
-    if not hasattr(model, "take_body"):
-        able = ", ".join(key for key, entry in MODELS.items() if hasattr(entry.model, "take_body"))
+    if not isinstance(model, TakesBody):
+        able = ", ".join(keys_with(TakesBody))
         raise UserError(f"this model has no body that ImageNet weights fit; these have: {able}")
     try:
-        model.take_body(read_state_dict(path))  # type: ignore[operator]
+        model.take_body(read_state_dict(path))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

@@ -16,13 +16,14 @@ import torch
 from actionunits.aus import au_label
 from actionunits.datasets.crops import CropData
 from actionunits.errors import UserError
+from actionunits.models.contract import LearnsFromTeacher
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.validation import CropPredictions, predict_crops
 
 
 def check_teacher(path: Path, header: dict[str, Any], config: Any, aus: Sequence[int]) -> None:
     """Raises UserError where a model with this config cannot learn from a teacher, or they share no AU."""
-    if not getattr(config, "teacher_weight", 0):
+    if not isinstance(config, LearnsFromTeacher) or not config.teacher_weight:
         raise UserError("this model does not learn from a teacher; train resnet18, with teacher_weight above 0")
     if not set(header["aus"]) & set(aus):
         raise UserError(f"{path} knows none of {', '.join(map(au_label, aus))}; take a teacher of the data's AUs")

@@ -19,9 +19,9 @@ from actionunits.datasets.sampling import rows_of_clips
 from actionunits.datasets.sequences import PairSampler
 from actionunits.errors import UserError
 from actionunits.evaluation import metrics
-from actionunits.types import Output
+from actionunits.models.batch import Output
+from actionunits.models.contract import over_time, prediction_inputs
 
-PREDICTION_INPUTS = ("image", "landmarks", "mesh")  # of models that name none
 OF_SEQUENCES = {"anchor": "anchor frames", "flow": "flow of two frames"}  # inputs that only data of sequences has
 DEFAULT_THRESHOLD = 0.5  # for an AU that no validation frame shows
 PAIRS_AT_ONCE = 64
@@ -71,7 +71,7 @@ def row_groups(model: Any, data: CropData, size: int) -> list[np.ndarray]:
 
     The latter where the output for a frame depends on the frames before, with `size` rows or more if there are.
     """
-    if not getattr(model, "temporal", False):
+    if over_time(model) is None:
         return [np.arange(start, min(start + size, len(data))) for start in range(0, len(data), size)]
     groups: list[list[np.ndarray]] = [[]]
     for rows in rows_of_clips(data.clip, data.frame, np.unique(data.clip).tolist()):
@@ -94,24 +94,24 @@ def predict_crops(
 
     Raises UserError where the model reads anchors or flow and the data has none.
     """
-    inputs = getattr(model, "inputs", PREDICTION_INPUTS)
+    inputs = prediction_inputs(model)
     for name, what in OF_SEQUENCES.items():
         if name in inputs and getattr(data, name) is None:
             raise UserError(f"the model reads {what}, and not every part of the data has them; prepare it again")
     device = torch.device(device)
-    temporal = getattr(model, "temporal", False)
+    temporal = over_time(model)
     order, parts = [], []
-    for group in row_groups(model, data, 1 if temporal else batch_size):
+    for group in row_groups(model, data, batch_size if temporal is None else 1):
         state = None
         for start in range(0, len(group), batch_size):
             rows = group[start : start + batch_size]
             batch = center_crop(data.batch(rows, device, inputs), image_size, data.margin)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                if temporal:
-                    one = torch.zeros(len(rows), dtype=torch.long, device=device)
-                    output, state = model.stream(dataclasses.replace(batch, sequence=one), state)
-                else:
+                if temporal is None:
                     output = model(batch)
+                else:
+                    one = torch.zeros(len(rows), dtype=torch.long, device=device)
+                    output, state = temporal.stream(dataclasses.replace(batch, sequence=one), state)
             order.append(rows)
             parts.append(CropPredictions.of(output))
     return CropPredictions.concatenate(parts).select(np.argsort(np.concatenate(order)))

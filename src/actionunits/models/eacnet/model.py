@@ -14,6 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import (
+    BuildsOnVariants,
+    EntersStages,
+    GoesOnFrom,
+    Stage,
+    TakesBody,
+    TransfersByRegression,
+)
 from actionunits.models.eacnet import loss
 from actionunits.models.eacnet.attention import attention_map, enhance
 from actionunits.models.eacnet.centers import CENTERS, au_centers, complete_landmarks
@@ -21,7 +30,6 @@ from actionunits.models.eacnet.config import NETWORKS, EacNetConfig
 from actionunits.models.eacnet.cropping import CroppingNet
 from actionunits.models.layers.resnet import ImageNormalize, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body, start_before_relu
-from actionunits.types import Batch, Output, Stage
 
 
 class DenseHead(nn.Module):
@@ -46,12 +54,10 @@ class DenseHead(nn.Module):
             return self.output(features.to(self.output.weight.dtype))
 
 
-class EacNet(nn.Module):
+class EacNet(nn.Module, EntersStages, TakesBody, GoesOnFrom, BuildsOnVariants, TransfersByRegression):
     """The network of `config.variant`, or, while its recipe is under way, the one that it has come to."""
 
     au_outputs: ClassVar[dict[str, int]] = {"head.output.": 1, "crop_head.output.": 1}
-    recipe: ClassVar[tuple[str, ...]] = NETWORKS  # variants, each of which can start from the one before
-    transfer: ClassVar[str] = "regression"  # how the paper brings it to other data, Sec. IV-C
     network: Tensor
 
     def __init__(self, config: EacNetConfig, aus: tuple[int, ...]) -> None:
@@ -88,9 +94,13 @@ class EacNet(nn.Module):
         self.first_stage = min(been, NETWORKS.index(self.config.variant))
         return ("cropping.", "crop_head.")
 
-    @property
-    def output_layer(self) -> nn.Linear:
-        """The last layer, which reads `features`."""
+    @classmethod
+    def place_in_recipe(cls, config: EacNetConfig) -> int:
+        """Position of the variant among NETWORKS."""
+        return NETWORKS.index(config.variant)
+
+    def regression_layer(self) -> nn.Linear:
+        """The last layer, which reads `features`: the paper's way to other data, Sec. IV-C."""
         crops = NETWORKS[int(self.network)] == "eacnet" and self.crop_head is not None
         return (self.crop_head if crops else self.head).output  # type: ignore[union-attr]
 

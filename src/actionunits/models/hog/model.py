@@ -14,13 +14,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import HasFeatures, Stage
 from actionunits.models.hog import loss
 from actionunits.models.hog.config import HogConfig
 from actionunits.models.hog.features import feature_count, hog
-from actionunits.types import Batch, Output, Stage
 
 
-class HogSvm(nn.Module):
+class HogSvm(nn.Module, HasFeatures):
     """Linear machines on HOG features. `au_logit` is the margin: it grows with presence, but is no log-odds."""
 
     au_outputs: ClassVar[dict[str, int]] = {"svm.": 1}

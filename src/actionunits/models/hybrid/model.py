@@ -15,26 +15,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import (
+    BuildsOnVariants,
+    EntersStages,
+    FollowsTime,
+    GoesOnFrom,
+    HasPictureNetwork,
+    LearnsFromSequences,
+    SequenceSampling,
+    Stage,
+    TransfersBySvm,
+)
 from actionunits.models.hybrid import loss
 from actionunits.models.hybrid.cnn import Cnn
 from actionunits.models.hybrid.config import VARIANTS, HybridConfig
 from actionunits.models.hybrid.fusion import Fusion
 from actionunits.models.hybrid.lstm import LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
-from actionunits.types import Batch, Output, SequenceSampling, Stage
 
 STAGES = ("cnn", "lstm", "fusion")
 # What forward() computes: that of a variant, or ANet^T, whose last layer reads fc7 at unit length.
 NETWORKS = (*VARIANTS, "anet_t")
 
 
-class HybridNet(nn.Module):
+class HybridNet(
+    nn.Module,
+    EntersStages,
+    LearnsFromSequences,
+    FollowsTime,
+    HasPictureNetwork,
+    GoesOnFrom,
+    BuildsOnVariants,
+    TransfersBySvm,
+):
     """The network of `config.variant`, or, while its recipe is under way, the one that it has come to."""
 
     au_outputs: ClassVar[dict[str, int]] = {"cnn.fc8.": 1, "lstm.output.": 1, "fusion.mixing": 2, "fusion.output.": 1}
-    recipe: ClassVar[tuple[str, ...]] = VARIANTS  # each can start from the one before
-    transfer: ClassVar[str] = "svm"  # how the paper brings it to other data, Sec. IV-D: ANet^T
-    image_network: ClassVar[str] = "anet"  # what sees single pictures
     network: Tensor
 
     def __init__(self, config: HybridConfig, aus: tuple[int, ...]) -> None:
@@ -77,18 +94,22 @@ class HybridNet(nn.Module):
         self.first_stage = min(been, VARIANTS.index(self.config.variant))
         return "projection.", "lstm.", "fusion."
 
-    def enter_transfer(self) -> None:
-        """Become ANet^T, for a linear machine on `features`."""
-        self.enter_network("anet_t")
+    @classmethod
+    def place_in_recipe(cls, config: HybridConfig) -> int:
+        """Position of the variant among VARIANTS."""
+        return VARIANTS.index(config.variant)
 
-    @property
-    def temporal(self) -> bool:
+    def enter_picture_network(self) -> None:
+        """Become the CNN."""
+        self.enter_network("anet")
+
+    def follows_time(self) -> bool:
         """Whether the output for a frame depends on the frames before."""
         return NETWORKS[int(self.network)] in ("lstm", "hybrid")
 
-    @property
-    def output_layer(self) -> nn.Linear:
-        """The layer that reads `features` in ANet^T."""
+    def svm_layer(self) -> nn.Linear:
+        """Become ANet^T, the paper's way to other data (Sec. IV-D); its layer that reads `features`."""
+        self.enter_network("anet_t")
         return self.cnn.fc8
 
     def features(self, batch: Batch) -> Tensor:

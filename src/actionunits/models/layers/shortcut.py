@@ -17,7 +17,7 @@ LARGEST_BLOCK = 16
 
 
 class ShortcutConv2d(nn.Conv2d):
-    """(B, C_in, H, W) to (B, C_out, H / stride, W / stride), rounded up, without a bias; parameters as `nn.Conv2d`."""
+    """(B, C_in, H, W) to (B, C_out, H / stride, W / stride), rounded up, without a bias; named as `nn.Conv2d`."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__(channels_in, channels, 1, stride, bias=False)

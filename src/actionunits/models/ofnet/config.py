@@ -8,6 +8,7 @@ from typing import Annotated
 from annotated_types import Ge, Le, MultipleOf
 
 from actionunits.errors import UserError
+from actionunits.models.contract import ReadsTwoFrameFlow
 from actionunits.ranges import (
     Count,
     CountFromZero,
@@ -25,7 +26,7 @@ VARIANTS = ("joint", "separate", *TWO_FRAME_FLOWS)
 
 
 @dataclass(frozen=True)
-class OfNetConfig:
+class OfNetConfig(ReadsTwoFrameFlow):
     """One model and its training recipe."""
 
     variant: str = "joint"  # "joint" | "separate", Sec. III-C; "dis" | "tvl1": flow of two frames, Sec. IV-D

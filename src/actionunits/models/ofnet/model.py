@@ -13,15 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import ChoosesInputs, EstimatesFlow, GoesOnFrom, HasFeatures, Stage
 from actionunits.models.ofnet import loss
 from actionunits.models.ofnet.au_net import AuNet
 from actionunits.models.ofnet.config import OfNetConfig
 from actionunits.models.ofnet.flow import OpticalFlowNet
 from actionunits.models.ofnet.two_frame import two_frame_flow
-from actionunits.types import Batch, Output, Stage
 
 
-class OfNet(nn.Module):
+class OfNet(nn.Module, HasFeatures, ChoosesInputs, EstimatesFlow, GoesOnFrom):
     """Both networks; with a variant of TWO_FRAME_FLOWS, AU-Net behind a flow that comes with the batch."""
 
     au_outputs: ClassVar[dict[str, int]] = {"au_net.output.": 1}
@@ -34,8 +35,7 @@ class OfNet(nn.Module):
         self.of_net = OpticalFlowNet(config.width) if config.two_frame_flow is None else None
         self.au_net = AuNet(config.width, len(aus))
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
+    def prediction_inputs(self) -> tuple[str, ...]:
         """What a prediction reads."""
         return ("image",) if self.of_net is not None else ("flow",)
 
@@ -101,7 +101,7 @@ class OfNet(nn.Module):
         """Jointly: OF-Net alone for some epochs, then both. Separately: OF-Net, then AU-Net (Sec. III-C, IV-A)."""
         config = self.config
         if self.of_net is None:
-            return [self._stage("au", "au_net.", config.epochs, self.inputs)]
+            return [self._stage("au", "au_net.", config.epochs, self.prediction_inputs())]
         if config.variant == "separate":
             return [
                 self._stage("flow", "of_net.", config.epochs, ("image", "anchor")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.models.contract import RelatesByLabels
 from actionunits.ranges import (
     Count,
     CountFromZero,
@@ -26,7 +27,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class ReNetConfig:
+class ReNetConfig(RelatesByLabels):
     """One model and its training recipe."""
 
     image_size: ImageSize = 224  # pixels; Sec. 4.3

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from actionunits.errors import UserError
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import HasFeatures, RelatesAus, Stage, TakesBody
 from actionunits.models.layers.resnet import ImageNormalize
 from actionunits.models.renet import loss
 from actionunits.models.renet.body import ReNetBody
 from actionunits.models.renet.config import ReNetConfig
 from actionunits.models.renet.graph import RelationGraph
 from actionunits.models.renet.norm import AuNorms
-from actionunits.types import Batch, Output, Stage
 
 # Rows, images times AUs, that pass the convolutions at once in inference. It bounds the memory; on a processor, few
 # rows also stay in its cache (48 take 10% less time than 200).
@@ -42,12 +43,11 @@ class ReNetOutput(Output):
         return None if self.level_logit is None else self.level_logit.argmax(-1)
 
 
-class ReNet(nn.Module):
+class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
     """Shared convolutions and last layer; scale, bias and statistics of every normalisation per AU."""
 
-    # Tables with one row per AU; and tables with a row and a column per AU.
+    # Tables with one row per AU.
     au_outputs: ClassVar[dict[str, int]] = {"norms.": 1}
-    au_pairs: ClassVar[tuple[str, ...]] = ("graph.weights",)
 
     def __init__(self, config: ReNetConfig, aus: tuple[int, ...]) -> None:
         super().__init__()
@@ -82,6 +82,10 @@ class ReNet(nn.Module):
                 if key not in weights or weights[key].shape != target.shape[-weights[key].ndim :]:
                     raise UserError(f"{key} of the ResNet-18 is missing or of another width; use the same width")
                 target.copy_(weights[key])
+
+    def au_pairs(self) -> tuple[str, ...]:
+        """The learned relations."""
+        return ("graph.weights",)
 
     def features(self, batch: Batch) -> Tensor:
         """Pooled features of every AU as inference sees them, (B, A, D)."""

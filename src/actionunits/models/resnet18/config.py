@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
+from actionunits.models.contract import LearnsFromTeacher, MagnifiesFaces, WeighsByRates
 from actionunits.ranges import (
     Count,
     CountFromZero,
@@ -23,7 +24,7 @@ from actionunits.ranges import (
 
 
 @dataclass(frozen=True)
-class ResNet18Config:
+class ResNet18Config(LearnsFromTeacher, MagnifiesFaces, WeighsByRates):
     """One model and its training recipe."""
 
     image_size: ImageSize = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast

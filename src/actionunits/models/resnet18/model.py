@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actionunits.aus import INTENSITY_MAX
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import HasFeatures, LendsResNetBody, Stage, TakesBody
 from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import loss
 from actionunits.models.resnet18.config import ResNet18Config
 from actionunits.models.resnet18.landmarks import LandmarkNet
-from actionunits.types import Batch, Output, Stage
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,11 @@ class ImageBranch(nn.Module):
         return F.interpolate(middle, (height, width), mode="bilinear", align_corners=False)
 
 
-class ResNet18(nn.Module):
+class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody):
     """ResNet-18 with an occurrence and an intensity head."""
 
     # Layers with one output row per AU, and how many such blocks of rows they hold: logits, then intensities.
     au_outputs: ClassVar[dict[str, int]] = {"image.head.": 2, "landmarks.head.": 2}
-    resnet_prefix: ClassVar[str] = "image.body."  # of the weights that have torchvision's names
     au_weight: Tensor | None
 
     def __init__(self, config: ResNet18Config, aus: tuple[int, ...]) -> None:
@@ -104,6 +104,10 @@ class ResNet18(nn.Module):
         Raises UserError where a weight is missing or of another width.
         """
         load_imagenet(self.image.body, weights)
+
+    def resnet_body(self) -> dict[str, Tensor]:
+        """Weights of the image branch's body, named as in torchvision."""
+        return self.image.body.state_dict()
 
     def features(self, batch: Batch) -> Tensor:
         """Pooled features of the image branch, which all AUs share, (B, D)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
+from actionunits.models.contract import WeighsByRates
 from actionunits.ranges import (
     Count,
     CountFromZero,
@@ -23,7 +24,7 @@ VARIANTS = ("tcae", "fabnet")
 
 
 @dataclass(frozen=True)
-class TcaeConfig:
+class TcaeConfig(WeighsByRates):
     """One model and its training recipe."""
 
     variant: str = "tcae"  # "tcae" | "fabnet": one branch, not disentangled; Sec. 4.2

@@ -16,6 +16,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import EntersStages, Stage, TransfersByProbe
 from actionunits.models.tcae import loss
 from actionunits.models.tcae.config import TcaeConfig
 from actionunits.models.tcae.curriculum import pair_weight
@@ -23,7 +25,6 @@ from actionunits.models.tcae.decoder import Decoder, Movement
 from actionunits.models.tcae.displacement import integrate, warp
 from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
 from actionunits.models.tcae.probe import Probe
-from actionunits.types import Batch, Output, Stage
 
 AU_FIRST = "AU movement alone"  # the stage before the curriculum
 
@@ -61,11 +62,10 @@ class TcaeOutput(Output):
     pair: Pair | None = None
 
 
-class Tcae(nn.Module):
+class Tcae(nn.Module, EntersStages, TransfersByProbe):
     """Encoder, a decoder for each kind of movement, and the probe that reads the AU vector."""
 
     au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1}
-    transfer: ClassVar[str] = "probe"  # how the paper brings it to labelled data, Sec. 4.1
     class_weights: Tensor
 
     def __init__(self, config: TcaeConfig, aus: tuple[int, ...]) -> None:
@@ -100,6 +100,10 @@ class Tcae(nn.Module):
     def features(self, batch: Batch) -> Tensor:
         """The AU vectors, (B, D)."""
         return self.encoder(batch.image).au
+
+    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter]:
+        """What the probe consists of: the paper's way to labelled data, Sec. 4.1."""
+        return self.probe.norm, self.probe.weight
 
     def forward(self, batch: Batch) -> TcaeOutput:
         """Presence of every AU in the image; with target frames also what turns the one into the other."""
