@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ import numpy as np
 from actionunits.aus import au_label
 from actionunits.calibration import Calibration, NeutralReference, QuantileCollector, reference_of
 from actionunits.detect import Detector, follows_time
-from actionunits.errors import UserError
+from actionunits.errors import UserError, one_line
+from actionunits.files import check_name, valid_text
 from actionunits.media import MediaReader, open_media, read_image
 from actionunits.pipeline import bounded
 from actionunits.provenance import source_commit
@@ -70,6 +73,11 @@ class OutputPaths:
         """The timeline."""
         return self.table.with_name(self.table.stem + ".timeline.png")
 
+    def all(self, options: AnalysisOptions) -> list[Path]:
+        """Every file that an input may leave, whatever kind it turns out to be."""
+        annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
+        return [self.table, self.card, *annotated, *([self.timeline] if options.timeline else [])]
+
     def annotated(self, kind: str) -> Path:
         """The annotated picture ("image"), folder of pictures ("images") or video."""
         suffix = {"image": ".png", "images": ""}.get(kind, ".mp4")
@@ -114,6 +122,15 @@ def output_paths(sources: Sequence[str], out: Path, table_format: str = "csv") -
     return [OutputPaths(table) for table in taken]
 
 
+def refuse_overwriting(sources: Sequence[str], paths: Sequence[OutputPaths], options: AnalysisOptions) -> None:
+    """Raises UserError where a file that would be written is, or lies among, the inputs."""
+    read = {os.path.realpath(file) for source in sources for file in _files_of(source)}
+    for to in paths:
+        for file in to.all(options):
+            if os.path.realpath(file) in read:
+                raise UserError(f"{file} would be written over, and it is an input; name another folder with --out")
+
+
 def analyse(
     detector: Detector,
     source: str,
@@ -129,6 +146,8 @@ def analyse(
     Raises UserError for input, options or files that cannot be used.
     """
     started_s = time.perf_counter()
+    for file in paths.all(options):
+        check_name(file)
     with open_media(source, fps=options.fps, allow_network=options.allow_network) as media, ExitStack() as stack:
         kind = "video" if follows_time(media) or media.fps else media.kind
         reference = _Reference(detector, options, media.kind)
@@ -146,7 +165,7 @@ def analyse(
             if kind != "video":
                 raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
             files.append(paths.timeline)
-            consumers.append(stack.enter_context(timeline_to(files[-1], detector.aus, Path(source).name)))
+            consumers.append(stack.enter_context(timeline_to(files[-1], detector.aus, one_line(Path(source).name))))
         frames = _frames(media, source, stop)
         results = detector.stream_frames(frames, video=kind == "video", live=media.kind == "webcam")
         results = reference.applied(_reported(results, progress, media.frame_count), stack)
@@ -155,13 +174,13 @@ def analyse(
         _consume(results, consumers)
     seconds = time.perf_counter() - started_s
     card = {
-        "input": source,
+        "input": valid_text(source),
         "input_files": describe_files(media.sources),
         **_counts(media, table, summary),
         **_model_fields(detector),
         "options": asdict(options) | detector.options,
         "without_neutral_reference": reference.missing_for(summary.people),
-        "outputs": [str(file) for file in files],
+        "outputs": [valid_text(str(file)) for file in files],
         "interrupted": stop is not None and stop.is_set(),
         "damage": media.damage,
         "notes": media.notes,
@@ -266,6 +285,14 @@ class _Reference:
         return reference_of(result.predictions[int(np.argmax(sizes))])
 
 
+def _files_of(source: str) -> list[str]:
+    """Files that are read for an input: those of a folder or pattern, else what it names."""
+    if os.path.isdir(source):
+        with suppress(OSError):  # told where the folder is read
+            return [entry.path for entry in os.scandir(source)]
+    return [source] if os.path.lexists(source) else glob.glob(source)
+
+
 def _output_stem(source: str) -> str:
     """`clip` for folder/clip.mp4, the folder's name for a folder or a pattern in it, `webcam-0`, `stdin`."""
     if source.startswith("webcam:"):
@@ -273,10 +300,10 @@ def _output_stem(source: str) -> str:
     if source == "-":
         return "stdin"
     path = Path(source)
-    if not path.exists() and re.search(r"[*?\[]", source):
+    if not os.path.lexists(path) and re.search(r"[*?\[]", source):
         plain = Path(re.split(r"[*?\[]", source)[0] + "x").parent.resolve()
         return plain.name or "pictures"
-    if path.is_dir():
+    if os.path.isdir(path):
         return path.resolve().name or "pictures"
     return path.stem
 

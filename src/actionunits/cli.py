@@ -23,11 +23,11 @@ from actionunits.cli_options import (
     ImagenetOption,
     SetOption,
     number_above,
-    one_line,
     refuse_empty_words,
     share,
 )
-from actionunits.errors import UserError
+from actionunits.errors import UserError, tell
+from actionunits.processes import INTERRUPTED, fill_standard_streams, hear_sigterm_as_ctrl_c
 
 app = typer.Typer(
     name="actionunits",
@@ -38,15 +38,22 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def version_option(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    if version:
+def print_version(wanted: bool) -> None:
+    if wanted:
         from actionunits import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def version_option(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=print_version),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command("train")
@@ -297,25 +304,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments: the words after the command's name, by default those it was started with.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    code = UserError.exit_code
+    fill_standard_streams()
+    hear_sigterm_as_ctrl_c()
     try:
         refuse_empty_words(words)
-        sys.exit(app(words, prog_name="actionunits", standalone_mode=False))
-    except UserError as error:
-        code, line = error.exit_code, str(error)
+        code = app(words, prog_name="actionunits", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        print("actionunits: interrupted", file=sys.stderr)
+        code = INTERRUPTED
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(error.format_message())
-            sys.exit(code)
+            sys.exit(UserError.exit_code)
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "actionunits"
-        line = f"{error.format_message().rstrip('.')}; see {command} --help"
-    except OSError as error:
-        # A name that is too long, a loop of links, a folder that may not be entered: whoever met it first.
-        if error.filename is None:
-            raise
-        line = f"cannot use {error.filename}: {error.strerror}"
-    typer.echo(f"actionunits: {one_line(line)}", err=True)
+        code = tell(UserError(f"{error.format_message().rstrip('.')}; see {command} --help"))
+    except Exception as error:
+        code = tell(error)
     sys.exit(code)
 
 

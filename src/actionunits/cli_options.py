@@ -15,7 +15,6 @@ from actionunits.errors import UserError
 LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
 LARGEST_COUNT = 1_000_000
 LARGEST_BATCH = 65_536
-_LONGEST_LINE = 2000  # characters
 _EMPTY_OPTION = re.compile(r"--[a-z-]+=")
 
 
@@ -49,16 +48,6 @@ def refuse_empty_words(words: Sequence[str]) -> None:
             )
         if _EMPTY_OPTION.fullmatch(word):
             raise UserError(f"{word} names nothing; give it a value or leave it out")
-
-
-def one_line(text: str) -> str:
-    """A message as one line of bounded length, its control characters spelled out: it may quote any name.
-
-    >>> one_line("no file a\x1b[31m\nb")
-    'no file a\\x1b[31m\\nb'
-    """
-    spelled = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return spelled if len(spelled) <= _LONGEST_LINE else f"{spelled[:_LONGEST_LINE]}..."
 
 
 def picture_name(path: Path) -> Path:

@@ -16,12 +16,11 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from actionunits.analyse import Analysis, AnalysisOptions, OutputPaths, analyse
+from actionunits.analyse import Analysis, AnalysisOptions, OutputPaths, analyse, refuse_overwriting
 from actionunits.detect import Detector
-from actionunits.errors import DamagedInputError, UserError
+from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, tell
 from actionunits.files import cache_folder
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
+from actionunits.processes import INTERRUPTED
 
 
 def detect_inputs(
@@ -33,50 +32,64 @@ def detect_inputs(
 ) -> int:
     """Analyse one input after the other, print what was seen, and return the exit code.
 
-    An input that fails is told in one line and the others go on. 0: all went well. 2: an input could not be
-    used. 3: an input was damaged, its files hold what could be read. 130: interrupted, the files of the input in
-    work hold the frames so far. Ending a webcam by Ctrl-C is its normal end.
+    An input that fails is told in one line and the others go on. 0: all went well. 1: a fault that nobody foresaw.
+    2: an input could not be used. 3: an input was damaged, its files hold what could be read. 130: interrupted by
+    Ctrl-C or SIGTERM, the files of the input in work hold the frames so far. Ending a webcam so is its normal end.
+    Raises UserError, before any work, where a file to write is one of the inputs.
     """
+    refuse_overwriting(sources, paths, options)
     codes = [0]
-    out, err = Console(quiet=quiet), Console(stderr=True)
-    with _stop_on_interrupt() as stop:
+    with _stop_on_signals() as stop:
         for source, to in zip(sources, paths, strict=True):
-            try:
-                with _progress_bar(err, source, quiet) as bar:
-                    progress = partial(_advance, bar, bar.add_task(source, total=None))
-                    analysis = analyse(detector, source, to, options, progress, stop)
-                _show(analysis, source, out)
-                if analysis.damage:
-                    raise DamagedInputError(_damage_line(analysis))
-            except UserError as error:
-                print(f"actionunits: {error}", file=sys.stderr)
-                codes.append(error.exit_code)
+            codes.append(_analysed(detector, source, to, options, quiet, stop))
             if stop.is_set():
                 if not source.startswith("webcam:"):
-                    print("actionunits: interrupted; the files hold the frames so far", file=sys.stderr)
+                    kept = codes[-1] in (0, DamagedInputError.exit_code)
+                    line = "interrupted; the files hold the frames so far" if kept else "interrupted"
+                    print(f"actionunits: {line}", file=sys.stderr)
                     codes.append(INTERRUPTED)
                 break
-    # An input that could not be used weighs more than one that was damaged.
-    return next((code for code in (INTERRUPTED, UserError.exit_code) if code in codes), max(codes))
+    # A fault of ours weighs more than an input that could not be used, and that more than a damaged one.
+    order = (INTERRUPTED, UnexpectedError.exit_code, UserError.exit_code, DamagedInputError.exit_code, 0)
+    return next(code for code in order if code in codes)
+
+
+def _analysed(
+    detector: Detector, source: str, to: OutputPaths, options: AnalysisOptions, quiet: bool, stop: threading.Event
+) -> int:
+    """Analyse one input and print what was seen; whatever fails is told in one line. Returns the exit code."""
+    try:
+        with _progress_bar(Console(stderr=True), source, quiet) as bar:
+            progress = partial(_advance, bar, bar.add_task(one_line(source), total=None))
+            analysis = analyse(detector, source, to, options, progress, stop)
+        _show(analysis, source, Console(quiet=quiet))
+        if analysis.damage:
+            raise DamagedInputError(_damage_line(analysis))
+    except Exception as error:
+        return tell(error)
+    return 0
 
 
 @contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; a second one interrupts as usual."""
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one interrupts as usual."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
+    watched = (signal.SIGINT, signal.SIGTERM)
 
     def request_stop(number: int, frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in watched:
+            signal.signal(each, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, request_stop)
+    before = [signal.signal(each, request_stop) for each in watched]
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in zip(watched, before, strict=True):
+            signal.signal(each, handler)
 
 
 def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
@@ -97,7 +110,7 @@ def _show(analysis: Analysis, source: str, console: Console) -> None:
     summary, card = analysis.summary, analysis.card
     is_photo = analysis.kind == "image"
     if not summary.frames_with_face:
-        console.print(f"{source}: no face found", markup=False, highlight=False)
+        console.print(f"{one_line(source)}: no face found", markup=False, highlight=False)
     else:
         console.print(summary.photo_table(source) if is_photo else summary.video_table(source))
     if not is_photo:
@@ -110,7 +123,7 @@ def _show(analysis: Analysis, source: str, console: Console) -> None:
         faces = ", ".join(map(str, card["without_neutral_reference"]))
         console.print(f"no neutral reference for face {faces}: left as they are", markup=False, highlight=False)
     for file in analysis.files:
-        console.print(f"  {file}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {one_line(str(file))}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _damage_line(analysis: Analysis) -> str:

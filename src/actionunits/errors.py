@@ -10,6 +10,7 @@ import sys
 import traceback
 
 TRACEBACK_VARIABLE = "ACTIONUNITS_TRACEBACK"
+_LONGEST_LINE = 1000  # letters
 
 
 class UserError(Exception):
@@ -38,17 +39,20 @@ def tell(error: Exception) -> int:
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error)
     explained = _explained(error)
-    print(f"actionunits: {printable(str(explained))}", file=sys.stderr)
+    print(f"actionunits: {one_line(str(explained))}", file=sys.stderr)
     return explained.exit_code
 
 
-def printable(text: str) -> str:
-    r"""One line that a terminal shows as it is: control characters, and bytes that are no UTF-8, become escapes.
+def one_line(text: str) -> str:
+    r"""A message as one line of bounded length that a terminal shows as it is: it may quote any name.
 
-    >>> printable("a\x1b[31mb\n\udce9") == r"a\x1b[31mb\n\udce9"
-    True
+    Control characters, and bytes that are no UTF-8, become escapes.
+
+    >>> print(one_line("no file a\x1b[31m\nb\udce9"))
+    no file a\x1b[31m\nb\udce9
     """
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    spelled = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return spelled if len(spelled) <= _LONGEST_LINE else f"{spelled[:_LONGEST_LINE]}..."
 
 
 def _explained(error: Exception) -> UserError:

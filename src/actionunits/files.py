@@ -74,6 +74,15 @@ def write_json(path: str | Path, value: object, indent: int = 1) -> None:
         temporary.write_text(json.dumps(value, indent=indent) + "\n", encoding="utf-8")
 
 
+def valid_text(name: str) -> str:
+    r"""A file's name as text that every table can hold: bytes that are no UTF-8 become escapes.
+
+    >>> print(valid_text("caf\udce9.jpg"))
+    caf\xe9.jpg
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def check_name(path: Path) -> None:
     """Raises UserError for a path that this system cannot hold, before anything is computed for it."""
     try:

@@ -1,4 +1,4 @@
-"""Processes that work for a run: they share the cores, and they end with the run that started them."""
+"""Signals and streams of a run, and the processes that work for it, which end with it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,54 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
+from types import FrameType
+
+INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells count
+GRACE_S = 5.0  # for a worker to tidy up after it was asked to end
+
+
+def fill_standard_streams() -> None:
+    """Open those of the streams 0, 1 and 2 that whoever started this process has closed.
+
+    Else the next file that is opened takes the number, and messages are written into it.
+    """
+    for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, mode), number)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - open as long as the process
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def hear_sigterm_as_ctrl_c() -> None:
+    """What batch systems, `timeout` and containers send ends a run as Ctrl-C does: in good order."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def be_a_worker() -> None:
-    """Set up a freshly spawned process: one thread, deaf to Ctrl-C (its parent hears it), gone with its parent."""
+    """Set up a freshly spawned process: one thread, deaf to Ctrl-C (its parent hears it), gone with its parent.
+
+    SIGTERM ends what it does at the next chance, with unfinished files removed, and the process soon after.
+    """
     import cv2
     from threadpoolctl import threadpool_limits
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_soon)
     cv2.setNumThreads(1)
     threadpool_limits(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_soon(number: int, frame: FrameType | None) -> None:
+    timer = threading.Timer(GRACE_S, os._exit, (INTERRUPTED,))
+    timer.daemon = True
+    timer.start()
+    sys.exit(INTERRUPTED)
 
 
 def _end_with_parent() -> None:

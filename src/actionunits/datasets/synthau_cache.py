@@ -23,6 +23,7 @@ from actionunits.errors import UserError
 from actionunits.faces.align import register, similarity_transform, transform_points
 from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 from actionunits.files import write_atomically
+from actionunits.processes import be_a_worker
 from actionunits.types import MESH_POINTS
 
 # Raise one when what is stored would come out differently for another reason than its key names.
@@ -133,7 +134,7 @@ def _processes(workers: int) -> Iterator[Executor | None]:
     import multiprocessing
 
     # MediaPipe and torch hold threads, which a forked child would inherit in an unknown state.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), be_a_worker) as pool:
         yield pool
 
 

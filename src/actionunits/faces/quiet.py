@@ -36,8 +36,12 @@ def quiet_native_start() -> Iterator[None]:
     says in one line what the native lines say in many, drops them.
     """
     with _lock:
-        sys.stderr.flush()
-        kept_fd = os.dup(2)
+        try:
+            kept_fd = os.dup(2)
+        except OSError:  # closed: nothing is shown anyway
+            yield
+            return
+        _flush()
         with tempfile.TemporaryFile() as held:
             os.dup2(held.fileno(), 2)
             explained = False
@@ -47,10 +51,15 @@ def quiet_native_start() -> Iterator[None]:
                 explained = True
                 raise
             finally:
-                sys.stderr.flush()
+                _flush()
                 os.dup2(kept_fd, 2)
                 os.close(kept_fd)
                 held.seek(0)
                 for line in held.read().splitlines(keepends=True):
                     if not explained and not _NOISE.match(line):
                         os.write(2, line)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:  # as in programs without a console
+        sys.stderr.flush()

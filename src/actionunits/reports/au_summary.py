@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actionunits.aus import AUS, au_label
-from actionunits.errors import printable
+from actionunits.errors import one_line
 from actionunits.reports.number_text import intensity_text
 from actionunits.types import FrameResult, Prediction
 
@@ -57,7 +57,7 @@ class AuSummary:
     def photo_table(self, title: str) -> Table:
         """The faces of one photograph from left to right, with the AUs present in each, strongest first."""
         columns = ("face", "AU", "name", "probability", "intensity")
-        table = Table(*columns, title=Text(printable(title)), title_justify="left")
+        table = Table(*columns, title=Text(one_line(title)), title_justify="left")
         for person, prediction in self._shown(self._last):
             order = np.argsort(-prediction.au_prob, kind="stable")
             rows = [i for i in order if prediction.au_present[i]]
@@ -76,7 +76,7 @@ class AuSummary:
     def video_table(self, title: str) -> Table:
         """The people of a video, and how often and how strongly each AU was seen in them."""
         columns = ("face", "frames", "AU", "name", "present", "mean then", "highest")
-        table = Table(*columns, title=Text(printable(title)), title_justify="left")
+        table = Table(*columns, title=Text(one_line(title)), title_justify="left")
         for person, frames in self._shown(self._frames_of):
             present, rated, highest = self._present[person], self._rated[person], self._highest[person]
             mean = np.divide(self._total[person], rated, out=np.full(len(rated), np.nan), where=rated > 0)

@@ -33,6 +33,7 @@ import numpy as np
 from actionunits.aus import au_label
 from actionunits.errors import UserError
 from actionunits.faces.pose import camera_rotation
+from actionunits.files import valid_text
 from actionunits.types import Face, FrameResult, Prediction
 
 Cell = int | float | str | None
@@ -139,7 +140,7 @@ class OpenFaceSchema:
         self.columns = tuple(columns)
 
     def rows(self, result: FrameResult) -> list[Row]:
-        last: Row = [result.frame.source] if self.media == "images" else []
+        last: Row = [valid_text(result.frame.source)] if self.media == "images" else []
         if not result.faces:
             first = self._first_cells(result, None)
             return [[*first, *[None] * (len(self.columns) - len(first) - len(last)), *last]]
@@ -204,7 +205,7 @@ class PyFeatSchema:
         frame, whole_s = result.frame, int(result.frame.time_s)
         height, width = frame.image_rgb.shape[:2]
         clock = [f"{whole_s // 60:02d}:{whole_s % 60:02d}"] if self.media in ("video", "webcam") else []
-        return [height, width, frame.source, frame.index, *clock]
+        return [height, width, valid_text(frame.source), frame.index, *clock]
 
 
 class TidySchema:
@@ -223,7 +224,7 @@ class TidySchema:
     )
 
     def rows(self, result: FrameResult) -> list[Row]:
-        first: Row = [result.frame.source, result.frame.index + 1, result.frame.time_s]
+        first: Row = [valid_text(result.frame.source), result.frame.index + 1, result.frame.time_s]
         if not result.faces:
             return [[*first, None, None, None, None, None]]
         made: list[Row] = []
