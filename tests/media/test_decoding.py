@@ -116,3 +116,17 @@ def test_collected_files(name, cases_dir):
     assert (reader.damage is None) if damage is None else (damage in str(reader.damage))
     rate = 25 if name == "ipcam.mjpeg" else 24000 / 1001
     assert [f.time_s for f in frames] == pytest.approx([f.index / rate for f in frames], abs=2e-3)
+
+
+def test_a_video_whose_first_key_frame_is_damaged_begins_at_the_next(clip):
+    path = clip("late.mp4", 40, options={"g": "12", "bf": "0"})
+    with av.open(str(path)) as container:
+        start = next(packet.pos for packet in container.demux(video=0))
+    data = bytearray(path.read_bytes())
+    data[start : start + 2000] = np.random.default_rng(1).bytes(2000)
+    path.write_bytes(data)
+    reader = open_media(path)
+    frames = list(reader)
+    assert [frame.index for frame in frames] == list(range(12, 40))
+    assert [frame.time_s for frame in frames] == pytest.approx([k / 30 for k in range(12, 40)])
+    assert "frames 1-12 cannot be shown" in str(reader.damage)
