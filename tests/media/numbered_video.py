@@ -6,6 +6,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from actionunits.media import open_media
+
 SIZE = (160, 120)
 
 
@@ -21,6 +23,14 @@ def numbered(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 def number_of(image: np.ndarray) -> int:
     return sum(int(image[8, bit * 16 + 8].mean() > 127) << bit for bit in range(8))
+
+
+def numbers(path: Path) -> tuple[list[int], str | None]:
+    """The numbers of the frames that are read, and the damage that is told."""
+    with open_media(path) as reader:
+        seen = [number_of(frame.image_rgb) for frame in reader]
+    assert reader.decoded == len(seen)
+    return seen, reader.damage
 
 
 def encode(

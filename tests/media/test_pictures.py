@@ -96,6 +96,15 @@ def test_a_picture_that_is_too_large_is_reduced_and_told(tmp_path, monkeypatch):
         assert len(reader.notes) == 1 and "reduced from" in reader.notes[0] and str(path) in reader.notes[0]
 
 
+def test_a_picture_that_is_only_turned_has_nothing_to_tell(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("turned.tif", "turned.jpg", "turned.png"):
+        reader = open_media(saved(tmp_path / name, Image.fromarray(TEXTURE), exif=exif))
+        assert [frame.image_rgb.shape for frame in reader] == [(128, 96, 3)]
+        assert reader.notes == []
+
+
 def test_the_factor_of_a_reduced_picture_counts_the_limit(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.png", Image.fromarray(TEXTURE))
     assert read_image_reduced(path, 1)[1] == 1

@@ -153,7 +153,7 @@ def to_rgb(image: Image.Image) -> tuple[np.ndarray, list[str]]:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if (factor := _reduction(image.size)) > 1:
         image = image.reduce(factor)
-    if image.size != whole:
+    if sorted(image.size) != sorted(whole):
         notes.append("reduced from {}x{} to {}x{} pixels".format(*whole, *image.size))
     if orientation != 1:
         image.getexif()[_EXIF_ORIENTATION] = orientation
