@@ -12,6 +12,7 @@ from staged_faces import StagedFinder, picture, video_frames
 from typer.testing import CliRunner
 
 import actionunits.detect as detect_module
+from actionunits import __version__
 from actionunits.analyse import output_paths, parse_neutral
 from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.calibration import logit_of
@@ -228,13 +229,99 @@ def test_one_bad_input_among_several_does_not_stop_the_others(run):
     assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json"]
 
 
-def test_ctrl_c_keeps_the_rows_so_far(run, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "told", "code"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "there"), "there: Permission denied", 2),
+        (MemoryError(), "not enough memory", 2),
+        (ValueError("odd\nshape"), "ValueError: odd (unexpected; please report it", 1),
+    ],
+    ids=["system", "memory", "unforeseen"],
+)
+def test_whatever_fails_in_one_input_is_one_line_and_the_others_go_on(run, monkeypatch, error, told, code):
+    for name in ("a.png", "b.png", "c.png"):
+        write_photo(name, 1)
+    find = StagedFinder.__call__
+
+    def failing(self, frame):
+        if frame.source == "b.png":
+            raise error
+        return find(self, frame)
+
+    monkeypatch.setattr(StagedFinder, "__call__", failing)
+    ended, out, err = run("a.png", "b.png", "c.png", "-q")
+    assert ended == code and out == "" and told in err and err.count("\n") == 1
+    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json"]
+
+
+def test_the_traceback_of_an_unforeseen_fault_is_there_for_a_report(run, monkeypatch):
+    write_photo("a.png", 1)
+    monkeypatch.setattr(StagedFinder, "__call__", lambda self, frame: 1 / 0)
+    monkeypatch.setenv("ACTIONUNITS_TRACEBACK", "1")
+    assert "Traceback" in run("a.png", "-q")[2]
+
+
+@pytest.mark.parametrize("shape", ["openface", "tidy", "pyfeat"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_names_of_any_bytes_are_read_and_written_as_text(run, shape, suffix):
+    os.mkdir("shots")
+    strange = [b"caf\xe9.png", b"[/red].png", b"esc\x1b[31m.png", b"two\nlines.png"]
+    for name in strange:
+        write_photo(os.path.join(b"shots", name), 1)
+    code, out, err = run("shots", "--schema", shape, "--format", suffix)
+    assert (code, err) == (0, "") and "\x1b[31m." not in out
+    table = read_table(f"shots.{suffix}")
+    column = next(name for name in ("input", "source") if name in table)
+    assert {"shots/caf\\xe9.png", "shots/[/red].png"} < set(table[column])
+    json.loads(Path("shots.run.json").read_text())
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.png", b"[/red].png", b"esc\x1b[31m.png"])
+def test_a_photo_of_any_name_is_told_of_in_plain_letters(run, name):
+    write_photo(name, 1)
+    code, out, err = run(os.fsdecode(name), "--annotate")
+    assert (code, err) == (0, "") and "\x1b[31m." not in out
+    assert os.path.exists(os.fsencode(Path(os.fsdecode(name)).stem) + b".annotated.png")
+    missing = b"no" + name
+    code, _, err = run(os.fsdecode(missing), os.fsdecode(name), "-q")
+    assert code == 2 and err.count("\n") == 1 and "\x1b" not in err
+
+
+def test_a_name_without_room_for_its_results_is_refused_before_any_work(run, monkeypatch):
+    long = "v" * 248 + ".png"
+    write_photo(long, 1)
+    write_photo("a.png", 1)
+    code, _, err = run(long, "x" * 300, "a.png", "-q")
+    assert code == 2 and err.count("\n") == 2 and err.count("name is too long") >= 1
+    assert files() == ["a.csv", "a.run.json"]
+    assert not [name for name in os.listdir() if name.startswith(".")]
+
+
+def test_nothing_is_written_over_an_input(run, monkeypatch):
+    write_video("clip.mp4", [1])
+    write_video("clip.annotated.mp4", [1])
+    before = Path("clip.annotated.mp4").read_bytes()
+    monkeypatch.setattr(detect_module.Detector, "stream_frames", lambda *_, **__: pytest.fail("work was begun"))
+    for inputs in (["clip.annotated.mp4", "clip.mp4"], ["clip.mp4", "*.mp4"]):
+        code, _, err = run(*inputs[:2], "--annotate", "--out", ".")
+        assert code == 2 and "clip.annotated.mp4 would be written over" in err and err.count("\n") == 1
+    assert Path("clip.annotated.mp4").read_bytes() == before and files() == ["clip.annotated.mp4"]
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert not ended.value.code and capsys.readouterr().out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_the_rows_so_far(run, monkeypatch, sign):
     write_video("clip.mp4", [1] * 200)
     find = StagedFinder.__call__
 
     def interrupting(self, frame):
         if frame.index == 20:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), sign)
         return find(self, frame)
 
     monkeypatch.setattr(StagedFinder, "__call__", interrupting)
@@ -246,8 +333,23 @@ def test_ctrl_c_keeps_the_rows_so_far(run, monkeypatch):
     assert card["interrupted"] and card["frames_decoded"] == card["frames_written"] == rows
     with open_media("clip.annotated.mp4") as drawn:
         assert sum(1 for _ in drawn) == rows
+    assert not [name for name in os.listdir() if name.startswith(".")]
     # Ctrl-C means what it did before.
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_before_the_neutral_frame_promises_no_files(run, monkeypatch):
+    write_video("clip.mp4", [1] * 100)
+    find = StagedFinder.__call__
+
+    def interrupting(self, frame):
+        if frame.index == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return find(self, frame)
+
+    monkeypatch.setattr(StagedFinder, "__call__", interrupting)
+    code, _, err = run("clip.mp4", "--neutral", "90", "-q")
+    assert code == 130 and err.endswith("actionunits: interrupted\n") and files() == []
 
 
 class EndlessCamera:

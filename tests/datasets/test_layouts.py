@@ -83,9 +83,11 @@ import sys
 from pathlib import Path
 from actionunits.datasets.layouts import find_layout
 from actionunits.datasets.prepare import prepare
+from actionunits.processes import hear_sigterm_as_ctrl_c
 if __name__ == "__main__":
     def tell(done, total):
         print(done, flush=True)
+    hear_sigterm_as_ctrl_c()
     try:
         prepare(find_layout("bp4d").read(Path(sys.argv[1])), sys.argv[2], workers=2, on_progress=tell)
     except KeyboardInterrupt:
@@ -94,7 +96,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended_leaves_no_process_and_goes_on(tmp_path, sign):
     root, out = tmp_path / "BP4D", tmp_path / "out"
     for subject in range(8):
@@ -106,9 +108,9 @@ def test_a_run_that_is_ended_leaves_no_process_and_goes_on(tmp_path, sign):
     for line in run.stdout:
         if int(line) >= 200:
             break
-    os.killpg(run.pid, sign) if sign == signal.SIGINT else run.kill()
+    os.killpg(run.pid, sign) if sign != signal.SIGKILL else run.kill()
     _, errors = run.communicate(timeout=60)
-    if sign == signal.SIGINT:
+    if sign != signal.SIGKILL:
         assert run.returncode == 130 and "Traceback" not in errors
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

@@ -2,6 +2,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -307,17 +308,24 @@ def test_a_lost_process_is_told_in_one_line_and_the_run_can_go_on(written, facek
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's list of processes")
-def test_a_killed_command_ends_its_processes_and_continues_to_the_same_bytes(written, facekit_dir, tmp_path):
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_an_ended_command_ends_its_processes_and_continues_to_the_same_bytes(written, facekit_dir, tmp_path, sign):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "actionunits.cli", "synth", "--facekit", str(facekit_dir), "--out", str(out)]
     command += "--look wild --subjects 2 --clips 2 --frames 5 --size 48 --fps 5 --seed 7 --rates balanced".split()
-    process = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     deadline = time.monotonic() + 60
     while not list(out.glob("clips/*.mp4")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-    process.kill()
-    process.wait()
+    # A batch system sends SIGTERM to all processes of a job.
+    os.killpg(process.pid, sign) if sign == signal.SIGTERM else process.kill()
+    _, errors = process.communicate()
+    if sign == signal.SIGTERM:
+        assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
+        assert not [path for path in out.rglob(".*") if path.is_file()]
     assert len(children) >= 2 and list(out.glob("clips/*.mp4")), "it was killed after it had begun"
     deadline = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
