@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actionunits.errors import UserError
-from actionunits.models.contract import LearnsFromTeacher, MagnifiesFaces, WeighsByRates
+from actionunits.models.contract import HasSettingsPerAu, LearnsFromTeacher, MagnifiesFaces, WeighsByRates
 
 
 @dataclass(frozen=True)
-class ResNet18Config(LearnsFromTeacher, MagnifiesFaces, WeighsByRates):
+class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, MagnifiesFaces):
     """One model and its training recipe."""
 
     image_size: int = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast
@@ -56,3 +56,7 @@ class ResNet18Config(LearnsFromTeacher, MagnifiesFaces, WeighsByRates):
                 raise UserError(f"{name} is {share}; it must lie between 0 and 1")
         if any(scale <= 0 for scale in self.intensity_scale):
             raise UserError("intensity_scale has a factor that is not above 0")
+
+    def without_aus(self) -> ResNet18Config:
+        """Without a factor for each AU's intensity."""
+        return replace(self, intensity_scale=())
