@@ -222,24 +222,23 @@ def check_unknown_labels(m: ModelUnderTest) -> None:
     assert batch.au_present is not None and batch.au_present_valid is not None
     assert batch.au_intensity is not None and batch.au_intensity_valid is not None
     assert batch.mesh is not None and batch.mesh_valid is not None
-    spoilt = dataclasses.replace(
-        batch,
-        au_present=torch.where(batch.au_present_valid, batch.au_present, torch.nan),
-        au_intensity=torch.where(batch.au_intensity_valid, batch.au_intensity, 1e6),
-        mesh=torch.where(batch.mesh_valid[:, None, None], batch.mesh, torch.nan),
-    )
-    found = []
-    for one in (batch, spoilt):
-        model = m.build().train()
-        loss = _total(model, one)
-        loss.backward()  # type: ignore[no-untyped-call]
-        # Parameters of a network that only another stage runs have none.
-        found.append((loss, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}))
-    (loss, gradients), (other_loss, other_gradients) = found
+    # NaN finds a mask that is multiplied with the losses, the opposite label one that is not there.
+    spoilt = [
+        dataclasses.replace(
+            batch,
+            au_present=torch.where(batch.au_present_valid, batch.au_present, label),
+            au_intensity=torch.where(batch.au_intensity_valid, batch.au_intensity, 1e6),
+            mesh=torch.where(batch.mesh_valid[:, None, None], batch.mesh, torch.nan),
+        )
+        for label in (torch.tensor(torch.nan), 1 - batch.au_present)
+    ]
+    loss, gradients = _loss_and_gradients(m, batch)
     _expect(bool(gradients), "no parameter gets a gradient")
-    _expect(torch.equal(loss, other_loss), f"unknown labels change the loss from {loss:.6g} to {other_loss:.6g}")
-    for name, gradient in gradients.items():
-        _expect(torch.equal(gradient, other_gradients[name]), f"unknown labels change the gradient of {name}")
+    for one in spoilt:
+        other, moved = _loss_and_gradients(m, one)
+        _expect(torch.equal(loss, other), f"unknown labels change the loss from {loss:.6g} to {other:.6g}")
+        for name, gradient in gradients.items():
+            _expect(torch.equal(gradient, moved[name]), f"unknown labels change the gradient of {name}")
 
 
 def check_no_labels(m: ModelUnderTest) -> None:
@@ -356,6 +355,14 @@ CHECKS: tuple[Callable[[ModelUnderTest], None], ...] = (
 
 def _total(model: Any, batch: Batch) -> Tensor:
     return torch.stack(list(model.losses(model(batch), batch).values())).sum()
+
+
+def _loss_and_gradients(m: ModelUnderTest, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    model = m.build().train()
+    loss = _total(model, batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    # Parameters of a network that only another stage runs have none.
+    return loss.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
 def _expect(condition: bool, otherwise: str) -> None:

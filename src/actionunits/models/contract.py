@@ -277,11 +277,19 @@ class RelatesByLabels(Config, Protocol):
     """A config of how AUs go together; training fills it in from its labels."""
 
     relations: tuple[float, ...]  # of every pair, row by row; empty: not known yet
-    unseen_aus: tuple[int, ...]  # known by their relations alone
 
     @property
     def relation_labels(self) -> str | None:
         """Field of Batch with the labels that the relations are of; None where they are not from labels."""
+        ...
+
+
+@runtime_checkable
+class HasSettingsPerAu(Config, Protocol):
+    """A config with settings of single AUs: a run asks for its stages before it knows the AUs."""
+
+    def without_aus(self) -> Any:
+        """The config without these settings; the stages are the same."""
         ...
 
 
@@ -329,6 +337,7 @@ ABILITIES: tuple[type, ...] = (
 CONFIG_ABILITIES: tuple[type, ...] = (
     WeighsByRates,
     RelatesByLabels,
+    HasSettingsPerAu,
     LearnsFromTeacher,
     ReadsTwoFrameFlow,
     MagnifiesFaces,
@@ -357,5 +366,5 @@ def flow_method(config: Any) -> str | None:
 
 def face_size(config: Any) -> dict[str, float]:
     """Settings that decide in how many pixels a network sees a face."""
-    magnified = {"magnification": config.magnification} if isinstance(config, MagnifiesFaces) else {}
-    return {"image_size": config.image_size, **magnified}
+    magnification = config.magnification if isinstance(config, MagnifiesFaces) else 1.0
+    return {"image_size": config.image_size, "magnification": magnification}

@@ -17,7 +17,14 @@ from actionunits.datasets.folds import VALIDATION_FRACTION, hold_out
 from actionunits.datasets.sequences import single_frame_clips
 from actionunits.errors import UserError
 from actionunits.models import find_model
-from actionunits.models.contract import RelatesByLabels, Stage, WeighsByRates, flow_method, reads_mesh
+from actionunits.models.contract import (
+    HasSettingsPerAu,
+    RelatesByLabels,
+    Stage,
+    WeighsByRates,
+    flow_method,
+    reads_mesh,
+)
 from actionunits.models.registry import key_of
 from actionunits.training.settings import Settings
 
@@ -87,11 +94,12 @@ def reads_pairs(settings: Settings) -> bool:
 
 def recipe_of(settings: Settings) -> list[Stage]:
     """The stages of a run, before any label is known."""
-    config, stands_in = settings.model, dict[str, Any]()
+    config = settings.model.without_aus() if isinstance(settings.model, HasSettingsPerAu) else settings.model
+    stands_in: dict[str, Any] = {}
     if isinstance(config, WeighsByRates):
         stands_in |= {"au_rates": (0.5, 0.5)}
     if isinstance(config, RelatesByLabels):
-        stands_in |= {"relations": (1.0, 0.0, 0.0, 1.0), "unseen_aus": ()}
+        stands_in |= {"relations": (1.0, 0.0, 0.0, 1.0)}
     # On the meta device no memory is taken: only the recipe is wanted.
     with torch.device("meta"):
         return find_model(key_of(config)).model(dataclasses.replace(config, **stands_in), RECIPE_AUS).stages()

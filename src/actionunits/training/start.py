@@ -48,8 +48,8 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
     (RelatesAus) their rows and columns; those of other AUs keep their random start. A model with a ResNet-18
     (TakesBody) also starts from the convolutions and normalisations of a resnet18; with body_only, a resnet18 does so
     too. One that is trained as several networks in a row (GoesOnFrom) starts from an earlier of them, with what it
-    adds at random. A run without labels leaves output layers empty, and one that starts
-    from it draws all of their rows anew. Raises UserError for another kind of model, other widths, or no common AU.
+    adds at random. A run without labels leaves output layers empty, and one that starts from it draws all of their
+    rows anew. Raises UserError for another kind of model, other widths, or no common AU.
     """
     checkpoint = load_checkpoint(path)
     source = checkpoint.model

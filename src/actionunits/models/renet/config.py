@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actionunits.errors import UserError
-from actionunits.models.contract import RelatesByLabels
+from actionunits.models.contract import HasSettingsPerAu, RelatesByLabels
 from actionunits.ranges import (
     Count,
     CountFromZero,
@@ -27,7 +27,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class ReNetConfig(RelatesByLabels):
+class ReNetConfig(RelatesByLabels, HasSettingsPerAu):
     """One model and its training recipe."""
 
     image_size: ImageSize = 224  # pixels; Sec. 4.3
@@ -57,6 +57,10 @@ class ReNetConfig(RelatesByLabels):
                 raise UserError(f"{name} is '{getattr(self, name)}'; it must be one of {', '.join(words)}")
         if self.variant == "learnable" and self.unseen_aus:
             raise UserError("an unseen AU is known by relations from labels; use variant=fixed with unseen_aus")
+
+    def without_aus(self) -> ReNetConfig:
+        """Without unseen AUs."""
+        return replace(self, unseen_aus=())
 
     @property
     def relation_labels(self) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from actionunits.models.contract import LearnsFromTeacher, MagnifiesFaces, WeighsByRates
+from actionunits.models.contract import HasSettingsPerAu, LearnsFromTeacher, MagnifiesFaces, WeighsByRates
 from actionunits.ranges import (
     Count,
     CountFromZero,
@@ -24,7 +24,7 @@ from actionunits.ranges import (
 
 
 @dataclass(frozen=True)
-class ResNet18Config(LearnsFromTeacher, MagnifiesFaces, WeighsByRates):
+class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, MagnifiesFaces):
     """One model and its training recipe."""
 
     image_size: ImageSize = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast
@@ -56,3 +56,7 @@ class ResNet18Config(LearnsFromTeacher, MagnifiesFaces, WeighsByRates):
     landmark_lr: NotNegative = 1e-3
     landmark_weight_decay: NotNegative = 1e-4
     landmark_epochs: CountFromZero = 10
+
+    def without_aus(self) -> ResNet18Config:
+        """Without a factor for each AU's intensity."""
+        return replace(self, intensity_scale=())
