@@ -114,7 +114,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     path = Path(path)
     header, tensors = _read(path)
     if header["model"] not in MODELS:
-        raise UserError(f"{path}: unknown model '{header['model']}'; known are {', '.join(MODELS)}")
+        raise UserError(f"{path}: unknown model {shown(header['model'])}; known are {', '.join(MODELS)}")
     entry = MODELS[header["model"]]
     aus = tuple(header["aus"])
     if any(au not in AUS for au in aus) or len(set(aus)) < len(aus):

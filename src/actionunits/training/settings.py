@@ -99,7 +99,7 @@ def make_settings(model: str, values: Mapping[str, Any]) -> Settings:
     Raises UserError for an unknown model or setting, and for a value of the wrong type or outside its range.
     """
     if model not in MODELS:
-        raise UserError(f"unknown model '{model}'; known are {', '.join(MODELS)}")
+        raise UserError(f"unknown model {shown(model)}; known are {', '.join(MODELS)}")
     kinds = {"model": MODELS[model].config, "loop": LoopSettings, "data": DataSettings, "augment": AugmentConfig}
     parts: dict[str, dict[str, Any]] = {part: {} for part in kinds}
     fields = {part: [f.name for f in dataclasses.fields(kind)] for part, kind in kinds.items()}
