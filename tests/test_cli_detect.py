@@ -458,6 +458,28 @@ def test_output_names():
         output_paths(["a.mp4", "b.mp4"], output / "t.csv")
 
 
+@pytest.mark.parametrize("name", ["res.txt", "res.CSV", "res.tsv", "clip.mp4"])
+def test_a_file_that_is_no_table_is_refused_as_output(tmp_path, name):
+    with pytest.raises(UserError, match="neither a folder nor a table; a table ends in .csv or .parquet"):
+        output_paths(["a.mp4"], tmp_path / name)
+    (tmp_path / name).mkdir()
+    assert output_paths(["a.mp4"], tmp_path / name)[0].table == tmp_path / name / "a.csv"
+    assert output_paths(["a.mp4"], tmp_path / "2024.05.01")
+
+
+def test_an_empty_word_is_refused(run):
+    code, _, err = run("")
+    assert (code, err) == (2, "actionunits: there is an empty word after detect; name something or leave it out\n")
+    assert run("photo.png", "--out=")[0] == 2 and files() == []
+
+
+def test_a_video_has_times_of_its_own(run):
+    write_video("clip.mp4", [1, 1])
+    code, _, err = run("clip.mp4", "--fps", 5)
+    assert code == 2 and "clip.mp4 has times of its own; a frame rate is told of pictures in a folder" in err
+    assert files() == []
+
+
 def test_neutral_words(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "n.png").touch()

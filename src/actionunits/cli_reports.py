@@ -193,7 +193,7 @@ def edit(
 
 def transfer(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a RE-Net.")],
-    au: Annotated[int, typer.Option(help="Number of the action unit that it shall learn to read.")],
+    au: Annotated[int, typer.Option(min=1, max=99, help="Number of the action unit that it shall learn to read.")],
     data: Annotated[str, typer.Option(help="Data whose labels relate it to the known ones; pictures are not read.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint file to write.")],
 ) -> None:

@@ -178,7 +178,7 @@ def test_without_occurrence_columns_intensities_decide(tree):
         ("AU10", "present", "column AU10: 'present' is not a number"),
         ("AU10_r", "6", "column AU10_r: '6' is not 0 to 5 or 9"),
         ("frame", "0", "frame 0 cannot be; from 1 on"),
-        ("frame", "900000000", r"frame 9e\+08 cannot be; from 1 on, up to 10,000,000"),
+        ("frame", "900000000", "frame 9e+08 cannot be; from 1 on, up to 10,000,000"),
         ("frame", "nan", "frame nan cannot be"),
         ("frame", "2", "frame 2 cannot be; an earlier line names the same frame"),
         ("split", "test", "the person is in two splits"),

@@ -9,7 +9,8 @@ from drawn_faces import write_drawn_dataset
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops import STORED_MARGIN, Rows
-from actionunits.datasets.synthau import coded_aus, load_crops, read_frames, subject_names
+from actionunits.datasets.label_table import LANDMARK_COLUMNS
+from actionunits.datasets.synthau import coded_aus, load_crops, load_labels, read_frames, subject_names
 from actionunits.errors import UserError
 from actionunits.faces.align import register, similarity_transform, transform_points
 from actionunits.faces.mean_face import template_landmarks
@@ -162,6 +163,12 @@ def test_subjects_can_be_chosen_and_sets_joined(drawn, tmp_path):
         (lambda f: (f / "dataset.json").unlink(), "missing dataset.json"),
         (lambda f: (f / "frames.parquet").write_bytes(b"nonsense"), "frames.parquet is damaged"),
         (lambda f: (f / "dataset.json").write_text("{"), "not JSON"),
+        (lambda f: (f / "dataset.json").write_text("[" * 100_000), "not JSON"),
+        (
+            lambda f: (f / "dataset.json").write_text(json.dumps({"name": [], "seed": 0})),
+            r"name is \(\); it must be text",
+        ),
+        (lambda f: (f / "clips" / "S0002_T1.mp4").rename(f.parent / "x") and link_out(f), "lies outside its folder"),
         (lambda f: (f / "dataset.json").write_text(json.dumps({"name": "x"})), "lacks seed"),
         (lambda f: (f / "clips" / "S0002_T1.mp4").unlink(), "lacks clips/S0002_T1.mp4"),
         (lambda f: os.truncate(f / "clips" / "S0002_T1.mp4", 900), "S0002_T1.mp4"),
@@ -175,6 +182,23 @@ def test_a_broken_folder_is_told_in_one_line(drawn, damage, message):
     assert "\n" not in str(error.value)
 
 
+def link_out(folder):
+    (folder / "clips" / "S0002_T1.mp4").symlink_to(folder.parent / "x")
+
+
+def test_flipped_bits_in_the_notes_of_pandas_do_not_matter(drawn):
+    folder, table = drawn
+    content = (folder / "frames.parquet").read_bytes()
+    assert b'"numpy_type"' in content
+    for note in (b'"numpy_type"', b'"pandas_type"', b'"column_indexes"'):
+        changed = content.replace(note, bytes([note[0], note[1] ^ 0x80, *note[2:]]))
+        (folder / "frames.parquet").write_bytes(changed)
+        try:
+            assert len(load_labels(folder)) == len(table)
+        except UserError as error:
+            assert "is damaged" in str(error)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -183,6 +207,15 @@ def test_a_broken_folder_is_told_in_one_line(drawn, damage, message):
         (lambda t: t.assign(AU12=9), "AU12 holds 9"),
         (lambda t: t.assign(AU12_r=6.0), "AU12_r holds 6"),
         (lambda t: t.assign(x_5=np.nan), "no landmarks"),
+        (lambda t: t.assign(**dict.fromkeys(LANDMARK_COLUMNS, 0.0)), "landmarks of 36 frames are those of no face"),
+        (lambda t: t.assign(x_5=1e30), "landmarks of 36 frames are those of no face"),
+        (lambda t: t.assign(AU12="much"), "AU12 holds .*string where numbers must be"),
+        (lambda t: t.assign(subject=None), "subject holds null where text must be"),
+        (lambda t: t.assign(subject=t["subject"].where(t["frame"] > 3)), "subject is empty in 12 rows"),
+        (lambda t: t.assign(clip=t["clip"].where(t["frame"] > 3)), "clip is empty in 12 rows"),
+        (lambda t: t.assign(frame="1"), "frame holds .*string where whole numbers must be"),
+        (lambda t: t.assign(clip="../../x.mp4"), r"names '../../x.mp4', which lies outside its folder"),
+        (lambda t: t.assign(clip="/etc/passwd"), "names '/etc/passwd', which lies outside its folder"),
         (lambda t: t.drop(index=4), "not numbered"),
         (lambda t: t.assign(anchor=12), "frame 12 is the anchor of clips/S0001_T1.mp4, which has no such frame"),
         (lambda t: t.assign(anchor=-1), "frame -1 is the anchor"),

@@ -14,7 +14,9 @@ from actionunits.evaluation import metrics
 from actionunits.evaluation.predictions import read_predictions
 from actionunits.evaluation.protocols import (
     METRICS,
+    RESULT_COLUMNS,
     evaluate_checkpoint,
+    refuse_outputs,
     refuse_seen_subjects,
     score,
     score_frames,
@@ -208,3 +210,21 @@ def test_printed_table_shows_no_number_where_there_is_none(folder):
         console.print(evaluation_table(score(data, outputs, {}, replicates=5), "model", 160))
     assert "nan" not in capture.get().lower() and "–" in capture.get()
     assert "does not code (1)" in capture.get()
+
+
+def test_files_that_cannot_hold_an_evaluation_are_refused_before_it(tmp_path):
+    (tmp_path / "garbage.csv").write_text("a,b\n1,2\n")
+    refuse_outputs(tmp_path / "new.csv", tmp_path / "new.parquet")
+    for results, predictions, line in (
+        (tmp_path, None, "is a folder"),
+        (tmp_path / "garbage.csv", None, "not a results table of this kind"),
+        (None, tmp_path / "p.csv", "name one that ends in .parquet"),
+    ):
+        with pytest.raises(UserError, match=line):
+            refuse_outputs(results, predictions)
+
+
+def test_the_columns_of_a_results_table_are_those_that_are_written(tmp_path):
+    result = EvaluationResult(pd.DataFrame(columns=list(RESULT_COLUMNS[6:-3])), {}, "d", 0, 0, 1.0)
+    write_results(tmp_path / "r.csv", result, "run", {"model": "m", "config": {}})
+    assert tuple(pd.read_csv(tmp_path / "r.csv").columns) == RESULT_COLUMNS

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from small_models import AUS, SMALL, random_batch
 
+from actionunits.checks import make_config
 from actionunits.datasets.relations import label_relations
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
@@ -433,9 +434,6 @@ def test_starting_from_a_resnet18_gives_every_au_its_features(tmp_path):
         ({"relation_sum": "squared"}, "must be one of signed, absolute"),
         ({"aus_per_step": "some"}, "must be one of one, all"),
         ({"tasks": "none"}, "must be one of both, occurrence, intensity"),
-        ({"image_size": 8}, "at least 32"),
-        ({"norm_momentum": 0.0}, "above 0"),
-        ({"norm_lr_factor": 0.0}, "above 0"),
         ({"relations": ()}, "0 numbers, and 4 action units need 16"),
         ({"relations": RELATIONS[:9]}, "9 numbers, and 4 action units need 16"),
         ({"relations": (0.5, *RELATIONS[1:])}, "1 of every action unit to itself"),
@@ -450,6 +448,19 @@ def test_settings_that_cannot_be_are_refused(settings, line):
     with pytest.raises(UserError, match=line) as refused:
         small(**settings)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"image_size": 8}, "at least 32"),
+        ({"norm_momentum": 0.0}, "above 0"),
+        ({"norm_lr_factor": 0.0}, "above 0"),
+    ],
+)
+def test_numbers_outside_their_range_are_refused(settings, line):
+    with pytest.raises(UserError, match=line):
+        make_config(ReNetConfig, settings, "settings")
 
 
 def test_a_single_action_unit_is_refused():
