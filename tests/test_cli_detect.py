@@ -460,7 +460,7 @@ def test_output_names():
 
 @pytest.mark.parametrize("name", ["res.txt", "res.CSV", "res.tsv", "clip.mp4"])
 def test_a_file_that_is_no_table_is_refused_as_output(tmp_path, name):
-    with pytest.raises(UserError, match="neither a folder nor a table; a table ends in .csv or .parquet"):
+    with pytest.raises(UserError, match=r"neither a folder nor a table; a table ends in .csv or .parquet"):
         output_paths(["a.mp4"], tmp_path / name)
     (tmp_path / name).mkdir()
     assert output_paths(["a.mp4"], tmp_path / name)[0].table == tmp_path / name / "a.csv"

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from actionunits import cli
-from actionunits.cli_options import one_line
+from actionunits.errors import one_line
 
 HOSTILE = (
     *("nan", "inf", "-inf", "-1", "0", "1e308", "99999999999999999999", "", "text", "x" * 5000, "a\x1b[31m\x07"),
