@@ -15,6 +15,7 @@ from actionunits.evaluation.predictions import read_predictions
 from actionunits.evaluation.protocols import (
     METRICS,
     RESULT_COLUMNS,
+    EvaluationResult,
     evaluate_checkpoint,
     refuse_outputs,
     refuse_seen_subjects,
