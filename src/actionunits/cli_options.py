@@ -52,7 +52,7 @@ def refuse_empty_words(words: Sequence[str]) -> None:
 
 
 def one_line(text: str) -> str:
-    """A message as one line of bounded length, its control characters spelled out: it may quote any name.
+    r"""A message as one line of bounded length, its control characters spelled out: it may quote any name.
 
     >>> one_line("no file a\x1b[31m\nb")
     'no file a\\x1b[31m\\nb'
