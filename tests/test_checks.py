@@ -7,12 +7,12 @@ import pytest
 from actionunits.checks import check_values, make_config, shown
 from actionunits.datasets.augment import AugmentConfig
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import MODELS, find_model
 from actionunits.models.resnet18 import ResNet18Config
 from actionunits.training.loop import LoopSettings
 from actionunits.training.settings import DataSettings, make_settings
 
-KINDS = [*(entry.config for entry in MODELS.values()), LoopSettings, DataSettings, AugmentConfig]
+KINDS = [*(find_model(key).config for key in MODELS), LoopSettings, DataSettings, AugmentConfig]
 
 
 def test_configs_take_what_yaml_gives():
@@ -59,7 +59,7 @@ def test_values_that_cannot_be_are_one_line(values, line):
 
 def test_what_does_not_go_together_says_where_it_was_read():
     with pytest.raises(UserError, match="here: image_size is 48; it must be a power of two"):
-        make_config(MODELS["tcae"].config, {"image_size": 48}, "here")
+        make_config(find_model("tcae").config, {"image_size": 48}, "here")
 
 
 @pytest.mark.parametrize(

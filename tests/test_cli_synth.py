@@ -44,8 +44,10 @@ def test_clips_and_labels_are_written_and_counted(run, facekit_dir, tmp_path):
         (["--rates", "even"], "--rates must be published or balanced"),
         (["--size", "47"], "--size must be an even number of pixels from 32 to 4096, not 47"),
         (["--subjects", "0"], "--subjects must be at least 1"),
+        (["--fps", "nan"], "nan is not above 0"),
+        (["--frames", "99999999999999999999"], "--frames must be at least 1 and at most 1,000,000"),
         (["--seed", "-1"], "--seed must not be negative"),
-        (["--fps", "0"], "--fps must be above 0"),
+        (["--fps", "0"], "0 is not above 0 and at most 1,000"),
         ([], "no face model in"),
     ],
 )

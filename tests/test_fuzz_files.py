@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 
 from actionunits.datasets.load import load_labels
 from actionunits.errors import UserError
-from actionunits.models import MODELS
+from actionunits.models import find_model
 from actionunits.training.checkpoint import METADATA_KEY, _digest, load_checkpoint, save_checkpoint
 from actionunits.training.settings import make_settings, parse_assignments, read_config_file
 
@@ -97,7 +97,8 @@ def told_or_works(call, *arguments):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "m.safetensors"
-    model = MODELS["resnet18"].model(MODELS["resnet18"].config(width=2, image_size=32), (1, 2, 12))
+    entry = find_model("resnet18")
+    model = entry.model(entry.config(width=2, image_size=32), (1, 2, 12))
     save_checkpoint(path, model, {"data": {"training_subjects": ["A"]}, "thresholds": {"AU01": 0.5}, "seed": 1})
     return path
 

@@ -72,7 +72,7 @@ def train_command(
         float | None, typer.Option(callback=MINUTES, help="Time for all training; epochs still end it.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Crops per step, over all devices.")] = None,
-    lr: Annotated[float | None, typer.Option(callback=number_above(0, 1000), help="Peak learning rate.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers.")] = None,
     precision: Annotated[str, typer.Option(help="auto, 32, bf16 or 16 (mixed).")] = "auto",
     accelerator: AcceleratorOption = "auto",

@@ -26,7 +26,7 @@ def number_above(least: float, most: float) -> Callable[[float | None], float | 
 
     def check(value: float | None) -> float | None:
         if value is not None and not (math.isfinite(value) and least < value <= most):
-            raise typer.BadParameter(f"{value:g} is not above {least:g} and at most {most:,g}")
+            raise typer.BadParameter(f"{value:g} is not above {least:g} and at most {most:,.0f}")
         return value
 
     return check

@@ -15,6 +15,7 @@ Units: TypeAlias = Annotated[int, Ge(1), Le(65_536)]  # of a dense layer
 
 Positive: TypeAlias = Annotated[float, Gt(0)]
 NotNegative: TypeAlias = Annotated[float, Ge(0)]
+LearningRate: TypeAlias = Annotated[float, Ge(0), Le(1000)]
 Amount: TypeAlias = Annotated[float, Ge(0), Le(100)]  # of a random change
 Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
 ShareAboveZero: TypeAlias = Annotated[float, Gt(0), Le(1)]

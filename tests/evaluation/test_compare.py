@@ -211,7 +211,7 @@ def test_bad_options_are_told(files, options, message):
 
 
 def test_bad_files_are_told(files, tmp_path):
-    for other, message in ((tmp_path / "none.parquet", "no such file"), (tmp_path / "x.csv", "as Parquet")):
+    for other, message in ((tmp_path / "none.parquet", "no such file"), (tmp_path / "x.csv", "is damaged")):
         (tmp_path / "x.csv").write_text("a,b\n1,2\n")
         outcome = CliRunner().invoke(app, ["compare", str(files[0]), str(other)])
         assert isinstance(outcome.exception, UserError) and message in str(outcome.exception)

@@ -114,7 +114,7 @@ def test_bad_files_are_told_in_one_line(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         read_predictions(path)
     path.write_text("frame,AU01\n")
-    with pytest.raises(UserError, match="as Parquet"):
+    with pytest.raises(UserError, match="is damaged"):
         read_predictions(path)
     pd.DataFrame({"a": [1]}).to_parquet(path)
     with pytest.raises(UserError, match="does not hold predictions per frame"):
@@ -122,7 +122,7 @@ def test_bad_files_are_told_in_one_line(tmp_path):
     write_predictions(path, drawn_predictions())
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="as Parquet") as caught:
+    with pytest.raises(UserError, match="is damaged") as caught:
         read_predictions(path)
     assert "\n" not in str(caught.value)
 

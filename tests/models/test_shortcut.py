@@ -9,7 +9,7 @@ import torch
 from small_models import AUS, SMALL
 from torch import nn
 
-from actionunits.models import MODELS
+from actionunits.models import MODELS, find_model
 from actionunits.models.layers.shortcut import LARGEST_BLOCK, ShortcutConv2d
 
 # In a process of its own: where a gradient is computed wrongly, memory is overwritten, and the process dies or hangs.
@@ -58,7 +58,7 @@ def test_it_computes_a_strided_convolution(channels, with_gradients):
 
 @pytest.mark.parametrize("key", MODELS)
 def test_no_model_strides_with_a_plain_pointwise_convolution(key):
-    entry = MODELS[key]
+    entry = find_model(key)
     for name, module in entry.model(entry.config(**SMALL[key]), AUS).named_modules():
         is_plain = isinstance(module, nn.Conv2d) and not isinstance(module, ShortcutConv2d)
         assert not (is_plain and module.kernel_size == (1, 1) and module.stride != (1, 1)), name

@@ -249,7 +249,7 @@ def test_a_wrong_face_model_is_told_before_anything_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"subjects": 0}, "--subjects must be at least 1, not 0"),
+        ({"subjects": 0}, "--subjects must be at least 1 and at most 1,000,000, not 0"),
         ({"clips": -1}, "--clips must be"),
         ({"frames": 0}, "--frames must be"),
         ({"size": 47}, "--size must be an even number"),

@@ -61,7 +61,6 @@ class DataFields:
     """The same of its entry `data`: on whom and what the weights were trained and tuned."""
 
     names: tuple[str, ...]
-    fold: str | None
     training_subjects: tuple[str, ...]
     validation_subjects: tuple[str, ...]
     occurrence_level: float

@@ -9,6 +9,7 @@ from actionunits.ranges import (
     Count,
     CountFromZero,
     ImageSize,
+    LearningRate,
     NotNegative,
     Optimizer,
     Schedule,
@@ -35,7 +36,7 @@ class EacNetConfig:
     train_enet: bool = False  # groups that E-Net trained go on training below the crops; Sec. III-C: "pretrained"
 
     optimizer: Optimizer = "sgd"  # with Nesterov momentum: released code
-    lr: NotNegative = 1e-4  # Sec. IV-B
+    lr: LearningRate = 1e-4  # Sec. IV-B
     momentum: ShareBelowOne = 0.9  # Sec. IV-B
     batch_size: Count = 50  # released code
     weight_decay: NotNegative = 0.0

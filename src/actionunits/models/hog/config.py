@@ -8,7 +8,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from actionunits.errors import UserError
-from actionunits.ranges import Count, NotNegative, Schedule
+from actionunits.ranges import Count, LearningRate, NotNegative, Schedule
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class HogConfig:
 
     weight_decay: NotNegative = 1e-2  # lambda: 1 / (C n) of a support vector machine trained on n frames
 
-    lr: NotNegative = 3e-3
+    lr: LearningRate = 3e-3
     batch_size: Count = 128
     epochs: Count = 10
     schedule: Schedule = "cosine"

@@ -12,6 +12,7 @@ from actionunits.models.hybrid.cnn import fc6_cells
 from actionunits.ranges import (
     Count,
     CountFromZero,
+    LearningRate,
     NotNegative,
     Optimizer,
     Schedule,
@@ -37,7 +38,7 @@ class HybridConfig:
     fc_units: Units = 4096  # of fc6 and of fc7; Sec. III-A
     dropout: ShareBelowOne = 0.5  # of fc6 and fc7
     optimizer: Optimizer = "sgd"  # Sec. IV-B
-    lr: NotNegative = 1e-3  # Sec. IV-B
+    lr: LearningRate = 1e-3  # Sec. IV-B
     momentum: ShareBelowOne = 0.9  # Sec. IV-B, of RMSProp too
     weight_decay: NotNegative = 5e-4  # Sec. IV-B
     batch_size: Count = 196  # Sec. IV-B
@@ -54,7 +55,7 @@ class HybridConfig:
     margin: ShareAboveZero = 0.5  # lambda of Eq. (4)
     initial_range: NotNegative = 0.08  # weights start uniform within +- this; Sec. IV-B
     lstm_optimizer: Optimizer = "rmsprop"  # Sec. IV-B
-    lstm_lr: NotNegative = 1e-3  # Sec. IV-B
+    lstm_lr: LearningRate = 1e-3  # Sec. IV-B
     rmsprop_decay: ShareBelowOne = 0.97  # Sec. IV-B
     lstm_epochs: Count = 10
     lstm_schedule: Schedule = "constant"
@@ -67,7 +68,7 @@ class HybridConfig:
     # The fusion, Sec. III-C.
     fusion_units: Units = 64
     fusion_epochs: Count = 5
-    fusion_lr: NotNegative = 1e-3
+    fusion_lr: LearningRate = 1e-3
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:

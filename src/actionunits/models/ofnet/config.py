@@ -13,6 +13,7 @@ from actionunits.ranges import (
     Count,
     CountFromZero,
     ImageSize,
+    LearningRate,
     NotNegative,
     Optimizer,
     Positive,
@@ -43,7 +44,7 @@ class OfNetConfig(ReadsTwoFrameFlow):
     ssim_window: Annotated[int, Ge(2)] = 3  # pixels, of Eq. (4)
 
     optimizer: Optimizer = "sgd"  # the paper names its momentum alone
-    lr: NotNegative = 2e-4  # Sec. IV-A
+    lr: LearningRate = 2e-4  # Sec. IV-A
     momentum: ShareBelowOne = 0.9  # Sec. IV-A
     batch_size: Count = 32
     weight_decay: NotNegative = 0.0

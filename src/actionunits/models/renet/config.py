@@ -10,6 +10,7 @@ from actionunits.ranges import (
     Count,
     CountFromZero,
     ImageSize,
+    LearningRate,
     NotNegative,
     Optimizer,
     Positive,
@@ -43,7 +44,7 @@ class ReNetConfig(RelatesByLabels, HasSettingsPerAu):
     norm_momentum: ShareAboveZero = 0.1  # share of a batch in the running statistics; PyTorch's, Sec. 4.3
 
     optimizer: Optimizer = "adam"  # Sec. 4.3
-    lr: NotNegative = 1e-4  # Sec. 4.3
+    lr: LearningRate = 1e-4  # Sec. 4.3
     batch_size: Count = 100  # Sec. 4.3
     norm_lr_factor: Positive = 1.0  # of the learning rate, for what the AUs own; above 1 they part ways sooner
     weight_decay: NotNegative = 0.0

@@ -12,6 +12,7 @@ from actionunits.ranges import (
     Count,
     CountFromZero,
     ImageSize,
+    LearningRate,
     NotNegative,
     Optimizer,
     Positive,
@@ -40,7 +41,7 @@ class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, Magnifi
     au_rates: tuple[Share, ...] = ()  # base rate of each AU in the training labels; training fills it in
 
     optimizer: Optimizer = "adam"  # RE-Net Sec. 4.1
-    lr: NotNegative = 1e-4  # RE-Net Sec. 4.1
+    lr: LearningRate = 1e-4  # RE-Net Sec. 4.1
     batch_size: Count = 100  # RE-Net Sec. 4.1
     weight_decay: NotNegative = 0.0
     epochs: Count = 20
@@ -53,7 +54,7 @@ class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, Magnifi
     landmark_weight: Share = 0.5  # share of the landmark branch in the mean of both branches
     landmark_intensity_weight: Share | None = None  # its share in the mean of intensities, where it is another one
     intensity_scale: tuple[Positive, ...] = ()  # factor of each AU's mean intensity of both branches; empty for 1
-    landmark_lr: NotNegative = 1e-3
+    landmark_lr: LearningRate = 1e-3
     landmark_weight_decay: NotNegative = 1e-4
     landmark_epochs: CountFromZero = 10
 

@@ -10,6 +10,7 @@ from actionunits.ranges import (
     Count,
     CountFromZero,
     ImageSize,
+    LearningRate,
     NotNegative,
     Optimizer,
     Schedule,
@@ -52,7 +53,7 @@ class TcaeConfig(WeighsByRates):
     patience: CountFromZero = 15  # validations without a better loss that end a part before the last; released code
 
     optimizer: Optimizer = "sgd"  # Sec. 4.1
-    lr: NotNegative = 1e-3  # Sec. 4.1
+    lr: LearningRate = 1e-3  # Sec. 4.1
     momentum: ShareBelowOne = 0.9  # released code
     batch_size: Count = 64  # pairs; Sec. 4.1
     weight_decay: NotNegative = 0.0
@@ -60,7 +61,7 @@ class TcaeConfig(WeighsByRates):
     schedule: Schedule = "plateau"  # of the last part; before it, a plateau moves on to the next part
     warmup_steps: CountFromZero = 0
 
-    probe_lr: NotNegative = 1e-2  # Adam; the paper does not tell how the linear classifier is trained
+    probe_lr: LearningRate = 1e-2  # Adam; the paper does not tell how the linear classifier is trained
     probe_epochs: CountFromZero = 5
     au_rates: tuple[Share, ...] = ()  # base rate of each AU in the labels; training fills it in
 
