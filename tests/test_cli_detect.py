@@ -304,8 +304,8 @@ def test_nothing_is_written_over_an_input(run, monkeypatch):
     write_video("clip.annotated.mp4", [1])
     before = Path("clip.annotated.mp4").read_bytes()
     monkeypatch.setattr(detect_module.Detector, "stream_frames", lambda *_, **__: pytest.fail("work was begun"))
-    for inputs in (["clip.annotated.mp4", "clip.mp4"], ["clip.mp4", "*.mp4"]):
-        code, _, err = run(*inputs[:2], "--annotate", "--out", ".")
+    for inputs in (["clip.annotated.mp4", "clip.mp4"], ["*.mp4"]):
+        code, _, err = run(*inputs, "--annotate", "--out", ".")
         assert code == 2 and "clip.annotated.mp4 would be written over" in err and err.count("\n") == 1
     assert Path("clip.annotated.mp4").read_bytes() == before and files() == ["clip.annotated.mp4"]
 
@@ -478,7 +478,7 @@ def test_an_empty_word_is_refused(run):
 def test_a_video_has_times_of_its_own(run):
     write_video("clip.mp4", [1, 1])
     code, _, err = run("clip.mp4", "--fps", 5)
-    assert code == 2 and "clip.mp4 has times of its own; a frame rate is told of pictures in a folder" in err
+    assert code == 2 and "clip.mp4 has times of its own; --fps is for the pictures of a folder" in err
     assert files() == []
 
 

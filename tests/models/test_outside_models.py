@@ -160,7 +160,7 @@ def ability_table() -> str:
     for part, abilities in (("model", ABILITIES), ("config", CONFIG_ABILITIES)):
         for ability in abilities:
             members = [name for name in {**ability.__annotations__, **vars(ability)} if not name.startswith("_")]
-            kinds = {key: getattr(find_model(key), part) for key in MODELS}
+            kinds = {key: getattr(find_model(key), part) for key in sorted(MODELS)}
             able = [key for key, kind in kinds.items() if ability in kind.__mro__]
             names = ", ".join(f"`{name}`" for name in members)
             rows.append(f"| `{ability.__name__}` | {names} | {inspect.getdoc(ability)} | {', '.join(able)} |")
