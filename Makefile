@@ -30,14 +30,14 @@ test-all: $(READY)  ## every test
 	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(READY)  ## style and types
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks experiments
+	$(BIN)/ruff format --check src tests benchmarks experiments
 	$(BIN)/mypy
 
 bench: $(READY)  ## speed and memory, written to results/
 	$(BIN)/python benchmarks/detect.py --long
 	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python experiments/tables.py
 
 clean:
 	rm -rf $(VENV) out build

@@ -29,16 +29,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from actionunits.analyse import AnalysisOptions, OutputPaths, analyse
-from actionunits.detect import DEFAULT_MODEL, Detector, threads_for_model
+from actionunits.detection.analysis import AnalysisOptions, OutputPaths, analyse
+from actionunits.detection.detector import DEFAULT_MODEL, Detector, threads_for_model
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import register
 from actionunits.files import write_atomically
 from actionunits.media import VideoWriter, open_media
-from actionunits.provenance import source_commit
 from actionunits.reports.annotate import annotate_to
 from actionunits.reports.schemas import make_schema
 from actionunits.reports.tables import open_table
+from actionunits.runtime.provenance import source_commit
 from actionunits.types import FrameResult
 
 WIDTH, HEIGHT, FPS = 640, 360, 30

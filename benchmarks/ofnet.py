@@ -5,7 +5,7 @@
 A step of joint training is timed in its parts: augmenting image and anchor, OF-Net, AU-Net, the warp with the losses,
 the way back, and the optimiser. A prediction is timed with its two networks, and beside it the two-frame flows that
 OpenCV computes for the variants `dis` and `tvl1`, of a photograph and itself moved by a pixel. Published size (128
-pixels, 64 channels) and that of configs/ofnet_small.yaml. One thread; of the repeats the fastest counts, in processor
+pixels, 64 channels) and that of `ofnet_small`. One thread; of the repeats the fastest counts, in processor
 time, which other programs hardly disturb. Random weights, which change no time. Prints a table and writes
 results/benchmark_ofnet.csv.
 """
@@ -27,8 +27,8 @@ from skimage.transform import resize
 from timing import fastest, report
 
 from actionunits.aus import DATASET_AUS
-from actionunits.datasets.augment import AugmentConfig, augment
-from actionunits.datasets.crops import stored_size
+from actionunits.datasets.crops.crop_data import stored_size
+from actionunits.datasets.sampling.augment import AugmentConfig, augment
 from actionunits.models.batch import Batch, Output
 from actionunits.models.ofnet import OfNet, OfNetConfig
 from actionunits.models.ofnet.two_frame import two_frame_flow

@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.table import Table
 from skimage.data import astronaut
 
-from actionunits.datasets.prepare import prepare
-from actionunits.datasets.recording import Inventory, PictureFiles, Recording
+from actionunits.datasets.crops.prepare import prepare
+from actionunits.datasets.readers.recording import Inventory, PictureFiles, Recording
 from actionunits.faces import FaceFinder
 from actionunits.files import write_atomically
-from actionunits.provenance import source_commit
+from actionunits.runtime.provenance import source_commit
 from actionunits.types import Frame
 
 WIDTH, HEIGHT, JPEG_QUALITY = 1040, 1392, 92

@@ -24,7 +24,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from actionunits.files import write_atomically
-from actionunits.provenance import source_commit
+from actionunits.runtime.provenance import source_commit
 from actionunits.synth import raster
 from actionunits.synth import render as render_module
 from actionunits.synth.facekit import read_facekit

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from actionunits.files import write_atomically
-from actionunits.provenance import source_commit
+from actionunits.runtime.provenance import source_commit
 
 
 def fastest(calls: Mapping[str, Callable[[], Any]], repeats: int, device: str = "cpu") -> dict[str, float]:

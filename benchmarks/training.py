@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops.crop_data import CropData
 from actionunits.models import find_model
 from actionunits.models.batch import Batch
 from actionunits.training.loop import LoopSettings, batch_fields, train

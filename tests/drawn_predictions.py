@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops.crop_data import CropData
 from actionunits.evaluation.predictions import FramePredictions
 from actionunits.training.validation import CropPredictions
 

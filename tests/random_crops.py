@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from actionunits.datasets.crops import CropData, Rows
+from actionunits.datasets.crops.crop_data import CropData, Rows
 from actionunits.faces.mean_face import template_landmarks
 
 AUS = (1, 4, 12)

@@ -11,15 +11,14 @@ import actionunits
 from actionunits.models import MODELS
 
 PACKAGE = Path(actionunits.__file__).parent
-FLOORS = [
-    {"__init__", "errors", "aus", "ranges", "checks", "types", "files", "pipeline", "device", "processes"}
-    | {"provenance"},
-    {"media", "faces", "synth", "models"},
-    {"datasets", "training", "evaluation", "weights", "testing"},
-    {"detect", "calibration", "smoothing", "spool", "reports", "analyse"},
-    {"console", "cli", "cli_data", "cli_options", "cli_protocols", "cli_reports", "web"},
-]
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+# Every room may use those before it, and none behind it.
+ROOMS = (
+    *("errors", "aus", "types", "files", "settings", "configs", "runtime", "scores"),
+    *("media", "faces", "models", "synth", "datasets", "weights", "training", "evaluation"),
+    *("reports", "detection", "testing", "cli", "__main__", "__init__"),
+)
+# Data sets are read, then prepared, then sampled; prepared data knows how anchors and folds are chosen.
+READERS_KNOW_NEITHER = ("datasets.crops", "datasets.sampling")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -41,15 +40,20 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def test_every_room_has_a_floor():
-    assert {room_of(path) for path in FILES} <= set(FLOOR_OF)
+def test_every_room_has_its_place():
+    assert {room_of(path) for path in FILES} == set(ROOMS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_leftward(path):
-    own = FLOOR_OF[room_of(path)]
-    rooms = {name.split(".")[0] for name in imports_of(path)}
-    assert {room for room in rooms if FLOOR_OF.get(room, 0) > own} == set()
+def test_no_import_runs_back_up(path):
+    own = ROOMS.index(room_of(path))
+    rooms = {name.split(".")[0] for name in imports_of(path)} & set(ROOMS)
+    assert {room for room in rooms if ROOMS.index(room) > own} == set()
+
+
+def test_readers_know_neither_crops_nor_sampling():
+    for path in (PACKAGE / "datasets" / "readers").rglob("*.py"):
+        assert not {name for name in imports_of(path) if name.startswith(READERS_KNOW_NEITHER)}
 
 
 @pytest.mark.parametrize("key", MODELS)
@@ -85,3 +89,11 @@ def test_command_line_holds_no_heavy_import():
 def test_values_that_travel_need_no_torch():
     code = "import sys, actionunits.types; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_package_is_imported_in_a_moment():
+    code = "import sys, actionunits; sys.exit('numpy' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert actionunits.Detector.__module__ == "actionunits.detection.detector"
+    with pytest.raises(AttributeError, match="has no attribute 'Detektor'"):
+        actionunits.Detektor  # noqa: B018

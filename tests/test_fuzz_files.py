@@ -11,7 +11,7 @@ import torch
 from drawn_faces import write_drawn_dataset
 from safetensors.torch import load_file, save
 
-from actionunits.datasets.load import load_labels
+from actionunits.datasets.crops.load import load_labels
 from actionunits.errors import UserError
 from actionunits.models import find_model
 from actionunits.training.checkpoint import METADATA_KEY, _digest, load_checkpoint, save_checkpoint

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from actionunits.cli import app
 from actionunits.errors import UserError
 from actionunits.evaluation import compare as comparing
-from actionunits.evaluation import metrics
 from actionunits.evaluation.compare import MEAN, bootstrap_p, compare, sign_flip_p
 from actionunits.evaluation.predictions import write_predictions
 from actionunits.evaluation.protocols import score_frames
+from actionunits.scores import metrics
 
 
 def of_mean(result, metric):

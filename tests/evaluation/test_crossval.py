@@ -9,9 +9,10 @@ import pytest
 from random_crops import random_people
 
 from actionunits.errors import UserError
-from actionunits.evaluation import crossval, divisions, metrics
+from actionunits.evaluation import crossval, divisions
 from actionunits.evaluation.crossval import Interrupted, System, cross_validate
 from actionunits.evaluation.fold_scores import score_folds
+from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.settings import make_settings
 from actionunits.training.source import CropSource

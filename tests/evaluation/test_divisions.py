@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from random_crops import random_crops
 
-from actionunits.datasets.folds import PUBLISHED_FOLDS
+from actionunits.datasets.sampling.folds import PUBLISHED_FOLDS
 from actionunits.errors import UserError
 from actionunits.evaluation import divisions
 

@@ -8,8 +8,8 @@ import torch
 from random_crops import random_crops, random_people
 from sklearn.linear_model import LogisticRegression
 
-from actionunits.datasets.crops import CropData
-from actionunits.detect import Detector
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.detection.detector import Detector
 from actionunits.errors import UserError
 from actionunits.evaluation import probe as probing
 from actionunits.evaluation import questions, regression

@@ -8,9 +8,8 @@ from typer.testing import CliRunner
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.cli import app
-from actionunits.datasets.synthau import load_crops
+from actionunits.datasets.crops.synthau import load_crops
 from actionunits.errors import UserError
-from actionunits.evaluation import metrics
 from actionunits.evaluation.predictions import read_predictions
 from actionunits.evaluation.protocols import (
     METRICS,
@@ -25,6 +24,7 @@ from actionunits.evaluation.protocols import (
 )
 from actionunits.models import find_model
 from actionunits.reports.scores import evaluation_table
+from actionunits.scores import metrics
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.validation import CropPredictions, predict_crops
 

@@ -6,7 +6,7 @@ import pytest
 from datasets.drawn_recordings import drawn_recording, inventory
 from drawn_faces import write_drawn_dataset
 
-from actionunits.datasets.prepare import prepare
+from actionunits.datasets.crops.prepare import prepare
 from actionunits.errors import UserError
 from actionunits.evaluation.questions import Question, check_question, load_protocol, own_splits
 from actionunits.training.settings import make_settings

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from actionunits.aus import DATASET_AUS, au_label
 from actionunits.cli import app
-from actionunits.datasets.layouts import RENDER_CARD, find_layout
-from actionunits.datasets.load import load_labels
-from actionunits.datasets.prepare import prepare
+from actionunits.datasets.crops.load import load_labels
+from actionunits.datasets.crops.prepare import prepare
+from actionunits.datasets.readers.layouts import RENDER_CARD, find_layout
 from actionunits.errors import UserError
 from actionunits.evaluation import crossval, reproduction
 from actionunits.evaluation import rates as rates_module

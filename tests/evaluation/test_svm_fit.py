@@ -6,9 +6,10 @@ import torch
 from random_crops import random_people
 from small_models import SMALL
 
-from actionunits.evaluation import divisions, metrics, regression
+from actionunits.evaluation import divisions, regression
 from actionunits.evaluation.crossval import System, cross_validate
 from actionunits.models import find_model
+from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import make_settings

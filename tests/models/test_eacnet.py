@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from small_models import AUS, SMALL, random_batch
 
-from actionunits.checks import make_config
+from actionunits import configs
 from actionunits.errors import UserError
 from actionunits.faces.landmarks import POINTS_49, POINTS_66
 from actionunits.faces.mean_face import template_landmarks
@@ -22,6 +21,7 @@ from actionunits.models.eacnet.cropping import CroppingNet, local_response_norm,
 from actionunits.models.eacnet.loss import occurrence_loss
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body
+from actionunits.settings.checks import make_config
 from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.training.settings import make_settings, read_config_file
 
@@ -545,9 +545,7 @@ def test_quarter_width_at_112_and_the_ablation_without_upscaling_run():
             assert model(random_batch(2, 112)).au_logit.shape == (2, len(AUS))
 
 
-@pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[2] / "configs").glob("eacnet_*.yaml")), ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", sorted(configs.FOLDER.glob("eacnet_*.yaml")), ids=lambda p: p.stem)
 def test_configurations_are_of_this_model(path):
     settings = make_settings("eacnet", read_config_file(path))
     assert settings.data.balance == "repeat"

@@ -11,11 +11,11 @@ from skimage.color import rgb2gray
 from sklearn.svm import LinearSVC
 from small_models import random_batch
 
-from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
 from actionunits.models.hog import HogConfig, HogSvm, loss
 from actionunits.models.hog.features import cell_histograms, hog
+from actionunits.settings.checks import make_config
 from actionunits.training.optim import LearningRate, make_optimizer, set_trainable
 
 

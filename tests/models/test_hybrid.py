@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from random_crops import random_people
 from sklearn.decomposition import PCA
 from small_models import AUS, SMALL, random_batch
 
-from actionunits.checks import make_config
+from actionunits import configs
 from actionunits.cli import main
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
@@ -25,6 +24,7 @@ from actionunits.models.hybrid.fusion import Fusion
 from actionunits.models.hybrid.loss import cross_entropy, margin_loss
 from actionunits.models.hybrid.lstm import LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
+from actionunits.settings.checks import make_config
 from actionunits.training import sequence_source
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
@@ -35,7 +35,7 @@ from actionunits.training.settings import make_settings, read_config_file
 from actionunits.training.start import start_from
 from actionunits.training.validation import predict_crops
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = configs.FOLDER
 # Clips of the drawn people have 20 frames.
 TINY = SMALL["hybrid"] | {"image_size": 42, "width": 6, "fc_units": 16, "components": 8, "context_frames": 3}
 TRAINING = TINY | {

@@ -8,11 +8,11 @@ import pytest
 import torch
 from small_models import AUS, SMALL, random_batch
 
-from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.ofnet import OfNet, OfNetConfig, loss
 from actionunits.models.ofnet.two_frame import two_frame_flow
+from actionunits.settings.checks import make_config
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.optim import set_trainable
 from actionunits.training.start import start_from

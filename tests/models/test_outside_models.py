@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from actionunits.cli import app
-from actionunits.datasets.prepare import prepare
+from actionunits.datasets.crops.prepare import prepare
 from actionunits.errors import UserError
 from actionunits.models import MODELS, ModelEntry, find_model, model_keys, register_model
 from actionunits.models.contract import ABILITIES, CONFIG_ABILITIES

@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from small_models import AUS, SMALL, random_batch
 
-from actionunits.checks import make_config
-from actionunits.datasets.relations import label_relations
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.renet import ReNet, ReNetConfig, add_au
@@ -18,6 +16,8 @@ from actionunits.models.renet.graph import mixing_matrix
 from actionunits.models.renet.loss import expected_level, intensity_loss, logit_of_levels, occurrence_loss
 from actionunits.models.renet.model import ROWS_AT_ONCE
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
+from actionunits.scores.relations import label_relations
+from actionunits.settings.checks import make_config
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.training.start import start_from

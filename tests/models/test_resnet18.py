@@ -9,7 +9,6 @@ import torch
 from scipy.spatial.transform import Rotation
 from small_models import random_batch
 
-from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
@@ -21,6 +20,7 @@ from actionunits.models.resnet18.loss import (
     inverse_rate_weights,
     occurrence_loss,
 )
+from actionunits.settings.checks import make_config
 
 ROWS, COLUMNS = 7, 3
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from small_models import AUS, SMALL, random_batch
 
-from actionunits.checks import make_config
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.tcae import Tcae, TcaeConfig, loss
 from actionunits.models.tcae.curriculum import pair_weight
 from actionunits.models.tcae.decoder import Movement
 from actionunits.models.tcae.displacement import integrate, warp
+from actionunits.settings.checks import make_config
 from actionunits.training.optim import set_trainable
 
 

@@ -8,11 +8,11 @@ from drawn_faces import write_drawn_dataset
 from PIL import Image
 from rich.console import Console
 
-from actionunits.datasets.load import load_data
-from actionunits.datasets.prepare import prepare
-from actionunits.datasets.relations import relation_matrix
+from actionunits.datasets.crops.load import load_data
+from actionunits.datasets.crops.prepare import prepare
 from actionunits.reports.describe import describe, draw_description, print_description
 from actionunits.reports.relations import matrix_figure
+from actionunits.scores.relations import relation_matrix
 
 
 def printed(description):

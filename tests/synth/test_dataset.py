@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from actionunits.aus import SYNTH_AUS, au_label
-from actionunits.datasets.synthau import load_crops
+from actionunits.datasets.crops.synthau import load_crops
 from actionunits.errors import UserError
 from actionunits.media import open_media
 from actionunits.synth.dataset import Plan, label_table, write_dataset
@@ -311,7 +311,7 @@ def test_a_lost_process_is_told_in_one_line_and_the_run_can_go_on(written, facek
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
 def test_an_ended_command_ends_its_processes_and_continues_to_the_same_bytes(written, facekit_dir, tmp_path, sign):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "actionunits.cli", "synth", "--facekit", str(facekit_dir), "--out", str(out)]
+    command = [sys.executable, "-m", "actionunits", "synth", "--facekit", str(facekit_dir), "--out", str(out)]
     command += "--look wild --subjects 2 --clips 2 --frames 5 --size 48 --fps 5 --seed 7 --rates balanced".split()
     process = subprocess.Popen(
         [*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True

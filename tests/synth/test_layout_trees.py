@@ -10,7 +10,7 @@ from datasets.official_trees import drawn_clip
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.cli import main
-from actionunits.datasets import bp4d as bp4d_reader
+from actionunits.datasets.readers import bp4d as bp4d_reader
 from actionunits.errors import UserError
 from actionunits.faces.landmarks import POINTS_49
 from actionunits.media import read_image

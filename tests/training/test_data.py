@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from random_crops import random_people
 
-from actionunits.datasets import load
+from actionunits.datasets.crops import load
 from actionunits.training.data import load_training_data
 from actionunits.training.settings import make_settings
 

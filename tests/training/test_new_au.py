@@ -7,12 +7,12 @@ from drawn_faces import write_drawn_dataset
 from typer.testing import CliRunner
 
 from actionunits.cli import app
-from actionunits.datasets.load import load_labels
-from actionunits.datasets.relations import relation_matrix
+from actionunits.datasets.crops.load import load_labels
 from actionunits.errors import UserError
 from actionunits.models import find_model
 from actionunits.models.batch import Batch
 from actionunits.models.renet import add_au
+from actionunits.scores.relations import relation_matrix
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.new_au import add_au_to_checkpoint
 

@@ -2,18 +2,18 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from random_crops import random_crops
 
-from actionunits.datasets.augment import AugmentConfig
-from actionunits.datasets.crops import CropData
+from actionunits import configs
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.augment import AugmentConfig
 from actionunits.errors import UserError
-from actionunits.evaluation import metrics
 from actionunits.models import MODELS, find_model
+from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.data import check_data
 from actionunits.training.hardware import Hardware, make_fabric
@@ -24,7 +24,7 @@ from actionunits.training.settings import DataSettings, make_settings, parse_ass
 from actionunits.training.source import CropSource
 from actionunits.training.validation import neutral_logits, predict_crops, thresholds
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = configs.FOLDER
 SMALL = {
     "image_size": 42,
     "width": 8,

@@ -9,8 +9,8 @@ import pytest
 import torch
 from random_crops import AUS, random_crops
 
-from actionunits.datasets.relations import relation_matrix
 from actionunits.errors import UserError
+from actionunits.scores.relations import relation_matrix
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.run import run

@@ -5,7 +5,7 @@ import pytest
 import torch
 from random_crops import random_crops
 
-from actionunits.datasets.crops import Rows
+from actionunits.datasets.crops.crop_data import Rows
 from actionunits.errors import UserError
 from actionunits.models.contract import Stage
 from actionunits.training.run import Hardware, make_fabric, run

@@ -8,7 +8,7 @@ import torch
 from random_crops import random_crops
 from small_models import random_batch
 
-from actionunits.datasets.augment import center_crop
+from actionunits.datasets.sampling.augment import center_crop
 from actionunits.errors import UserError
 from actionunits.models import find_model
 from actionunits.models.contract import Stage

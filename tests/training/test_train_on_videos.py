@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from actionunits.cli import app
-from actionunits.datasets import load
+from actionunits.datasets.crops import load
 from actionunits.media import VideoWriter, open_media
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.data import load_training_data

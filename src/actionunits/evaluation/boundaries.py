@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actionunits.evaluation.events import edges, segments
 from actionunits.evaluation.predictions import FramePredictions
+from actionunits.scores.events import edges, segments
 
 
 @dataclass(frozen=True)

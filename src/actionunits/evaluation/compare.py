@@ -24,9 +24,9 @@ import pandas as pd
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
-from actionunits.evaluation import bootstrap, metrics
 from actionunits.evaluation.predictions import FramePredictions, read_predictions
 from actionunits.files import write_atomically
+from actionunits.scores import bootstrap, metrics
 
 METRICS = ("f1", "auc", "icc")
 UNITS = ("subject", "fold")

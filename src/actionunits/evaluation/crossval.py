@@ -21,7 +21,7 @@ import numpy as np
 from lightning_fabric import Fabric
 from rich.console import Console
 
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops.crop_data import CropData
 from actionunits.errors import UserError
 from actionunits.evaluation import regression
 from actionunits.evaluation.divisions import Fold, Protocol

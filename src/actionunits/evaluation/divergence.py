@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from scipy.special import expit, rel_entr
 from skimage.filters import gabor_kernel
 
-from actionunits.datasets.augment import plain_batches
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.augment import plain_batches
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.hog import HogConfig

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from actionunits.datasets import folds as folds_module
-from actionunits.datasets.crops import CropData, concatenate
-from actionunits.datasets.folds import VALIDATION_FRACTION, fold_split, hold_out, subject_folds
+from actionunits.datasets.crops.crop_data import CropData, concatenate
+from actionunits.datasets.sampling import folds as folds_module
+from actionunits.datasets.sampling.folds import VALIDATION_FRACTION, fold_split, hold_out, subject_folds
 from actionunits.errors import UserError
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from actionunits.datasets.augment import center_crop
-from actionunits.datasets.crops import stored_size
-from actionunits.datasets.synthau import load_crops
-from actionunits.datasets.true_flow import true_flows
-from actionunits.evaluation.bootstrap import LEVEL, draw_subjects
+from actionunits.datasets.crops.crop_data import stored_size
+from actionunits.datasets.crops.synthau import load_crops
+from actionunits.datasets.crops.true_flow import true_flows
+from actionunits.datasets.sampling.augment import center_crop
 from actionunits.models.batch import Batch
 from actionunits.models.eacnet.centers import au_centers
+from actionunits.scores.bootstrap import LEVEL, draw_subjects
 
 Estimator = Callable[[Batch], Tensor]  # image and anchor to flow (B, 2, S, S), pixels
 AU_AREA = 0.055  # half the side of an AU's area in crops: EAC-Net's 11 of 100 cells

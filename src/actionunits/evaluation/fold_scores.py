@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from actionunits.aus import au_label
-from actionunits.evaluation import bootstrap
 from actionunits.evaluation.crossval import FoldOutputs
-from actionunits.evaluation.metrics import mean_over_aus
 from actionunits.evaluation.predictions import FramePredictions, concatenate
 from actionunits.evaluation.protocols import LEVEL_METRICS, METRICS, score_frames
+from actionunits.scores import bootstrap
+from actionunits.scores.metrics import mean_over_aus
 
 MEAN, POOLED, AVERAGE = "mean", "pooled", "average"
 SCORES = (*METRICS, *LEVEL_METRICS)

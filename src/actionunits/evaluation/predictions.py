@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actionunits.aus import au_label
-from actionunits.datasets.crops import CropData
-from actionunits.datasets.label_table import read_parquet
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.crops.label_table import read_parquet
 from actionunits.errors import UserError
-from actionunits.evaluation.events import Timeline
 from actionunits.files import write_atomically
+from actionunits.scores.events import Timeline
 from actionunits.training.validation import CropPredictions
 
 FORMAT_VERSION = 1

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from actionunits.datasets.augment import AugmentConfig
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.augment import AugmentConfig
 from actionunits.errors import UserError
 from actionunits.evaluation import questions, regression
 from actionunits.evaluation.crossval import System, read_threshold_rule

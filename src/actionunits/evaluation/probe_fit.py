@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actionunits.datasets.crops import CropData
-from actionunits.evaluation import metrics
+from actionunits.datasets.crops.crop_data import CropData
 from actionunits.models.contract import TransfersByProbe
 from actionunits.models.tcae.loss import class_weights, probe_loss
+from actionunits.scores import metrics
 from actionunits.training.labels import label_rates
 
 PENALTIES = (1.0, 0.1, 1e-2, 1e-3, 1e-4)  # of half the mean square sum of an AU's weights

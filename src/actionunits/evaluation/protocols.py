@@ -13,14 +13,14 @@ import pandas as pd
 import torch
 
 from actionunits.aus import au_label
-from actionunits.datasets.crops import CropData
-from actionunits.datasets.folder_contents import some
-from actionunits.device import choose_device
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.readers.folder_contents import some
 from actionunits.errors import UserError
-from actionunits.evaluation import bootstrap, events, metrics
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
 from actionunits.files import write_atomically
 from actionunits.models.contract import flow_method, reads_mesh
+from actionunits.runtime.device import choose_device
+from actionunits.scores import bootstrap, events, metrics
 from actionunits.training.validation import CropPredictions, predict_crops, row_groups
 
 METRICS = ("f1", "f1_norm", "f1_event", "precision", "recall", "accuracy", "auc", "icc", "mae", "pcc")
@@ -175,8 +175,8 @@ def evaluate_checkpoint(
     predictions_file: where labels and outputs of every frame are written, see `predictions`. Thresholds are the
     checkpoint's own. Raises UserError for unusable input, and when a test subject was seen in training.
     """
-    from actionunits.datasets.crops import stored_size
-    from actionunits.datasets.load import coded_aus, load_data, subject_names
+    from actionunits.datasets.crops.crop_data import stored_size
+    from actionunits.datasets.crops.load import coded_aus, load_data, subject_names
     from actionunits.training.checkpoint import load_checkpoint
     from actionunits.weights.locate import find_weights
 

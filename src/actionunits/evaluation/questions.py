@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actionunits.datasets import prepared, synthau
-from actionunits.datasets.crops import CropData, stored_size
-from actionunits.datasets.load import coded_aus, is_prepared, load_data
+from actionunits.datasets.crops import prepared, synthau
+from actionunits.datasets.crops.crop_data import CropData, stored_size
+from actionunits.datasets.crops.load import coded_aus, is_prepared, load_data
 from actionunits.errors import UserError
 from actionunits.evaluation import divisions
 from actionunits.evaluation.divisions import Protocol

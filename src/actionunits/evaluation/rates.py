@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from actionunits.aus import au_label
-from actionunits.datasets.balance import repeat_weight
-from actionunits.datasets.load import load_labels
+from actionunits.datasets.crops.load import load_labels
+from actionunits.datasets.sampling.balance import repeat_weight
 from actionunits.errors import UserError
 from actionunits.evaluation.published import PublishedTable
 from actionunits.evaluation.reproduction import aus_in_data

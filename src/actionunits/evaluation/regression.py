@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from sklearn.linear_model import LinearRegression
 
-from actionunits.datasets.augment import plain_batches
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.augment import plain_batches
 from actionunits.errors import UserError
 from actionunits.evaluation.divisions import Fold
 from actionunits.evaluation.probe_fit import fit_probe
@@ -27,7 +27,7 @@ from actionunits.evaluation.svm_fit import fit_svm
 from actionunits.models import find_model
 from actionunits.models.contract import TransfersByProbe, TransfersByRegression, TransfersBySvm, WeighsByRates
 from actionunits.models.registry import keys_with
-from actionunits.provenance import source_commit
+from actionunits.runtime.provenance import source_commit
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.labels import label_rates
 from actionunits.training.run_folder import CHECKPOINT_FILE

@@ -15,9 +15,10 @@ from typing import Any
 
 import pandas as pd
 
+from actionunits import configs
 from actionunits.aus import DATASET_AUS, au_label
-from actionunits.datasets.layouts import RENDERED
-from actionunits.datasets.load import coded_aus
+from actionunits.datasets.crops.load import coded_aus
+from actionunits.datasets.readers.layouts import RENDERED
 from actionunits.errors import UserError
 from actionunits.evaluation import fold_scores, questions, regression
 from actionunits.evaluation.crossval import System, cross_validate, read_threshold_rule
@@ -31,7 +32,7 @@ from actionunits.models.contract import BuildsOnVariants
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 
-CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+CONFIGS = configs.FOLDER
 SCALES = ("paper", "small")
 RESULTS_FILE = "results.csv"
 CONTEXT = {"table": str, "fold": str, "threshold_rule": str, "train_data": str, "counts": str, "commit": str}

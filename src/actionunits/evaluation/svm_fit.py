@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from sklearn.svm import LinearSVC
 
-from actionunits.datasets.crops import CropData
-from actionunits.evaluation import metrics
+from actionunits.datasets.crops.crop_data import CropData
 from actionunits.models.contract import TransfersBySvm
+from actionunits.scores import metrics
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)  # C; features are of unit length
 

@@ -1,0 +1,1 @@
+"""Numbers → something that a person reads: tables, pictures, pages."""

@@ -17,13 +17,13 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from actionunits.aus import AUS, au_label
-from actionunits.datasets import load
-from actionunits.datasets.crops import CropData
-from actionunits.datasets.relations import relation_matrix
+from actionunits.datasets.crops import load
+from actionunits.datasets.crops.crop_data import CropData
 from actionunits.reports.image_file import DOTS_PER_INCH, save_figure
 from actionunits.reports.number_text import percent
 from actionunits.reports.palette import BLUE
 from actionunits.reports.relations import matrix_figure
+from actionunits.scores.relations import relation_matrix
 
 BAR_COLOUR = tuple(v / 255 for v in BLUE)
 FAINT_TEXT = "#555555"
@@ -52,7 +52,7 @@ def describe(folder: Path | str) -> Description:
     lost: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     if load.is_prepared(folder):
-        from actionunits.datasets.prepared import read_info
+        from actionunits.datasets.crops.prepared import read_info
 
         info = read_info(folder)
         lost = info.get("lost_reasons", {})

@@ -14,10 +14,10 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from actionunits.datasets.augment import center_crop
-from actionunits.datasets.crops import stored_size
-from actionunits.datasets.load import load_data
-from actionunits.datasets.sequences import PairSampler
+from actionunits.datasets.crops.crop_data import stored_size
+from actionunits.datasets.crops.load import load_data
+from actionunits.datasets.sampling.augment import center_crop
+from actionunits.datasets.sampling.sequences import PairSampler
 from actionunits.reports.face_edit import two_movements
 from actionunits.reports.palette import BLUE, VERMILLION
 

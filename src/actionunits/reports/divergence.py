@@ -11,10 +11,10 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from actionunits.datasets.augment import plain_batches
-from actionunits.datasets.crops import stored_size
-from actionunits.datasets.load import load_data
-from actionunits.datasets.sampling import even_rows
+from actionunits.datasets.crops.crop_data import stored_size
+from actionunits.datasets.crops.load import load_data
+from actionunits.datasets.sampling.augment import plain_batches
+from actionunits.datasets.sampling.rows import even_rows
 from actionunits.errors import UserError
 from actionunits.evaluation.divergence import hand_made_features, subject_divergences
 from actionunits.models.contract import HasFeatures

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actionunits.datasets.augment import center_crop
-from actionunits.datasets.crops import stored_size
-from actionunits.datasets.load import load_data
-from actionunits.datasets.sequences import PairSampler
+from actionunits.datasets.crops.crop_data import stored_size
+from actionunits.datasets.crops.load import load_data
+from actionunits.datasets.sampling.augment import center_crop
+from actionunits.datasets.sampling.sequences import PairSampler
 from actionunits.errors import UserError
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import register

@@ -11,11 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from actionunits.errors import UserError
-from actionunits.evaluation import bootstrap
 from actionunits.evaluation.boundaries import Boundaries, boundaries
 from actionunits.evaluation.predictions import read_predictions
 from actionunits.files import write_atomically
 from actionunits.reports.palette import person_colour
+from actionunits.scores import bootstrap
 
 WIDEST = 15  # frames on either side that the picture shows
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from actionunits.datasets.prepare import Prepared
-from actionunits.datasets.recording import Inventory
+from actionunits.datasets.crops.prepare import Prepared
+from actionunits.datasets.readers.recording import Inventory
 
 SHOWN_PROBLEMS = 12
 

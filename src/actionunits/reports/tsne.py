@@ -16,10 +16,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from actionunits.aus import AUS, au_label
-from actionunits.datasets.augment import plain_batches
-from actionunits.datasets.crops import CropData, stored_size
-from actionunits.datasets.load import coded_aus, load_data
-from actionunits.datasets.sampling import even_rows
+from actionunits.datasets.crops.crop_data import CropData, stored_size
+from actionunits.datasets.crops.load import coded_aus, load_data
+from actionunits.datasets.sampling.augment import plain_batches
+from actionunits.datasets.sampling.rows import even_rows
 from actionunits.errors import UserError
 from actionunits.evaluation.divergence import hand_made_features
 from actionunits.evaluation.neighbours import same_au, same_person

@@ -1,0 +1,1 @@
+"""A face model and action units → labelled clips of people who do not exist."""

@@ -14,7 +14,7 @@ import cv2
 from threadpoolctl import threadpool_limits
 
 from actionunits.errors import UserError
-from actionunits.processes import be_a_worker
+from actionunits.runtime.processes import be_a_worker
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.head import build_head
 from actionunits.synth.person import Casting

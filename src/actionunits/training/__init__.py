@@ -1,0 +1,1 @@
+"""From prepared data to a checkpoint: one visible loop, settings, start, resume."""

@@ -23,11 +23,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from actionunits.aus import AUS
-from actionunits.checks import check_values, make_config, shown
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models import ModelEntry, find_model
 from actionunits.models.registry import key_of
+from actionunits.settings.checks import check_values, make_config, shown
 
 FORMAT_VERSION = 1
 METADATA_KEY = "actionunits"

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from actionunits.datasets import load
-from actionunits.datasets.crops import CropData, stored_size
-from actionunits.datasets.folder_contents import some
-from actionunits.datasets.folds import VALIDATION_FRACTION, hold_out
-from actionunits.datasets.sequences import single_frame_clips
+from actionunits.datasets.crops import load
+from actionunits.datasets.crops.crop_data import CropData, stored_size
+from actionunits.datasets.readers.folder_contents import some
+from actionunits.datasets.sampling.folds import VALIDATION_FRACTION, hold_out
+from actionunits.datasets.sampling.sequences import single_frame_clips
 from actionunits.errors import UserError
 from actionunits.models import find_model
 from actionunits.models.contract import (

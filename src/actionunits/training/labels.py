@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 
-from actionunits.datasets.balance import balance_weight
-from actionunits.datasets.crops import CropData
-from actionunits.datasets.relations import label_relations
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.balance import balance_weight
 from actionunits.models.contract import RelatesByLabels, WeighsByRates
+from actionunits.scores.relations import label_relations
 from actionunits.training.settings import Settings
 
 

@@ -31,7 +31,7 @@ from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models.batch import Batch
 from actionunits.models.contract import Stage
-from actionunits.ranges import Count, NotNegative, Positive, Seed, Share
+from actionunits.settings.ranges import Count, NotNegative, Positive, Seed, Share
 from actionunits.training.optim import LearningRate, make_optimizer, set_trainable, update_average
 from actionunits.training.source import step_seed
 

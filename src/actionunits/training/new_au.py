@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from actionunits.aus import au_label
-from actionunits.datasets.load import load_labels
-from actionunits.datasets.relations import label_relations
+from actionunits.datasets.crops.load import load_labels
 from actionunits.errors import UserError
 from actionunits.models.renet import ReNet, add_au
+from actionunits.scores.relations import label_relations
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.validation import DEFAULT_THRESHOLD
 

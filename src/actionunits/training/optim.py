@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from actionunits.errors import UserError
 from actionunits.models.contract import EntersStages, Stage
-from actionunits.ranges import Optimizer, Schedule
+from actionunits.settings.ranges import Optimizer, Schedule
 
 FINAL_LR_SHARE = 0.01  # of the peak, where a cosine ends
 PLATEAU_FACTOR = 0.1

@@ -13,13 +13,13 @@ from lightning_fabric import Fabric
 from rich.console import Console
 from torch import nn
 
-from actionunits.datasets.crops import CropData
-from actionunits.datasets.sampling import even_clips, even_rows
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.rows import even_clips, even_rows
 from actionunits.errors import UserError
 from actionunits.files import file_sha256
 from actionunits.models import find_model
 from actionunits.models.contract import Stage, face_size
-from actionunits.provenance import source_commit
+from actionunits.runtime.provenance import source_commit
 from actionunits.training.checkpoint import STORED_TYPES, save_checkpoint
 from actionunits.training.data import check_data, load_training_data
 from actionunits.training.hardware import Hardware, make_fabric

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from actionunits.datasets.augment import plain_batches
-from actionunits.datasets.crops import CropData
-from actionunits.datasets.sampling import rank_slice
-from actionunits.datasets.sequences import pad_sequences, sub_sequences
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.augment import plain_batches
+from actionunits.datasets.sampling.rows import rank_slice
+from actionunits.datasets.sampling.sequences import pad_sequences, sub_sequences
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.contract import LearnsFromSequences, Stage

@@ -10,12 +10,13 @@ from typing import Any
 
 import yaml
 
-from actionunits.checks import make_config, shown
-from actionunits.datasets.augment import AugmentConfig
-from actionunits.datasets.balance import REPEAT_TIMES, Balance
+from actionunits.configs import find_config
+from actionunits.datasets.sampling.augment import AugmentConfig
+from actionunits.datasets.sampling.balance import REPEAT_TIMES, Balance
 from actionunits.errors import UserError
 from actionunits.models import find_model
-from actionunits.ranges import Count, FrameRate, Positive
+from actionunits.settings.checks import make_config, shown
+from actionunits.settings.ranges import Count, FrameRate, Positive
 from actionunits.training.loop import LoopSettings
 
 _LARGEST_FILE = 1_000_000  # bytes
@@ -54,8 +55,12 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
-    """Settings of a YAML file, one flat mapping. Raises UserError where it is not."""
+def read_config_file(name_or_path: str | Path) -> dict[str, Any]:
+    """Settings of a YAML file, one flat mapping; by path, or by the name of one in configs/ such as renet_small.
+
+    Raises UserError where it is none.
+    """
+    path = find_config(name_or_path)
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from actionunits.datasets.augment import AugmentConfig, augment
-from actionunits.datasets.crops import CropData
-from actionunits.datasets.sampling import Sampler, rank_slice
-from actionunits.datasets.sequences import FacePairSampler, PairSampler
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.augment import AugmentConfig, augment
+from actionunits.datasets.sampling.rows import Sampler, rank_slice
+from actionunits.datasets.sampling.sequences import FacePairSampler, PairSampler
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.contract import Stage

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from actionunits.aus import au_label
-from actionunits.datasets.crops import CropData
+from actionunits.datasets.crops.crop_data import CropData
 from actionunits.errors import UserError
 from actionunits.models.contract import LearnsFromTeacher
 from actionunits.training.checkpoint import load_checkpoint

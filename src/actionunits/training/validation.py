@@ -13,14 +13,14 @@ from scipy.special import expit
 from torch import nn
 
 from actionunits.aus import au_label
-from actionunits.datasets.augment import center_crop
-from actionunits.datasets.crops import CropData
-from actionunits.datasets.sampling import rows_of_clips
-from actionunits.datasets.sequences import PairSampler
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.augment import center_crop
+from actionunits.datasets.sampling.rows import rows_of_clips
+from actionunits.datasets.sampling.sequences import PairSampler
 from actionunits.errors import UserError
-from actionunits.evaluation import metrics
 from actionunits.models.batch import Output
 from actionunits.models.contract import over_time, prediction_inputs
+from actionunits.scores import metrics
 
 OF_SEQUENCES = {"anchor": "anchor frames", "flow": "flow of two frames"}  # inputs that only data of sequences has
 DEFAULT_THRESHOLD = 0.5  # for an AU that no validation frame shows

@@ -1,0 +1,1 @@
+"""Released weights with their cards, and how they are found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
-from actionunits.ranges import (
+from actionunits.settings.ranges import (
     Count,
     CountFromZero,
     ImageSize,

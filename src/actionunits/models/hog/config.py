@@ -8,7 +8,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from actionunits.errors import UserError
-from actionunits.ranges import Count, LearningRate, NotNegative, Schedule
+from actionunits.settings.ranges import Count, LearningRate, NotNegative, Schedule
 
 
 @dataclass(frozen=True)

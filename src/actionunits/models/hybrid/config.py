@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 
 from actionunits.errors import UserError
 from actionunits.models.hybrid.cnn import fc6_cells
-from actionunits.ranges import (
+from actionunits.settings.ranges import (
     Count,
     CountFromZero,
     LearningRate,

@@ -9,7 +9,7 @@ from annotated_types import Ge, Le, MultipleOf
 
 from actionunits.errors import UserError
 from actionunits.models.contract import ReadsTwoFrameFlow
-from actionunits.ranges import (
+from actionunits.settings.ranges import (
     Count,
     CountFromZero,
     ImageSize,

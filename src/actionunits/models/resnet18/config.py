@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 
 from actionunits.models.contract import HasSettingsPerAu, LearnsFromTeacher, MagnifiesFaces, WeighsByRates
-from actionunits.ranges import (
+from actionunits.settings.ranges import (
     Count,
     CountFromZero,
     ImageSize,

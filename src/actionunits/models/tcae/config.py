@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from actionunits.errors import UserError
 from actionunits.models.contract import WeighsByRates
-from actionunits.ranges import (
+from actionunits.settings.ranges import (
     Count,
     CountFromZero,
     ImageSize,

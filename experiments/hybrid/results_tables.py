@@ -1,0 +1,126 @@
+"""Tables of the hybrid network's README and of docs/analyses.md, for `tables.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from markdown_rows import number, rows_to_markdown, tests_in_points
+
+from actionunits.evaluation.published import table
+
+RESULTS = Path(__file__).parents[2] / "results"
+NETWORKS = {"HOG": "hog", "ANet": "hybrid:anet", "LSTM": "hybrid:lstm", "fusion": "hybrid"}
+TABLES = {"hybrid-table2": "BP4D", "hybrid-table1": "GFT"}
+TESTS = {
+    "fusion_anet": "BP4D: fusion less ANet",
+    "lstm_anet": "BP4D: LSTM less ANet",
+    "anet_hog": "BP4D: ANet less HOG",
+    "tuned_anet": "BP4D: ANet trained on less ANet",
+    "tuned_fusion_anet": "BP4D: fusion less ANet, trained on",
+    "tuned_anet_hog": "BP4D: ANet trained on less HOG",
+    "transfer_anet": "BP4D: ANet^T less ANet",
+    "transfer_hog": "BP4D: ANet^T less HOG",
+    "ten2_fusion_anet": "BP4D, 10 folds: fusion less ANet",
+    "ten2_lstm_anet": "BP4D, 10 folds: LSTM less ANet",
+    "gft_fusion_anet": "GFT: fusion less ANet",
+    "gft_lstm_anet": "GFT: LSTM less ANet",
+    "gft_anet_hog": "GFT: ANet less HOG",
+    "gft_transfer_anet": "GFT: ANet^T less ANet",
+    "gft_transfer_hog": "GFT: ANet^T less HOG",
+    "ten_fusion_anet": "GFT, 10 folds: fusion less ANet",
+    "ten_lstm_anet": "GFT, 10 folds: LSTM less ANet",
+}
+
+
+def _percent(row: pd.Series, metric: str) -> str:
+    """A score with its interval over people."""
+    return f"{100 * row[metric]:.1f} ({100 * row[f'{metric}_low']:.1f}–{100 * row[f'{metric}_high']:.1f})"
+
+
+def _name(row: pd.Series) -> str:
+    """How the paper calls the network of a run."""
+    network = next(name for name, model in NETWORKS.items() if model == row["model"])
+    return f"{network}^T" if pd.notna(row["train_data"]) else network + ", trained on" * _trained_on(row)
+
+
+def _trained_on(row: pd.Series) -> bool:
+    """Whether the CNN of other people went on with a fold's own."""
+    return "epochs=1," in row["scale"] and pd.isna(row["train_data"])
+
+
+def _of_ten(row: pd.Series) -> bool:
+    """Whether a run has ten folds."""
+    return str(row["division"]).startswith("10")
+
+
+def _place(row: pd.Series) -> tuple[int, bool, bool, bool, int]:
+    """Where a run stands among the others: by table, folds, and network."""
+    network = list(NETWORKS.values()).index(row["model"])
+    return list(TABLES).index(row["table"]), _of_ten(row), pd.notna(row["train_data"]), _trained_on(row), network
+
+
+def _printed(row: pd.Series) -> str:
+    """The average that the paper prints for the network of a run."""
+    protocol = "transfer" if pd.notna(row["train_data"]) else "folds-10" if _of_ten(row) else "folds-3"
+    found = [r.average for r in table(row["table"]).rows if r.model == row["model"] and r.protocol == protocol]
+    return number(found[0], 1) if found and found[0] is not None else "–"
+
+
+def hybrid_networks() -> str:
+    """Averages of every run of Tables I and II."""
+    runs = pd.read_csv(RESULTS / "hybrid_small.csv", dtype={"fold": str, "train_data": str})
+    runs = runs[(runs["fold"] == "mean") & (runs["au"] == "average")]
+    rows = []
+    for _, run in sorted(runs.iterrows(), key=lambda item: _place(item[1])):
+        where = f"{TABLES[run['table']]}, {'10' if _of_ten(run) else '3'} folds"
+        others = [number(100 * run[metric], 1) for metric in ("f1_norm", "f1_event")]
+        scores = [_percent(run, "f1"), *others, _percent(run, "auc")]
+        rows.append([f"{where}: {_name(run)}", _printed(run), *scores])
+    return rows_to_markdown(["", "paper: F1", "F1-frame", "F1-norm", "F1-event", "AUC"], rows)
+
+
+def hybrid_tests() -> str:
+    """Differences on the same frames, in points."""
+    return tests_in_points(RESULTS / "hybrid_tests", TESTS)
+
+
+def hybrid_onsets() -> str:
+    """How far off each network is where events begin and end."""
+    found = pd.read_csv(RESULTS / "hybrid_onsets.csv").set_index("model")
+    rows = []
+    for network, folder in (("HOG", "hog"), ("ANet", "hybrid-anet"), ("LSTM", "hybrid-lstm"), ("fusion", "hybrid")):
+        r = found.loc[folder]
+        off = [f"{r[w]:.1f} ({r[f'{w}_low']:.1f}–{r[f'{w}_high']:.1f})" for w in ("onset", "offset")]
+        rows.append([network, f"{r['found']:.0%}", number(r["detected_per_true"], 1), *off])
+    header = ["", "events found", "detected per true one", "onset off, frames", "offset off, frames"]
+    return rows_to_markdown(header, rows)
+
+
+def hybrid_lstm() -> str:
+    """AUC of the LSTMs with the rules of the paper, one by one."""
+    found = pd.read_csv(RESULTS / "hybrid_lstm.csv")
+    rows = []
+    for run, group in found.groupby("run", sort=False):
+        of = group.set_index("frames")
+        cells = [f"{100 * of.loc[part, 'auc']:.1f}" for part in ("first", "later")]
+        rows.append([run, _percent(of.loc["all"].rename({"low": "auc_low", "high": "auc_high"}), "auc"), *cells])
+    return rows_to_markdown(["", "AUC of all frames", "of the first ten of a clip", "of later ones"], rows)
+
+
+def hybrid_people() -> str:
+    """Divergence between people, and what the nearest frames share, by kind of features."""
+    found = pd.read_csv(RESULTS / "hybrid_people.csv")
+    rows = [
+        [
+            r.features,
+            f"{r.divergence:,.0f} ± {r.divergence_sd:,.0f}",
+            f"{r.same_person:.0%} ({r.same_person_low:.0%}–{r.same_person_high:.0%})",
+            f"{r.AU12_around:.0%}",
+            f"{r.AU12_around_others:.0%}",
+        ]
+        for r in found.itertuples()
+    ]
+    header = ["features", "divergence", "same person", "AU12, around frames with it", "AU12, around others"]
+    chance = f"Of the same person by chance: {found['by_chance'].iloc[0]:.1%}.\n"
+    return rows_to_markdown(header, rows) + "\n" + chance

@@ -1,0 +1,149 @@
+"""Tables of src/actionunits/models/ofnet/README.md, for `tables.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from markdown_rows import number, rows_to_markdown, tests_in_points
+
+RESULTS = Path(__file__).parents[2] / "results"
+AREAS = {"all": "all pixels", "au": "near AU centres"}
+GROWTH = (31_000, 50_000, 75_000)  # pictures
+# Files of `actionunits compare` in results/ofnet_tests.
+TESTS = {
+    "joint_dis": "joint less DIS + AU-Net",
+    "tvl1_dis": "TV-L1 + AU-Net less DIS + AU-Net",
+    "joint_separate": "joint less separate",
+    "repeated_once": "DIS + AU-Net: scarce AUs 4 to 7 times less once",
+}
+TRANSFER_TESTS = {
+    "disfa_dis": "DIS + AU-Net: from BP4D's layout less from scratch",
+    "disfa_joint": "joint: from BP4D's layout less from scratch",
+    "disfa_others": "joint: from the longer run less from scratch",
+}
+
+
+def ofnet_flow() -> str:
+    """End-point error of every flow, and its ratio to that of no motion."""
+    table = pd.read_csv(RESULTS / "ofnet_flow.csv").set_index(["method", "area"])
+    rows = []
+    for method in dict.fromkeys(table.index.get_level_values("method")):
+        cells = [method]
+        for area in AREAS:
+            row = table.loc[(method, area)]
+            interval = "" if row["ratio_low"] == row["ratio_high"] else f" ({row.ratio_low:.2f}-{row.ratio_high:.2f})"
+            cells += [f"{row.error_px:.2f}", f"{row.ratio:.2f}{interval}"]
+        rows.append(cells)
+    return rows_to_markdown(
+        ["flow", *(cell for name in AREAS.values() for cell in (f"{name}, px", "of no motion"))], rows
+    )
+
+
+def _scores(name: str, scales: dict[str, tuple[str, str]]) -> str:
+    """Means over folds of F1, AUC and accuracy; scales: protocol and settings of each run by its name there."""
+    table = pd.read_csv(RESULTS / name)
+    means = table[(table["fold"] == "mean") & (table["au"] == "average")].set_index(["protocol", "scale"])
+    rows = []
+    for words, key in scales.items():
+        row = means.loc[key]
+        cells = [f"{row[m]:.3f} ({row[f'{m}_low']:.3f}-{row[f'{m}_high']:.3f})" for m in ("f1", "auc")]
+        rows.append([words, *cells, number(row["accuracy"], 3)])
+    return rows_to_markdown(["system", "F1", "AUC", "accuracy"], rows)
+
+
+def ofnet_folds() -> str:
+    """Scores over three folds of renders in BP4D's layout."""
+    scales = {
+        "DIS of two frames + AU-Net": "variant=dis",
+        "TV-L1 of two frames + AU-Net": "variant=tvl1",
+        "OF-Net + AU-Net, joint": "variant=joint",
+        "OF-Net + AU-Net, separate": "variant=separate",
+        "DIS + AU-Net, 17 epochs": "variant=dis, epochs=17",
+        "DIS + AU-Net, 4 epochs with scarce AUs 4 to 7 times": "variant=dis, epochs=4, balance=repeat",
+    }
+    return _scores("ofnet_folds_small.csv", {words: ("folds", scale) for words, scale in scales.items()})
+
+
+def ofnet_disfa() -> str:
+    """Scores over three folds of renders in DISFA's layout, by where training starts."""
+    settings = "every=1, epochs=4, warmup_epochs=1, variant="
+    scales = {
+        "DIS + AU-Net, from scratch": ("folds", f"{settings}dis"),
+        "DIS + AU-Net, from BP4D's layout": ("finetune", f"{settings}dis"),
+        "joint, from scratch": ("folds", f"{settings}joint"),
+        "joint, from BP4D's layout": ("finetune", f"{settings}joint"),
+        "joint, from the longer run": ("folds", f"{settings}joint, from variant=joint"),
+    }
+    return _scores("ofnet_disfa_small.csv", scales)
+
+
+def ofnet_tests() -> str:
+    """Paired differences over the people of BP4D's layout."""
+    return tests_in_points(RESULTS / "ofnet_tests", TESTS)
+
+
+def ofnet_transfer_tests() -> str:
+    """Paired differences over the people of DISFA's layout."""
+    return tests_in_points(RESULTS / "ofnet_tests", TRANSFER_TESTS)
+
+
+def ofnet_losses() -> str:
+    """Scores and error of flow of joint training without one of its losses, on the people of one fold."""
+    table = pd.read_csv(RESULTS / "ofnet_losses.csv").set_index(["run", "measure"])
+    names = {
+        "variant=joint": "all losses",
+        "pixel_weight=0": "no pixel loss",
+        "smooth_weight=0": "no smoothness",
+        "dssim_weight=0": "no DSSIM",
+        "au_weight=0.3": "AU loss at a hundredth",
+        "variant=separate": "no AU loss on OF-Net (separate)",
+    }
+    rows = []
+    for run, name in names.items():
+        cells = [name]
+        for metric in ("f1", "auc"):
+            row = table.loc[(run, metric)]
+            difference = f"{row.difference:.3f} ({row.difference_low:.3f} to {row.difference_high:.3f})"
+            cells += [f"{row.value:.3f}", "" if pd.isna(row.difference) else difference]
+        rows.append(cells + [_interval(table.loc[(run, f"flow_{area}")]) for area in AREAS])
+    columns = ["F1", "- all losses", "AUC", "- all losses", "flow error, of no motion", "near AU centres"]
+    return rows_to_markdown(["losses", *columns], rows)
+
+
+def ofnet_longer() -> str:
+    """How AUC grows in longer runs, their scores on new people, and the error of their flow."""
+    table = pd.read_csv(RESULTS / "ofnet_longer.csv")
+    names = {
+        "variant=joint": "joint",
+        "au_weight=0.3": "joint, AU loss at a hundredth",
+        "variant=dis": "DIS + AU-Net",
+    }
+    rows = []
+    for run, name in names.items():
+        here = table[table["run"] == run]
+        log = here[here["measure"].str.startswith("validation_auc")].sort_values("pictures")
+        grown = [log.iloc[(log["pictures"] - pictures).abs().argmin()]["value"] for pictures in GROWTH]
+        scores = here.set_index("measure")
+        cells = [_interval(scores.loc[m], 3) for m in ("auc", "f1")]
+        flow = [_interval(scores.loc[f"flow_{area}"]) for area in AREAS]
+        rows.append([name, *(number(value, 3) for value in grown), *cells, *flow])
+    columns = [f"AUC after {pictures:,}" for pictures in GROWTH]
+    return rows_to_markdown(
+        ["run", *columns, "AUC, 41 people", "F1", "flow error, of no motion", "near AU centres"], rows
+    )
+
+
+def _interval(row: pd.Series, digits: int = 2) -> str:
+    return f"{row.value:.{digits}f} ({row.low:.{digits}f}-{row.high:.{digits}f})"
+
+
+def ofnet_cost() -> str:
+    """What a step and a prediction cost, at both sizes."""
+    table = pd.read_csv(RESULTS / "benchmark_ofnet.csv")
+    sizes = list(dict.fromkeys(zip(table["width"], table["image_size"], strict=True)))
+    rows = []
+    for name, unit in dict.fromkeys(zip(table["measured"], table["unit"], strict=True)):
+        here = table[table["measured"] == name].set_index(["width", "image_size"])["value"]
+        rows.append([name, *(f"{here[size]:.{0 if unit == '%' else 1}f} {unit}" for size in sizes)])
+    return rows_to_markdown(["measured", *(f"{width} channels, {size} px" for width, size in sizes)], rows)

@@ -1,0 +1,85 @@
+"""RE-Net's tables at small scale and its cost, for `tables.py`, from what renet_tables.sh and renet.py wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from markdown_rows import number, rows_to_markdown
+
+RESULTS = Path(__file__).parents[2] / "results"
+SCORES = ("f1", "auc", "icc", "icc_level", "mae", "mae_level")
+# Files of `actionunits compare` in results/renet_tests, and the rows of each that answer the paper's question.
+TESTS = {
+    "renet_resnet18": ("RE-Net less ResNet-18", "mean"),
+    "renet_learnable": ("fixed relations less learned ones", "mean"),
+    "resnet18_duplicated": ("ResNet-18: rare AUs shown twice less once", "mean"),
+    "renet_duplicated": ("RE-Net: rare AUs shown twice less once", "mean"),
+    "renet_unseen": ("RE-Net: AU23 and AU24 unseen less trained", "AU23 AU24"),
+    "taught_alone": ("student of RE-Net less ResNet-18 alone", "mean"),
+    "taught_teacher": ("student of RE-Net less RE-Net", "mean"),
+    "renet_resnet18_disfa": ("RE-Net less ResNet-18, DISFA", "mean"),
+}
+
+RELEASED = {
+    "renet_equal_time_studio": ("RE-Net less ResNet-18, 45 minutes each, studio", "mean"),
+    "renet_equal_time_wild": ("RE-Net less ResNet-18, 45 minutes each, wild", "mean"),
+    "renet_released_studio": ("RE-Net less released detector, studio", "mean"),
+    "renet_released_wild": ("RE-Net less released detector, wild", "mean"),
+}
+
+
+def small_scores() -> str:
+    """Average scores of every run, as the mean over folds."""
+    table = pd.read_csv(RESULTS / "renet_small.csv", dtype={"fold": str})
+    rows = []
+    for row in table[(table["fold"] == "mean") & (table["au"] == "average")].to_dict("records"):
+        shown = [number(row[name], 3) for name in SCORES]
+        rows.append([row["table"].removeprefix("renet-table"), f"{row['model']}{_setting(row['scale'])}", *shown])
+    names = ["F1", "AUC", "ICC", "ICC, level", "MAE", "MAE, level"]
+    return rows_to_markdown(["table", "model", *names], sorted(rows))
+
+
+def _setting(scale: str) -> str:
+    """What a run differs in from the others of its table."""
+    if "balance=duplicate" in scale:
+        return ", rare AUs twice"
+    if "taught by" in scale:
+        return ", taught by RE-Net"
+    return ", AU23 and AU24 unseen" if "unseen_aus" in scale else ""
+
+
+def small_tests() -> str:
+    """Differences of two models of renet_tables.sh on the same frames."""
+    return _tests(TESTS)
+
+
+def released_tests() -> str:
+    """Differences at a useful size, on people who are new to both."""
+    return _tests(RELEASED)
+
+
+def _tests(tests: Mapping[str, tuple[str, str]]) -> str:
+    """Differences with intervals and p over people."""
+    rows = []
+    for name, (text, aus) in tests.items():
+        path = RESULTS / "renet_tests" / f"{name}.csv"
+        if not path.is_file():
+            continue  # not run yet
+        table = pd.read_csv(path)
+        for row in table[table["au"].isin(aus.split()) & table["difference"].notna()].to_dict("records"):
+            metric = row["metric"].upper() + ("" if row["au"] == "mean" else f" of {row['au']}")
+            scores = [number(row[name], 3) for name in ("a", "b")]
+            bounds = [f"{row[name]:+.3f}" for name in ("difference", "low", "high")]
+            rows.append([text, metric, row["subjects"], *scores, *bounds, number(row["p_flip"], 3)])
+    return rows_to_markdown(
+        ["first less second", "score", "people", "first", "second", "difference", "low", "high", "p"], rows
+    )
+
+
+def cost() -> str:
+    """What RE-Net costs beside ResNet-18."""
+    table = pd.read_csv(RESULTS / "benchmark_renet.csv")
+    rows = [[r.measured, str(r.pictures), f"{r.value:.2f}", r.unit] for r in table.itertuples()]
+    return rows_to_markdown(["measured", "pictures", "value", "unit"], rows)

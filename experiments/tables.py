@@ -1,0 +1,301 @@
+"""Fills the tables of the documents from results/, so that a number is written in one place.
+
+docs/results.md is written whole, from results/ and the published tables.
+
+    python experiments/tables.py          # writes
+    python experiments/tables.py --check  # only tells what is out of date, exit code 1
+
+A document marks a place with `<!-- table: NAME -->` and `<!-- end -->`; NAME is one of TABLES.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from eacnet.results_tables import (
+    eacnet_alignment_time,
+    eacnet_cost,
+    eacnet_networks,
+    eacnet_tests,
+    eacnet_transfer,
+)
+from hybrid.results_tables import hybrid_lstm, hybrid_networks, hybrid_onsets, hybrid_people, hybrid_tests
+from markdown_rows import number, rows_to_markdown
+from ofnet import results_tables as ofnet_tables
+from renet import results_tables as renet_tables
+from results_page import FIRST_TABLE, commands_of, results_page
+
+from actionunits.aus import AUS, SYNTH_AUS, au_label
+from actionunits.evaluation.blendshapes import BLENDSHAPES
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results"
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "docs" / "analyses.md",
+    ROOT / "docs" / "renders.md",
+    ROOT / "docs" / "detect.md",
+    ROOT / "docs" / "prepare.md",
+    ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
+    ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
+    ROOT / "src" / "actionunits" / "models" / "hybrid" / "README.md",
+    ROOT / "src" / "actionunits" / "models" / "tcae" / "README.md",
+    ROOT / "src" / "actionunits" / "models" / "ofnet" / "README.md",
+    ROOT / "src" / "actionunits" / "models" / "renet" / "README.md",
+    ROOT / "data" / "synthau-mini" / "README.md",
+)
+# A reading that tells full strength from neutral less well than this does not recognise the action.
+RECOGNISED_AUC = 0.75
+MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def named(au: str) -> str:
+    return f"{au} {AUS[int(au[2:])].name}"
+
+
+def detector_scores() -> str:
+    """Scores of the released detector per AU on unseen synthetic people of both looks."""
+    table = pd.read_csv(RESULTS / "resnet18_synthau.csv")
+    looks = [table[table["data"] == f"synthau-{look}"].set_index("au") for look in ("studio", "wild")]
+    columns = ("base_rate", "f1", "auc", "icc", "mae")
+    rows = [[named(au), *(number(look.loc[au, c]) for look in looks for c in columns)] for au in looks[0].index]
+    rows.append(["**mean**", *(f"**{number(look[c].mean())}**" for look in looks for c in columns)])
+    return rows_to_markdown(
+        ["AU", *(f"{look} {c}" for look in ("studio", "wild") for c in ("rate", "F1", "AUC", "ICC", "MAE"))], rows
+    )
+
+
+def real_agreement() -> str:
+    """Pearson r of detected intensities with the readings of MediaPipe on the real clip."""
+    table = pd.read_csv(RESULTS / "resnet18_real.csv")
+
+    def told(row: Any, r: float) -> str:
+        return number(r) if row.varies else f"({number(r)})"
+
+    rows = [
+        [
+            named(row.au),
+            number(row.spread, 3),
+            *(told(row, r) for r in (row.r, row.presence_r)),
+            number(row.highest, 1),
+        ]
+        for row in table.itertuples()
+    ]
+    medians = [f"**{number(table.loc[table['varies'], name].median())}**" for name in ("r", "presence_r")]
+    return rows_to_markdown(
+        ["AU", "spread of the blendshape", "r of intensity", "r of presence", "highest intensity"],
+        [*rows, ["**median of those that vary**", "", *medians, ""]],
+    )
+
+
+def landmark_branch() -> str:
+    """Scores by the share of the landmark branch in the mean of both."""
+    table = pd.read_csv(RESULTS / "landmark_branch.csv", dtype={"landmark_share": str})
+    wide = table.pivot(index="landmark_share", columns="data", values=["auc", "icc"])
+    order = [(metric, look) for look in ("studio", "wild") for metric in ("auc", "icc")]
+    rows = [[share, *(number(row[key], 3) for key in order)] for share, row in wide.iterrows()]
+    return rows_to_markdown(["share of the landmarks", "studio AUC", "studio ICC", "wild AUC", "wild ICC"], rows)
+
+
+def detection_speed() -> str:
+    """Time of each part of detection and of the whole."""
+    table = pd.read_csv(RESULTS / "benchmark_detect.csv")
+    return rows_to_markdown(
+        ["measured", "value", "unit"], [[r.measured, number(r.value, 1), r.unit] for r in table.itertuples()]
+    )
+
+
+def render_found() -> str:
+    """Share of rendered frames in which MediaPipe finds the face."""
+    table = pd.read_csv(RESULTS / "render_evidence.csv").query("measure == 'found'")
+    rows = [[r.name, r.people, r.frames, f"{100 * r.value:.1f}%"] for r in table.itertuples(index=False)]
+    return rows_to_markdown(["frames", "people", "number", "face found"], rows)
+
+
+def render_agreement() -> str:
+    """How MediaPipe's blendshape scores follow the intensity of every action alone, on frontal renders."""
+    table = pd.read_csv(RESULTS / "render_evidence.csv")
+    values = table.pivot_table(index="name", columns="measure", values="value")
+    rows, unread = [], []
+    for au_number in SYNTH_AUS:
+        au = au_label(au_number)
+        auc = values["auc"].get(au, float("nan"))
+        shape = BLENDSHAPES.get(au_number, ("none",))[0].removesuffix("Left")
+        source = "gap of the lips" if au_number == 25 else shape
+        recognised = auc >= RECOGNISED_AUC
+        if not recognised:
+            unread.append(au)
+        numbers = [number(values[key].get(au, float("nan"))) for key in ("r_within", "r", "auc")]
+        rows.append([named(au), source, *numbers, "yes" if recognised else "**no**"])
+    people = table.loc[table["measure"] == "auc", "people"].max()
+    header = ["action unit", "read by", "r within people", "r over people", "AUC", "recognised"]
+    return (
+        rows_to_markdown(header, rows)
+        + f"\n{people} people. Not recognised by this reader: **{', '.join(unread)}**.\n"
+    )
+
+
+def render_speed() -> str:
+    """Frames per second of the renderer on one core, and where the time goes."""
+    table = pd.read_csv(RESULTS / "benchmark_render.csv")
+    rows = [[r.look, r.measured, number(r.value, 1), r.unit] for r in table.itertuples(index=False)]
+    return rows_to_markdown(["look", "measured", "value", "unit"], rows)
+
+
+def synthau_rates() -> str:
+    """How often each AU is present in the committed renders, and how strong it then is on average."""
+    looks = [pd.read_parquet(ROOT / "data" / "synthau-mini" / look / "frames.parquet") for look in ("studio", "wild")]
+    rows = []
+    for au in map(au_label, SYNTH_AUS):
+        cells = [named(au)]
+        for look in looks:
+            present = look[au] == 1
+            cells += [f"{100 * present.mean():.1f}%", number(look.loc[present, f"{au}_r"].mean(), 1)]
+        rows.append(cells)
+    rows.append(["frames", len(looks[0]), "", len(looks[1]), ""])
+    header = ["AU", "studio: present", "mean intensity when present", "wild: present", "mean intensity when present"]
+    return rows_to_markdown(header, rows)
+
+
+def prepare_speed() -> str:
+    """Frames per second of preparing a data set as the clock measured them, and what follows for BP4D."""
+    table = pd.read_csv(RESULTS / "benchmark_prepare.csv")
+    rows = [
+        [
+            f"{'read' if row.landmarks == 'read' else 'found'}, crops of {row.crop_px}",
+            f"{row.frames_per_second:.0f}",
+            f"{row.bp4d_minutes:.0f} min",
+            number(row.cpu_ms_per_frame, 1),
+        ]
+        for row in table.itertuples()
+    ]
+    header = ["landmarks", "frames per second on two cores", "BP4D's 146,847 frames", "processor, ms per frame"]
+    return rows_to_markdown(header, rows)
+
+
+def spread(row: pd.Series, digits: int = 2) -> str:
+    """A value with its interval."""
+    return f"{row['value']:.{digits}f} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
+
+
+def tcae_movements() -> str:
+    """How much of the true motions TCAE's movements explain, on renders of both looks."""
+    table = pd.read_csv(RESULTS / "tcae_movements.csv")
+    rows = []
+    for (look, run, movement), group in table.groupby(["look", "run", "movement"], sort=False):
+        of = group.set_index("measured")
+        if "explains face" in of.index:
+            cells = [spread(of.loc[f"explains {true}"]) for true in ("face", "head", "both")]
+            rows.append([look, run, movement, *cells, spread(of.loc["length"], 3)])
+    header = ["look", "network", "movement", "explains the face", "explains the head", "explains both", "mean length"]
+    return rows_to_markdown(header, rows)
+
+
+def tcae_probe() -> str:
+    """F1 and AUC of linear probes by share of labels, and TCAE's less those of Fab-Net and without training."""
+    table = pd.read_csv(RESULTS / "tcae_probe.csv", keep_default_na=False)
+    table = table[table["against"].isin(["", "fabnet", "untrained"])]
+    rows = []
+    for (data, share, run, against), group in table.groupby(["data", "labels", "run", "against"], sort=False):
+        of = group.set_index("metric")
+        name = f"{run} less {against}" if against else run
+        labels = f"{100 * share:g}% ({of['labelled_frames'].iloc[0]:,} frames)"
+        rows.append([data, labels, name, spread(of.loc["f1"], 3), spread(of.loc["auc"], 3)])
+    return rows_to_markdown(["renders", "labels", "representation", "mean F1", "mean AUC"], rows)
+
+
+def tcae_vectors() -> str:
+    """R2 on new people of what each vector tells of the head and of AUs, in frames and in changes within clips."""
+    table = pd.read_csv(RESULTS / "tcae_vectors.csv")
+    rows = []
+    for (data, of, run, vector), group in table.groupby(["data", "of", "run", "vector"], sort=False):
+        told = group.set_index("tells")
+        rows.append([data, of, run, vector, *(spread(told.loc[name]) for name in ("yaw", "pitch", "AUs"))])
+    header = ["renders", "of", "network", "vector", "R2 of yaw", "R2 of pitch", "mean R2 of the AUs"]
+    return rows_to_markdown(header, rows)
+
+
+def tcae_precision() -> str:
+    """F1 of the probe after training in both precisions, seed by seed."""
+    table = pd.read_csv(RESULTS / "tcae_precision.csv", dtype={"precision": str})
+    rows = [
+        [f"seed {seed}", *(f"{r.f1:.3f} ({r.low:.3f} to {r.high:.3f})" for r in group.itertuples())]
+        for seed, group in table.groupby("seed")
+    ]
+    means = table.groupby("precision")["f1"].mean()
+    rows.append(["mean", f"{means['32']:.3f}", f"{means['bf16']:.3f}"])
+    return rows_to_markdown(["mean F1 of the probe", "float32", "bfloat16"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "eacnet_networks": eacnet_networks,
+    "eacnet_tests": eacnet_tests,
+    "eacnet_transfer": eacnet_transfer,
+    "eacnet_alignment_time": eacnet_alignment_time,
+    "eacnet_cost": eacnet_cost,
+    "hybrid_lstm": hybrid_lstm,
+    "hybrid_networks": hybrid_networks,
+    "hybrid_onsets": hybrid_onsets,
+    "hybrid_people": hybrid_people,
+    "hybrid_tests": hybrid_tests,
+    "render_found": render_found,
+    "render_agreement": render_agreement,
+    "render_speed": render_speed,
+    "synthau_rates": synthau_rates,
+    "detector_scores": detector_scores,
+    "real_agreement": real_agreement,
+    "landmark_branch": landmark_branch,
+    "detection_speed": detection_speed,
+    "prepare_speed": prepare_speed,
+    "first_table": lambda: commands_of(FIRST_TABLE),
+    "tcae_movements": tcae_movements,
+    "tcae_probe": tcae_probe,
+    "tcae_vectors": tcae_vectors,
+    "tcae_precision": tcae_precision,
+    "ofnet_cost": ofnet_tables.ofnet_cost,
+    "ofnet_disfa": ofnet_tables.ofnet_disfa,
+    "ofnet_flow": ofnet_tables.ofnet_flow,
+    "ofnet_folds": ofnet_tables.ofnet_folds,
+    "ofnet_longer": ofnet_tables.ofnet_longer,
+    "ofnet_losses": ofnet_tables.ofnet_losses,
+    "ofnet_tests": ofnet_tables.ofnet_tests,
+    "ofnet_transfer_tests": ofnet_tables.ofnet_transfer_tests,
+    "renet_cost": renet_tables.cost,
+    "renet_released": renet_tables.released_tests,
+    "renet_small": renet_tables.small_scores,
+    "renet_tests": renet_tables.small_tests,
+}
+PAGES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "results.md": results_page}
+
+
+def filled(text: str) -> str:
+    """The document with its tables made anew."""
+    return MARK.sub(lambda mark: mark[1] + TABLES[mark[2]]() + mark[3], text)
+
+
+def wanted() -> dict[Path, str]:
+    """What the documents should hold."""
+    texts = {path: filled(path.read_text()) for path in DOCUMENTS if path.is_file()}
+    return texts | {path: page() for path, page in PAGES.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    outdated = {path: text for path, text in wanted().items() if not path.is_file() or path.read_text() != text}
+    for path, text in outdated.items():
+        print(f"{path.relative_to(ROOT)}: {'out of date' if options.check else 'written'}")
+        if not options.check:
+            path.write_text(text)
+    return int(bool(outdated) and options.check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""What TCAE's two movements explain, on renders, which know how a face moved and how the head did.
+
+    python experiments/tcae/movements.py CHECKPOINT [CHECKPOINT...] --facekit DIR [--people 60] [--out results/...]
+
+For each person four frames are rendered: face and head of frame a, of frame b, the face of b on the head of a, and
+the face of a on the head of b; faces are action units, speech and gaze, heads are pose and place. The exact motion of
+every visible point of the head gives, in registered crops, what moved because of the face alone, because of the head
+alone, and both. A network sees frames a and b and says T^A and T^p (Fab-Net: one T).
+
+*explains*: with M the true motion and T the network's, both in the crop, r^2 = (sum M.T)^2 / (sum M.M sum T.T) over
+all visible points of all people: the share of the energy of M that T tells up to one common factor, 0 for unrelated
+fields and 1 for equal ones. *length*: mean length of T over the picture, in half widths, as Fig. 5. *error*: mean
+distance of T's end from the true place over visible points of both, beside that of no movement, in half widths.
+Intervals draw people with replacement, 95%. Writes results/tcae_movements.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+
+from actionunits.evaluation.protocols import run_name
+from actionunits.faces.align import register, similarity_transform
+from actionunits.files import write_atomically
+from actionunits.runtime.provenance import source_commit
+from actionunits.scores.bootstrap import draw_subjects
+from actionunits.synth.facekit import read_facekit
+from actionunits.synth.head import build_head
+from actionunits.synth.motion import ClipMotion, sample_motion
+from actionunits.synth.person import Casting
+from actionunits.synth.render import ClipRenderer
+from actionunits.synth.scene import sample_scene
+from actionunits.training.checkpoint import load_checkpoint
+
+RESULTS = Path(__file__).parents[2] / "results" / "tcae_movements.csv"
+SIZE_PX = 160
+FPS, FRAMES = 3.0, 30
+SEED = 20
+LOOKS = ("studio", "wild")
+# Frames of a quadruple: the face of one moment on the head of one.
+SOURCE, TARGET, FACE_ALONE, HEAD_ALONE = range(4)
+TRUE = {"face": FACE_ALONE, "head": HEAD_ALONE, "both": TARGET}
+
+
+@dataclasses.dataclass(frozen=True)
+class Quadruple:
+    """Two registered frames of a person, and the true motions."""
+
+    source: np.ndarray  # (S, S, 3) uint8
+    target: np.ndarray
+    motion: dict[
+        str, np.ndarray
+    ]  # of TRUE: (S, S, 2), where the point at a pixel comes from in the source, half widths
+    visible: dict[str, np.ndarray]  # (S, S) bool
+
+
+def quadruple_motion(rng: np.random.Generator, look: Any) -> ClipMotion:
+    """Faces and heads of two moments of a drawn clip, in all four combinations."""
+    clip = sample_motion(rng, look, FRAMES, FPS, "balanced")
+    a, b = rng.choice(np.arange(1, FRAMES), 2, replace=False)
+    face, head = [a, b, b, a], [a, b, a, b]
+    return dataclasses.replace(
+        clip,
+        time_s=clip.time_s[:4],
+        au_left=clip.au_left[face],
+        au_right=clip.au_right[face],
+        speech=clip.speech[face],
+        gaze_deg=clip.gaze_deg[face],
+        pose_deg=clip.pose_deg[head],
+        position=clip.position[head],
+    )
+
+
+def true_motion(renderer: ClipRenderer, to: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel of the registered frame `to` comes from in the registered source, and where that is known."""
+    points = renderer.labels.landmarks_px
+    there, source = (similarity_transform(points[k], size) for k in (to, SOURCE))
+    flow, visible = renderer.flow(to, SOURCE)
+    inverse = cv2.invertAffineTransform(there)
+    # Exact motion belongs to a pixel of the frame: the nearest one, since a mean over an outline would be of nobody.
+    place = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).astype(np.float64)
+    in_frame = place @ inverse[:, :2].T + inverse[:, 2]
+    column, row = np.round(in_frame).astype(int).clip(0, SIZE_PX - 1).transpose(2, 0, 1)
+    before = in_frame + flow[row, column]
+    inside = ((in_frame >= 0) & (in_frame <= SIZE_PX - 1)).all(-1)
+    return (before @ source[:, :2].T + source[:, 2] - place) * 2 / size, visible[row, column] & inside
+
+
+def render_quadruples(facekit: Path, look: Any, people: int, size: int) -> list[Quadruple]:
+    """One quadruple of each person, the same ones for every network."""
+    casting = Casting(build_head(read_facekit(facekit)))
+    found = []
+    for k in range(people):
+        rng = np.random.default_rng((SEED, LOOKS.index(look), k))
+        scene = dataclasses.replace(sample_scene(rng, look, SIZE_PX, 2.0), occluders=())
+        renderer = ClipRenderer(casting.sample(rng), scene, quadruple_motion(rng, look), SIZE_PX, rng)
+        crops = [register(renderer.frame(n), renderer.labels.landmarks_px[n], size) for n in (SOURCE, TARGET)]
+        true = {name: true_motion(renderer, frame, size) for name, frame in TRUE.items()}
+        found.append(Quadruple(*crops, {n: m for n, (m, _) in true.items()}, {n: v for n, (_, v) in true.items()}))
+    return found
+
+
+def movements(model: Any, quadruple: Quadruple) -> dict[str, np.ndarray]:
+    """The network's displacements (S, S, 2): "au", "pose" and their integration "both"; Fab-Net has "both" alone."""
+
+    def tensor(image: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+
+    with torch.inference_mode():
+        pair = model.pair(tensor(quadruple.source), tensor(quadruple.target))
+    if pair.pose is None:
+        return {"both": pair.au.displacement[0].numpy()}
+    both = torch.lerp(pair.pose.displacement, pair.au.displacement, pair.mask[..., None])
+    named = {"au": pair.au.displacement, "pose": pair.pose.displacement, "both": both}
+    return {name: value[0].numpy() for name, value in named.items()}
+
+
+def explained_rows(model: Any, quadruples: list[Quadruple]) -> list[dict[str, Any]]:
+    """Explained share of every true motion by every movement, with its interval; lengths and errors."""
+    said = [movements(model, q) for q in quadruples]
+    draws = np.concatenate([np.ones((1, len(said)), int), draw_subjects(len(said), 1000, 0)])
+    rows: list[dict[str, Any]] = []
+
+    def add(movement: str, measured: str, values: np.ndarray) -> None:
+        low, high = np.percentile(values[1:], (2.5, 97.5))
+        rows.append({"movement": movement, "measured": measured, "value": values[0], "low": low, "high": high})
+
+    for name in said[0]:
+        for true in TRUE:
+            sums = []
+            for own, q in zip(said, quadruples, strict=True):
+                t, m = own[name][q.visible[true]], q.motion[true][q.visible[true]]
+                sums.append([(m * t).sum(), (m * m).sum(), (t * t).sum()])
+            mt, mm, tt = (draws @ np.array(sums)).T
+            add(name, f"explains {true}", mt**2 / (mm * tt))
+        length = np.array([np.linalg.norm(own[name], axis=-1).mean() for own in said])
+        add(name, "length", draws @ length / len(said))
+    ends = []
+    for own, q in zip(said, quadruples, strict=True):
+        m = q.motion["both"][q.visible["both"]]
+        left = np.linalg.norm(m - own["both"][q.visible["both"]], axis=-1).mean()
+        ends.append([left, np.linalg.norm(m, axis=-1).mean()])
+    left, none = (draws @ np.array(ends) / len(ends)).T
+    add("both", "error", left)
+    add("none", "error", none)
+    if "au" in said[0]:
+        lengths = {n: draws @ np.array([np.linalg.norm(own[n], axis=-1).mean() for own in said]) for n in said[0]}
+        add("pose / au", "length", lengths["pose"] / lengths["au"])
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoints", type=Path, nargs="+")
+    parser.add_argument("--facekit", type=Path, required=True)
+    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    models = {run_name(path): load_checkpoint(path) for path in options.checkpoints}
+    (size,) = {loaded.model.config.image_size for loaded in models.values()}
+    rows = []
+    for look in LOOKS:
+        quadruples = render_quadruples(options.facekit, look, options.people, size)
+        for name, loaded in models.items():
+            variant = loaded.model.config.variant
+            about = {
+                "look": look,
+                "run": name,
+                "variant": variant,
+                "people": options.people,
+                "commit": source_commit(),
+            }
+            rows += [about | row for row in explained_rows(loaded.model, quadruples)]
+    table = pd.DataFrame(rows)
+    with write_atomically(options.out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

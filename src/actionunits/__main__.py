@@ -1,0 +1,5 @@
+"""`python -m actionunits`: the command line."""
+
+from actionunits.cli import main
+
+main()

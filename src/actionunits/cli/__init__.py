@@ -1,0 +1,81 @@
+"""Command line: parses options, calls the library, and turns what fails into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from actionunits.cli import data, detect, evaluate, protocols, reports, train
+from actionunits.cli.options import refuse_empty_words
+from actionunits.errors import UserError, tell
+from actionunits.runtime.processes import INTERRUPTED, fill_standard_streams, hear_sigterm_as_ctrl_c
+
+app = typer.Typer(
+    name="actionunits",
+    help="Facial action units, with intensities, from photos, videos and webcams.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from actionunits import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def version_option(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=print_version),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(detect.detect)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(evaluate.compare)
+app.command()(data.synth)
+app.command()(data.prepare)
+app.add_typer(data.app, name="data")
+app.command()(protocols.crossval)
+app.command()(protocols.probe)
+app.command()(protocols.reproduce)
+app.command()(reports.transfer)
+app.command()(reports.edit)
+app.add_typer(reports.app, name="report")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `actionunits` command: exits with its code, after one line where something is wrong.
+
+    arguments: the words after the command's name, by default those it was started with.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    fill_standard_streams()
+    hear_sigterm_as_ctrl_c()
+    try:
+        refuse_empty_words(words)
+        code = app(words, prog_name="actionunits", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        print("actionunits: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message())
+            sys.exit(UserError.exit_code)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "actionunits"
+        code = tell(UserError(f"{error.format_message().rstrip('.')}; see {command} --help"))
+    except Exception as error:
+        code = tell(error)
+    sys.exit(code)

@@ -1,0 +1,92 @@
+"""The command `detect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actionunits.cli.options import FRAME_RATE, LARGEST_BATCH, LARGEST_COUNT, DeviceOption, number_above, share
+from actionunits.errors import UserError
+
+
+def detect(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', webcam:0, or - for standard input."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results, or one .csv or .parquet file.")
+    ] = Path(),
+    table_format: Annotated[str, typer.Option("--format", help="Table in a folder: csv or parquet.")] = "csv",
+    schema: Annotated[str, typer.Option(help="Columns: openface, pyfeat or tidy.")] = "openface",
+    pose: Annotated[bool, typer.Option(help="Columns of head position and rotation.")] = True,
+    landmarks: Annotated[bool, typer.Option(help="Columns of the 68 landmarks.")] = True,
+    annotate: Annotated[bool, typer.Option("--annotate", help="Also write the annotated picture or video.")] = False,
+    show: Annotated[
+        str | None, typer.Option(help="flow: annotate, with the motion from the neutral face that ofnet estimates.")
+    ] = None,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
+    aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
+    neutral: Annotated[
+        str | None,
+        typer.Option(help="Measure from this neutral face: frame number from 1, time (3.2s), or a picture."),
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure from each person's own lower tenth over the video.")
+    ] = False,
+    smooth: Annotated[
+        float | None,
+        typer.Option(callback=number_above(0, 3600), help="Smooth over time with this time constant, in seconds."),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(callback=FRAME_RATE, help="The pictures of a folder are a sequence with this many per second."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name of a model with released weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint file to use instead.")] = None,
+    landmarker: Annotated[
+        Path | None, typer.Option(help="MediaPipe's face_landmarker.task, in place of the bundled network.")
+    ] = None,
+    max_faces: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST_COUNT, help="Only the largest faces, at most this many.")
+    ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(callback=share, help="Leave out faces found with less confidence.")
+    ] = 0.5,
+    device: DeviceOption = "auto",
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="Faces that pass the model at once in videos.")
+    ] = 8,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Open addresses such as rtsp://camera/stream.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Find faces and write their action units, frame by frame, to a table with a run card beside it.
+
+    Exit codes: 0 done; 2 an input, option or file cannot be used; 3 an input is damaged, the table holds
+    what could be read; 130 interrupted, the table holds the frames so far.
+    """
+    from actionunits.aus import parse_aus
+    from actionunits.cli.console import detect_inputs
+    from actionunits.detection.analysis import AnalysisOptions, output_paths
+    from actionunits.detection.detector import Detector
+    from actionunits.media import expand
+
+    if show not in (None, "flow"):
+        raise UserError(f"--show {show}: the one thing to show besides is flow")
+    annotate = annotate or show is not None
+    inputs = [single for named in inputs for single in expand(named)]
+    paths = output_paths(inputs, out, table_format)
+    options = AnalysisOptions(
+        schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps, allow_network
+    )
+    chosen = None if aus is None else parse_aus(aus)
+    detector = Detector(
+        model, weights, device, batch_size, max_faces, landmarker, min_confidence, chosen, smooth, flow=show == "flow"
+    )
+    raise typer.Exit(detect_inputs(detector, inputs, paths, options, quiet))

@@ -1,0 +1,86 @@
+"""Commands that score outputs: `evaluate` and `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actionunits.cli.options import LARGEST_BATCH, LARGEST_COUNT, LARGEST_SEED, CheckpointArgument, DeviceOption
+
+
+def evaluate(
+    checkpoint: CheckpointArgument,
+    data: Annotated[
+        str, typer.Option(help="Test data, of people not trained on: one folder, or several with commas.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Results table to write or extend (CSV).")] = None,
+    every: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Use each n-th frame of every clip.")] = 1,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="Crops that pass the model at once.")
+    ] = 128,
+    device: DeviceOption = "auto",
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for registered crops, when the data's own is read-only.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Also write labels and outputs of every frame (Parquet), for `compare`.")
+    ] = None,
+) -> None:
+    """Score a checkpoint per action unit on data of known action units.
+
+    Refuses data whose people the checkpoint was trained or tuned on.
+    """
+    from rich.console import Console
+
+    from actionunits.datasets.crops.load import split_paths
+    from actionunits.evaluation.protocols import evaluate_checkpoint, refuse_outputs, run_name, write_results
+    from actionunits.evaluation.reproduction import is_rendered
+    from actionunits.reports.scores import evaluation_table
+
+    folders = split_paths(data)
+    refuse_outputs(out, predictions)
+    result, header = evaluate_checkpoint(
+        checkpoint,
+        folders,
+        every=every,
+        batch_size=batch_size,
+        device=device,
+        cache=cache,
+        progress=True,
+        predictions_file=predictions,
+    )
+    run = run_name(checkpoint)
+    if out is not None:
+        write_results(out, result, run, header)
+    console = Console()
+    console.print(evaluation_table(result, run, console.width))
+    if is_rendered(folders):
+        typer.echo("The pictures are renders of people who do not exist.")
+    for path in (out, predictions):
+        if path is not None:
+            typer.echo(f"written to {path}")
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="Outputs of one model, from evaluate ... --predictions.")],
+    second: Annotated[Path, typer.Argument(help="Outputs of another model on the same frames.")],
+    metric: Annotated[str, typer.Option(help="f1, auc, icc, or several with commas; by default all there are.")] = "",
+    unit: Annotated[str, typer.Option(help="What the signs are flipped of: subject or fold.")] = "subject",
+    replicates: Annotated[int, typer.Option(min=100, max=LARGEST_COUNT, help="Bootstrap draws of subjects.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Table to write (CSV).")] = None,
+) -> None:
+    """Tell whether two models differ on the same frames: differences with intervals, and two paired tests."""
+    from rich.console import Console
+
+    from actionunits.evaluation.compare import compare_files, write_comparison
+    from actionunits.reports.scores import comparison_tables
+
+    result = compare_files(first, second, metric, unit, replicates, seed)
+    if out is not None:
+        write_comparison(out, result)
+    Console().print(comparison_tables(result))
+    if out is not None:
+        typer.echo(f"written to {out}")

@@ -1,0 +1,18 @@
+"""Settings of the models, one YAML file for each model and data set: `<model>_<data set>.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def find_config(name_or_path: str | Path) -> Path:
+    """The file of settings that a user names: a path, or the name of one that comes with the package.
+
+    >>> find_config("resnet18_small").name
+    'resnet18_small.yaml'
+    """
+    shipped = FOLDER / f"{name_or_path}.yaml"
+    is_name = Path(name_or_path).name == str(name_or_path)
+    return shipped if is_name and shipped.is_file() else Path(name_or_path)

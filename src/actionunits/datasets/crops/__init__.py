@@ -1,0 +1,1 @@
+"""Prepared data: registered crops with their labels, written once and read by every training."""

@@ -1,0 +1,1 @@
+"""One file a data set: what lies in its folder, as recordings with labels."""

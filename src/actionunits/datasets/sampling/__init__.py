@@ -1,0 +1,1 @@
+"""Which rows are seen, when and how: folds, balance, pairs, sequences, augmentation."""

@@ -1,0 +1,189 @@
+"""Sequences and pairs of frames of one video, as row numbers: functions of seed, epoch and step alone.
+
+Sources: Chu, De la Torre and Cohn, "Learning spatial and temporal cues for multi-label facial action unit detection",
+FG 2017, section IV-B (sub-sequences); Li, Zeng, Shan and Chen, "Self-supervised representation learning from videos
+for facial action unit detection" (TCAE), CVPR 2019, section 4.1 (pairs).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.sampling.rows import rows_of_clips
+from actionunits.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUB_SEQUENCES = 10  # per video
+SUB_SEQUENCE_FRAMES = 1300
+LEAST_ACTIVE = 1.5  # active AUs per frame
+# Of the 68 landmarks: cheeks before the ears, nose and eye corners, which expression moves least; then chin, brows,
+# lids and lips.
+HEAD_POINTS = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
+FACE_POINTS = (*range(5, 12), *range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47, *range(48, 68))
+FACE_PAIR_CHOICE = 8  # pairs drawn for each that is chosen by its landmarks
+CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
+
+
+def refuse_mixed_people(frames: pd.DataFrame, sequence: str, path: Path) -> None:
+    """Raises UserError where a sequence holds frames of several people: its anchor would be somebody else's face.
+
+    frames: with the column `subject`, and `sequence`, the column that tells sequences apart; path: of the table.
+    """
+    pairs = frames[[sequence, "subject"]].drop_duplicates()
+    mixed = pairs[sequence].duplicated(keep=False)
+    if mixed.any():
+        name = pairs[sequence][mixed].iloc[0]
+        people = ", ".join(map(str, pairs["subject"][pairs[sequence] == name]))
+        raise UserError(f"{path}: {name} holds frames of {people}; a sequence is of one person, divide it")
+
+
+def active_aus(au_present: np.ndarray, au_present_valid: np.ndarray) -> float:
+    """Mean number of AUs known to be present over the frames with any known label; 0 where there is none."""
+    frames = au_present_valid.any(1).sum()
+    return float(((au_present > 0) & au_present_valid).sum() / max(frames, 1))
+
+
+def sub_sequences(
+    clip: np.ndarray,
+    frame: np.ndarray,
+    au_present: np.ndarray,
+    au_present_valid: np.ndarray,
+    seed: int,
+    epoch: int = 0,
+    count: int = SUB_SEQUENCES,
+    length: int = SUB_SEQUENCE_FRAMES,
+    least_active: float = LEAST_ACTIVE,
+) -> list[np.ndarray]:
+    """Random stretches of the clips, row numbers in frame order: `count` of `length` rows from each clip.
+
+    A clip of `length` rows or fewer comes once, whole. Stretches with fewer than `least_active` active AUs per frame
+    (see `active_aus`) are left out: most frames show few AUs, and an LSTM trained on them learns to say no. What a
+    clip gives depends on seed, epoch and the clip's number alone. clip, frame: (N,); labels: (N, A).
+    Raises UserError where no stretch is left.
+    """
+    found = []
+    for number in np.unique(clip):
+        (rows,) = rows_of_clips(clip, frame, [number])
+        if len(rows) <= length:
+            starts = np.zeros(1, np.int64)
+        else:
+            generator = np.random.default_rng((seed, epoch, int(number)))
+            starts = generator.integers(len(rows) - length + 1, size=count)
+        for start in starts:
+            stretch = rows[start : start + length]
+            if active_aus(au_present[stretch], au_present_valid[stretch]) >= least_active:
+                found.append(stretch)
+    if not found:
+        raise UserError(
+            f"no stretch of the training clips has {least_active:g} active action units per frame; ask for fewer"
+        )
+    return found
+
+
+def pad_sequences(sequences: Sequence[np.ndarray], context: int = CONTEXT_FRAMES) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences of one batch at equal length: row numbers (B, T), and which of them count in the loss (B, T) bool.
+
+    Shorter sequences repeat their last row. Neither these nor the first `context` frames count.
+    """
+    longest = max(map(len, sequences))
+    rows = np.stack([np.pad(sequence, (0, longest - len(sequence)), mode="edge") for sequence in sequences])
+    position = np.arange(longest)
+    counts = (position >= context) & (position < np.array([len(sequence) for sequence in sequences])[:, None])
+    return rows, counts
+
+
+def single_frame_clips(data: CropData) -> list[str]:
+    """Names of the clips that have one frame, which makes no pair."""
+    return [Path(data.clips[k]).stem for k in np.flatnonzero(np.bincount(data.clip) == 1)]
+
+
+class PairSampler:
+    """Batches of two different frames of one track: a random person, one of their videos, one of its tracks.
+
+    levels: (N,) numbers of each row from coarse to fine, for instance subject, video and track; a number need only be
+    unique within its parent. Every choice is uniform, so that long videos and much-filmed people do not rule. Tracks
+    of one frame are left out. An epoch shows as many frames as the data has. Raises UserError where no track is left
+    or the pairs do not fill a batch.
+    """
+
+    def __init__(self, levels: Sequence[np.ndarray], batch_size: int, seed: int) -> None:
+        track = np.unique(np.stack(levels, -1), axis=0, return_inverse=True)[1].reshape(-1)
+        usable = np.flatnonzero(np.bincount(track)[track] >= 2)
+        if not len(usable):
+            raise UserError("no track has two frames; pairs need two or more of each")
+        keys = np.stack([np.asarray(level)[usable] for level in levels], -1)
+        order = np.lexsort(keys.T[::-1])
+        self._rows = usable[order]
+        self._first, self._children = _tree(keys[order])
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps_per_epoch = len(usable) // (2 * batch_size)
+        if self.steps_per_epoch == 0:
+            raise UserError(f"{len(usable)} training frames do not fill one batch of {batch_size} pairs")
+
+    def batch_indices(self, step: int) -> np.ndarray:
+        """Row numbers of the pairs of a step, counted from 0 over all epochs, (batch_size, 2)."""
+        generator = np.random.default_rng((self.seed, step))
+        node = np.zeros(self.batch_size, np.int64)
+        for first, children in zip(self._first[:-1], self._children[:-1], strict=True):
+            node = first[node] + generator.integers(children[node])
+        first, frames = self._first[-1][node], self._children[-1][node]
+        one = generator.integers(frames)
+        other = (one + 1 + generator.integers(frames - 1)) % frames
+        return self._rows[first[:, None] + np.stack([one, other], -1)]
+
+
+class FacePairSampler:
+    """Batches of pairs that begin with those whose faces move on heads that hardly do; the others are any pairs.
+
+    Of eight times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a pair's
+    rank is the mean way of `FACE_POINTS`, less three times that of `HEAD_POINTS`. landmarks: (N, 68, 2) of registered
+    crops, NaN where unknown; a pair without known ones comes last. share: of a batch. Otherwise as `PairSampler`.
+    """
+
+    def __init__(
+        self, levels: Sequence[np.ndarray], batch_size: int, seed: int, landmarks: np.ndarray, share: float
+    ) -> None:
+        self._pairs = PairSampler(levels, batch_size, seed)
+        self._landmarks = landmarks
+        self._chosen = round(share * batch_size)
+        self.steps_per_epoch = self._pairs.steps_per_epoch
+
+    def batch_indices(self, step: int) -> np.ndarray:
+        """Row numbers of the pairs of a step, counted from 0 over all epochs, (batch_size, 2)."""
+        # One batch more: the pairs that are not chosen come from it.
+        draws = 1 + -(-FACE_PAIR_CHOICE * self._chosen // self._pairs.batch_size)
+        rest, *pool = [self._pairs.batch_indices(draws * step + k) for k in range(draws)]
+        return np.concatenate([self._best(np.concatenate(pool)), rest[self._chosen :]])
+
+    def _best(self, pool: np.ndarray) -> np.ndarray:
+        way = np.linalg.norm(self._landmarks[pool[:, 0]] - self._landmarks[pool[:, 1]], axis=-1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # numpy's "mean of empty slice"
+            face, head = (np.nanmean(way[:, points], axis=1) for points in (FACE_POINTS, HEAD_POINTS))
+        rank = np.nan_to_num(face - 3 * head, nan=-np.inf)
+        return pool[np.argsort(-rank, kind="stable")[: self._chosen]]
+
+
+def _tree(keys: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """First child and number of children of every node, level by level from the root; the last children are rows.
+
+    keys: (N, levels), in lexical order.
+    """
+    starts = [np.zeros(1, np.int64)]  # first row of each node
+    for depth in range(1, keys.shape[1] + 1):
+        change = (keys[1:, :depth] != keys[:-1, :depth]).any(1)
+        starts.append(np.concatenate([[0], np.flatnonzero(change) + 1]))
+    starts.append(np.arange(len(keys)))
+    first = [np.searchsorted(below, here) for here, below in pairwise(starts)]
+    total = [len(below) for below in starts[1:]]
+    return first, [np.diff(np.append(at, count)) for at, count in zip(first, total, strict=True)]

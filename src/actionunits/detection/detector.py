@@ -1,0 +1,355 @@
+"""Detector: media → faces → registered crops → model → predictions; the only inference path.
+
+The stages run at the same time in threads that hand over through bounded queues: decode, find and register,
+predict, and whatever the caller does with the results. Memory does not grow with the length of a video.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from actionunits.aus import au_label
+from actionunits.detection.pipeline import bounded
+from actionunits.detection.smoothing import Smoother
+from actionunits.errors import DamagedInputError, UserError
+from actionunits.faces import FaceFinder
+from actionunits.faces.align import cut_out, face_transform, transform_points
+from actionunits.media import MediaReader, open_media
+from actionunits.media.sources import Source
+from actionunits.models import model_keys
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import EstimatesFlow, FollowsTime, over_time, prediction_inputs
+from actionunits.runtime.device import choose_device
+from actionunits.training.checkpoint import load_checkpoint
+from actionunits.types import MESH_POINTS, Face, Frame, FrameResult, Prediction
+from actionunits.weights.locate import find_weights
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_MODEL = "resnet18"
+QUEUE_FRAMES = 4  # a full HD frame is 6 MB
+
+
+@dataclass(frozen=True)
+class DetectionResult:
+    """All results of one input, without its pictures."""
+
+    frames: list[FrameResult]  # image_rgb has the frame's shape and no content
+    table: pd.DataFrame  # schema "openface", see reports/schemas.py
+    damage: str | None = None  # what of the input could not be read
+
+
+@dataclass(frozen=True)
+class _FoundFrame:
+    frame: Frame
+    faces: list[Face]
+    crops: list[np.ndarray]  # (S, S, 3) uint8 each
+    landmarks: list[np.ndarray]  # (68, 2) float32 each, crop coordinates
+    meshes: list[np.ndarray | None]  # (478, 3) float32 each, crop coordinates
+
+
+class FaceMemory:
+    """What a model that follows time remembers of every face of one video."""
+
+    def __init__(self, model: FollowsTime) -> None:
+        self.model = model
+        self.states: dict[int, Any] = {}  # by face_id
+
+    def predict(self, batch: Batch, face_ids: Sequence[int]) -> Output:
+        """Outputs of faces in time order, each from where its person stood. face_ids: of every row."""
+        known = sorted(set(face_ids))
+        states = [self.states.get(face_id) or self.model.begin() for face_id in known]
+        sequence = torch.tensor([known.index(face_id) for face_id in face_ids], device=batch.image.device)
+        output, state = self.model.stream(dataclasses.replace(batch, sequence=sequence), type(states[0]).join(states))
+        self.states |= {face_id: state.of(k) for k, face_id in enumerate(known)}
+        return output
+
+
+class Detector:
+    """Finds faces and predicts their action units.
+
+    model: a key of a model with released weights; weights: a checkpoint file instead. aus: report only these.
+    batch_size: faces (and frames at most) that pass the model at once in videos. landmarker: a MediaPipe
+    `face_landmarker.task` file in place of the bundled models. smoothing_s: time constant of a moving average
+    over a person's predictions in videos; None is off. flow: predictions also hold the motion to the neutral face
+    that the model estimates.
+
+    Raises UserError for an unknown model, unusable weights, an AU that the model does not report, a flow that it does
+    not estimate, or a device that is not there.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        weights: str | Path | None = None,
+        device: str = "auto",
+        batch_size: int = 8,
+        max_faces: int | None = None,
+        landmarker: str | Path | None = None,
+        min_confidence: float = 0.5,
+        aus: Sequence[int] | None = None,
+        smoothing_s: float | None = None,
+        flow: bool = False,
+    ) -> None:
+        if model is not None and model not in model_keys():
+            raise UserError(f"'{model}' is not a known model; choose one of {', '.join(model_keys())}")
+        if batch_size < 1:
+            raise UserError(f"the batch size must be at least 1, not {batch_size}")
+        if smoothing_s is not None and smoothing_s <= 0:
+            raise UserError(f"the smoothing time must be above 0 seconds, not {smoothing_s:g}")
+        self.device = choose_device(device)
+        self.weights = find_weights(str(weights or model or DEFAULT_MODEL))
+        checkpoint = load_checkpoint(self.weights)
+        self.header = checkpoint.header
+        self.model_name = str(self.header["model"])
+        if not checkpoint.aus:
+            raise UserError(
+                f"{self.weights} was trained without labels; give it action units with `actionunits probe`"
+            )
+        if model is not None and model != self.model_name:
+            raise UserError(f"{self.weights} holds weights of '{self.model_name}', not of '{model}'")
+        if "image" not in prediction_inputs(checkpoint.model):
+            raise UserError(
+                f"{self.weights} computes flow from two frames, and detection sees single ones; "
+                "use weights of a learned flow"
+            )
+        if flow and not isinstance(checkpoint.model, EstimatesFlow):
+            raise UserError(
+                f"{self.weights} holds weights of '{self.model_name}', which estimates no flow; use ofnet's"
+            )
+        self.flow = flow
+        self.aus, self._columns = _chosen_aus(checkpoint.aus, aus, self.model_name)
+        self.thresholds = self._per_au("thresholds", 0.5)
+        self.image_size = int(checkpoint.model.config.image_size)
+        self._transform = face_transform(bool(self.header.get("data", {}).get("aligned", True)))
+        # Channels last: convolutions on the CPU take two thirds of the time.
+        self._model = checkpoint.model.to(self.device, memory_format=torch.channels_last)
+        self.batch_size, self.max_faces = batch_size, max_faces
+        self.landmarker = None if landmarker is None else Path(landmarker)
+        self.min_confidence, self.smoothing_s = min_confidence, smoothing_s
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What this detector was told to do, as JSON values."""
+        return {
+            "aus": list(self.aus),
+            "device": str(self.device),
+            "batch_size": self.batch_size,
+            "max_faces": self.max_faces,
+            "min_confidence": self.min_confidence,
+            "landmarker": None if self.landmarker is None else str(self.landmarker),
+            "smoothing_s": self.smoothing_s,
+            "flow": self.flow,
+        }
+
+    @property
+    def neutral_logit(self) -> np.ndarray:
+        """Mean logit on neutral validation frames, (A,). Raises UserError if the weights do not name it."""
+        if "neutral_logit" not in self.header:
+            raise UserError(f"{self.weights} names no neutral_logit, which calibration needs; use newer weights")
+        return self._per_au("neutral_logit", 0.0)
+
+    def detect(self, source: Source) -> DetectionResult:
+        """All results of a photo, folder, glob or video, in memory; for long videos there is `stream`.
+
+        Raises UserError for an unusable input; damage on the way is told in the result.
+        """
+        from actionunits.reports.schemas import make_schema
+        from actionunits.reports.tables import to_dataframe
+
+        with open_media(source) as media:
+            schema = make_schema("openface", self.aus, media.kind)
+            frames = [without_image(result) for result in self.stream_frames(media, follows_time(media))]
+        return DetectionResult(frames, to_dataframe(frames, schema), media.damage)
+
+    def stream(self, source: Source) -> Iterator[FrameResult]:
+        """One result per frame, in order, while later frames are being worked on.
+
+        Raises UserError for an unusable input, and DamagedInputError after the results of all frames of a damaged
+        one. Closing the iterator early stops all stages.
+        """
+        with open_media(source) as media:
+            yield from self.stream_frames(media, follows_time(media), live=media.kind == "webcam")
+        if media.damage:
+            raise DamagedInputError(media.damage)
+
+    def stream_frames(self, frames: Iterable[Frame], video: bool, live: bool = False) -> Iterator[FrameResult]:
+        """`stream` for frames from anywhere.
+
+        video: consecutive frames follow each other in time, so that faces are tracked. live: results are wanted
+        at once rather than in batches.
+        """
+        smoother = Smoother(self.smoothing_s, self.thresholds) if video and self.smoothing_s else None
+        found = self._found(frames, video)
+        batch_size = 1 if live else self.batch_size
+        temporal = over_time(self._model) if video else None
+        memory = None if temporal is None else FaceMemory(temporal)
+        with bounded(self._predicted(found, batch_size, memory), size=QUEUE_FRAMES) as results:
+            for result in results:
+                yield result if smoother is None else _smoothed(result, smoother)
+
+    def predict_crops(
+        self,
+        crops: np.ndarray,
+        meshes: np.ndarray | None = None,
+        landmarks: np.ndarray | None = None,
+        face_ids: Sequence[int] = (),
+        memory: FaceMemory | None = None,
+    ) -> list[Prediction]:
+        """Predictions of registered crops (N, S, S, 3) uint8 RGB, S the model's `image_size`.
+
+        meshes: (N, 478, 3) float, crop coordinates (0-1 spans the crop); rows of NaN where there is none.
+        landmarks: (N, 68, 2) float, crop coordinates; NaN where unknown. face_ids, memory: whose crops they are, in
+        time order, and what a model that follows time remembers of them; without, crops are photographs.
+        """
+        expected = (self.image_size, self.image_size, 3)
+        if crops.ndim != 4 or crops.shape[1:] != expected or crops.dtype != np.uint8:
+            raise ValueError(f"crops must be uint8 (N, {', '.join(map(str, expected))}), not {crops.shape}")
+        if len(crops) == 0:
+            return []
+        image = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device).permute(0, 3, 1, 2)
+        mesh = mesh_valid = points = None
+        if landmarks is not None:
+            points = torch.from_numpy(np.ascontiguousarray(landmarks, np.float32)).to(self.device)
+        if meshes is not None:
+            mesh = torch.from_numpy(np.ascontiguousarray(meshes, np.float32)).to(self.device)
+            mesh_valid = mesh.isfinite().all(dim=2).all(dim=1)
+            mesh = mesh.nan_to_num()
+        with torch.inference_mode():
+            # A permuted view of RGB bytes is channels last already.
+            batch = Batch(image=image.float() / 255, mesh=mesh, mesh_valid=mesh_valid, landmarks=points)
+            output = self._model(batch) if memory is None else memory.predict(batch, face_ids)
+        logit = output.au_logit[:, self._columns]
+        intensity = output.au_intensity
+        intensity = torch.full_like(logit, torch.nan) if intensity is None else intensity[:, self._columns]
+        prob, intensity = _numpy(logit.sigmoid()), _numpy(intensity)
+        present = prob >= self.thresholds
+        flows: Iterable[np.ndarray | None] = repeat(None, len(prob))
+        if self.flow and output.flow is not None:
+            flows = _numpy(output.flow.permute(0, 2, 3, 1)).astype(np.float16)
+        return [Prediction(self.aus, *values) for values in zip(prob, intensity, present, flows, strict=True)]
+
+    def _found(self, frames: Iterable[Frame], video: bool) -> Iterator[_FoundFrame]:
+        """Second stage, behind decoding in a thread of its own."""
+        with (
+            FaceFinder(
+                video=video, max_faces=self.max_faces, model=self.landmarker, min_confidence=self.min_confidence
+            ) as finder,
+            bounded(frames, size=QUEUE_FRAMES) as decoded,
+        ):
+            for frame in decoded:
+                yield self._registered(frame, finder(frame))
+
+    def _registered(self, frame: Frame, faces: list[Face]) -> _FoundFrame:
+        size = self.image_size
+        matrices = [self._transform(face.landmarks_px, size) for face in faces]
+        crops = [cut_out(frame.image_rgb, matrix, size) for matrix in matrices]
+        landmarks = [_in_crop(f.landmarks_px, m, size) for f, m in zip(faces, matrices, strict=True)]
+        meshes = [
+            None if f.mesh_px is None else _in_crop(f.mesh_px, m, size) for f, m in zip(faces, matrices, strict=True)
+        ]
+        return _FoundFrame(frame, faces, crops, landmarks, meshes)
+
+    def _predicted(
+        self, found: Iterator[_FoundFrame], batch_size: int, memory: FaceMemory | None
+    ) -> Iterator[FrameResult]:
+        """Third stage: gathers frames until they hold `batch_size` faces or are that many themselves."""
+        torch.set_num_threads(threads_for_model())
+        waiting: list[_FoundFrame] = []
+        with bounded(found, size=QUEUE_FRAMES) as source:
+            for item in source:
+                waiting.append(item)
+                faces = sum(len(each.faces) for each in waiting)
+                if max(faces, len(waiting)) >= batch_size:
+                    yield from self._predict(waiting, memory)
+                    waiting = []
+        yield from self._predict(waiting, memory)
+
+    def _predict(self, items: list[_FoundFrame], memory: FaceMemory | None) -> list[FrameResult]:
+        crops = [crop for item in items for crop in item.crops]
+        landmarks = [points for item in items for points in item.landmarks]
+        meshes = [mesh for item in items for mesh in item.meshes]
+        face_ids = [face.face_id for item in items for face in item.faces]
+        predictions: list[Prediction] = []
+        # A crowd in one frame is split, so that memory stays bounded.
+        for start in range(0, len(crops), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            predictions += self.predict_crops(
+                np.stack(crops[part]), _stack_meshes(meshes[part]), np.stack(landmarks[part]), face_ids[part], memory
+            )
+        in_order = iter(predictions)
+        return [FrameResult(item.frame, item.faces, [next(in_order) for _ in item.faces]) for item in items]
+
+    def _per_au(self, field: str, default: float) -> np.ndarray:
+        values = self.header.get(field, {})
+        return np.array([values.get(au_label(au), default) for au in self.aus], np.float32)
+
+
+def follows_time(media: MediaReader) -> bool:
+    """Whether the frames of a source follow each other in time, as those of several photographs do not."""
+    return media.kind in ("video", "webcam")
+
+
+def threads_for_model() -> int:
+    """Threads of one forward pass: half of the cores.
+
+    The other stages need the rest; with all cores in use the threads of a forward pass wait for each other, and
+    a pass takes several times as long as with one.
+    """
+    return max(1, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else 1)
+
+
+def without_image(result: FrameResult) -> FrameResult:
+    """The same result with a picture of the same shape that takes no memory."""
+    frame = result.frame
+    empty = np.broadcast_to(np.uint8(0), frame.image_rgb.shape)
+    return FrameResult(Frame(empty, frame.index, frame.time_s, frame.source), result.faces, result.predictions)
+
+
+def _chosen_aus(
+    reported: tuple[int, ...], wanted: Sequence[int] | None, model: str
+) -> tuple[tuple[int, ...], list[int]]:
+    """AUs to report, ascending, and where they are in the model's output."""
+    chosen = sorted(set(reported if wanted is None else wanted))
+    unknown = [au_label(au) for au in chosen if au not in reported]
+    if unknown or not chosen:
+        known = ", ".join(map(au_label, sorted(reported)))
+        raise UserError(f"the model '{model}' does not report {', '.join(unknown) or 'nothing'}; it reports {known}")
+    return tuple(chosen), [reported.index(au) for au in chosen]
+
+
+def _in_crop(points_px: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """(P, 2 or 3) float32, 0-1 spans the face's crop from the outer edge of its first pixel to that of its last."""
+    points = transform_points(points_px, matrix)
+    points[:, :2] += 0.5
+    return points / size
+
+
+def _stack_meshes(meshes: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    if all(mesh is None for mesh in meshes):
+        return None
+    absent = np.full((MESH_POINTS, 3), np.nan, np.float32)
+    return np.stack([absent if mesh is None else mesh for mesh in meshes])
+
+
+def _smoothed(result: FrameResult, smoother: Smoother) -> FrameResult:
+    predictions = [
+        smoother(prediction, face.face_id, result.frame.time_s)
+        for face, prediction in zip(result.faces, result.predictions, strict=True)
+    ]
+    return FrameResult(result.frame, result.faces, predictions)
+
+
+def _numpy(values: Tensor) -> np.ndarray:
+    return values.float().cpu().numpy()

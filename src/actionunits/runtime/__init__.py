@@ -1,0 +1,1 @@
+"""What a run stands on: the device, its processes and signals, and the commit of the source."""

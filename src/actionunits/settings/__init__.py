@@ -1,0 +1,1 @@
+"""Types of settings with their ranges, and values of files and options held against them."""
