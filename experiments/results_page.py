@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 # The only places where the commands are written.
 FIRST_TABLE, EACNET_TABLES, RENET_TABLES, HYBRID_TABLES = (
-    ROOT / "benchmarks" / f"{name}.sh" for name in ("first_table", "eacnet_tables", "renet_tables", "hybrid_tables")
+    ROOT / "experiments" / name
+    for name in ("first_table.sh", "eacnet/tables.sh", "renet/tables.sh", "hybrid/tables.sh")
 )
 
 INTRODUCTION = """<!-- Written by experiments/tables.py from results/ and published.yaml; do not edit. -->

@@ -16,7 +16,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*/*.m
 
 def test_tables_are_those_of_the_results():
     run = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "tables.py", "--check"], capture_output=True, text=True
+        [sys.executable, ROOT / "experiments" / "tables.py", "--check"], capture_output=True, text=True
     )
     assert run.returncode == 0, run.stdout + run.stderr
 

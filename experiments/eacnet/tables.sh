@@ -2,7 +2,7 @@
 # EAC-Net's Tables II to VII at small scale: half an hour of two cores. FACEKIT is the folder of ICT Face Model Light.
 # docs/results.md shows these commands and, made from results/, what came out.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 # The people who are trained and tested on, and others, on whom the VGG-19 is trained that stands in for ImageNet's.
 actionunits synth --layout bp4d --facekit "$FACEKIT" --out out/bp4d --subjects 41 --clips 4 --frames 32 --fps 8

@@ -2,7 +2,7 @@
 
     python experiments/hybrid/lstm.py --data out/long-bp4d-crops --init out/anet/model.safetensors
 
-`hybrid_tables.sh` gives the data and the CNN, which saw other people. The LSTMs learn on the training people of the
+`tables.sh` gives the data and the CNN, which saw other people. The LSTMs learn on the training people of the
 first published fold and are judged on its test people. All runs see the same components of fc7, computed once. A
 linear layer in the place of the LSTMs, in the same stage, tells what single frames give. AUC with 95% intervals over
 people: of all frames, of the first ten of each clip, and of the later ones. Writes results/hybrid_lstm.csv.

@@ -2,7 +2,7 @@
 
     python experiments/hybrid/people.py --data out/long-bp4d-crops --checkpoint out/anet/model.safetensors
 
-`hybrid_tables.sh` gives the data and the CNN, which saw other people. Landmark shape, Gabor, HOG and fc7 of frames
+`tables.sh` gives the data and the CNN, which saw other people. Landmark shape, Gabor, HOG and fc7 of frames
 spread evenly over the data: divergence between people (`report divergence`), and what the ten nearest frames of other
 clips share (`report tsne --hand-made`), with 95% intervals over people. Writes results/hybrid_people.csv,
 docs/img/hybrid_divergence.png and docs/img/hybrid_tsne.png.

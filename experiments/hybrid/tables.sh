@@ -2,7 +2,7 @@
 # The hybrid network's Tables I and II at small scale: about an hour of one core. FACEKIT is the folder of ICT Face
 # Model Light. docs/results.md shows these commands and, made from results/, what came out.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 # The people who are trained and tested on, and others, on whom the CNN is trained that every fold starts from.
 actionunits synth --layout bp4d --facekit "$FACEKIT" --out out/long-bp4d --subjects 41 --clips 8 --frames 80 --fps 8

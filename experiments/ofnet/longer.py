@@ -2,9 +2,9 @@
 
     python experiments/ofnet/longer.py --runs out/long --data out/bp4d-crops --flow out/flow
 
-Every folder in `--runs` is one of `train ofnet`; `ofnet_tables.sh` makes them. AUC on the validation people along the
+Every folder in `--runs` is one of `train ofnet`; `tables.sh` makes them. AUC on the validation people along the
 run is read from its log, AUC and F1 on all people of `--data` (F1 by the thresholds of the validation people) and the
-end-point error of the flow relative to that of no motion on `--flow` (renders with `--flow`, see `ofnet_flow.py`) are
+end-point error of the flow relative to that of no motion on `--flow` (renders with `--flow`, see `flow.py`) are
 of its checkpoint. Nobody is in two of the three. Writes results/ofnet_longer.csv.
 """
 

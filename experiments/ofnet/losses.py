@@ -7,7 +7,7 @@
 
 Same people, seed and steps for all (`configs/ofnet_small.yaml`, about a minute of one core each). Scores of the test
 people with intervals over people, their differences to the run with all losses (`actionunits compare`), and the
-end-point error of the flow on other renders relative to that of no motion (`ofnet_flow.py`). Finished runs in `--out`
+end-point error of the flow on other renders relative to that of no motion (`flow.py`). Finished runs in `--out`
 are not trained again. Writes results/ofnet_losses.csv.
 """
 

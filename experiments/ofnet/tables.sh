@@ -2,7 +2,7 @@
 # OF-Net's Tables III to V, class repetition, and longer training, all at small scale: about half an hour of one core.
 # FACEKIT is the folder of ICT Face Model Light. src/actionunits/models/ofnet/README.md tells what came out.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 # The people who are trained and tested on; many others, to train on for longer and to tune; renders with true motion.
 actionunits synth --layout bp4d --facekit "$FACEKIT" --out out/bp4d --subjects 41 --clips 4 --frames 32 --fps 8

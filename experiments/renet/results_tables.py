@@ -1,4 +1,4 @@
-"""RE-Net's tables at small scale and its cost, for `tables.py`, from what renet_tables.sh and renet.py wrote."""
+"""RE-Net's tables at small scale and its cost, for `tables.py`, from what tables.sh and renet.py wrote."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _setting(scale: str) -> str:
 
 
 def small_tests() -> str:
-    """Differences of two models of renet_tables.sh on the same frames."""
+    """Differences of two models of tables.sh on the same frames."""
     return _tests(TESTS)
 
 

@@ -2,7 +2,7 @@
 # RE-Net's Tables 4 to 8 at small scale, beside ResNet-18: under a minute of one core for every training. FACEKIT is
 # the folder of ICT Face Model Light. docs/results.md shows these commands and, made from results/, what came out.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 # The people who are trained and tested on, and others, whose ResNet-18 every model starts from, without its heads.
 actionunits synth --layout bp4d --facekit "$FACEKIT" --out out/bp4d --subjects 41 --clips 4 --frames 32 --fps 8

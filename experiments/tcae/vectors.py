@@ -3,11 +3,11 @@
     python experiments/tcae/vectors.py --data STUDIO WILD --checkpoints TCAE FABNET --out out/probe
 
 From each vector of a frame (the AU vector, the pose vector; Fab-Net has one) a ridge regression says the head's yaw
-and pitch in degrees and the intensity of every AU, 0-5. It is fitted on the training people of `tcae_probe.py`, its
+and pitch in degrees and the intensity of every AU, 0-5. It is fitted on the training people of `probe.py`, its
 penalty chosen for each on the tuning people, and judged on the test people by R2, the share of the variance that it
 tells: 1 for all, 0 for what the mean tells. *frames* are as they are; in *changes* the mean over its clip is taken
 from vector and truth alike, so that what a person looks like is gone, as in a pair of frames. Roll is gone from
-registered crops. The untrained encoder is that of `tcae_probe.py`. A vector that knows of action units alone has R2
+registered crops. The untrained encoder is that of `probe.py`. A vector that knows of action units alone has R2
 near 0 for the head. Intervals draw people with replacement, 95%. Writes results/tcae_vectors.csv.
 """
 
@@ -106,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--checkpoints", type=Path, nargs="+", required=True)
-    parser.add_argument("--people", type=int, nargs=3, default=[1000, 200, 800], help="as in tcae_probe.py")
+    parser.add_argument("--people", type=int, nargs=3, default=[1000, 200, 800], help="as in probe.py")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the untrained encoders; found ones are read"
     )

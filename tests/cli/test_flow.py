@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from datasets.drawn_recordings import drawn_recording, inventory
+from drawn_recordings import drawn_recording, inventory
 from PIL import Image
 from staged_faces import StagedFinder, picture, video_frames
 

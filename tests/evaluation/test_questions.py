@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from datasets.drawn_recordings import drawn_recording, inventory
+from drawn_recordings import drawn_recording, inventory
 from drawn_faces import write_drawn_dataset
 
 from actionunits.datasets.crops.prepare import prepare

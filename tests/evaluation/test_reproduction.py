@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from datasets.official_trees import drawn_clip
+from official_trees import drawn_clip
 from drawn_faces import write_drawn_dataset
 from rich.console import Console
 from typer.testing import CliRunner

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from datasets.drawn_recordings import drawn_recording, inventory
+from drawn_recordings import drawn_recording, inventory
 from PIL import Image
 from typer.testing import CliRunner
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from datasets.drawn_recordings import drawn_recording, inventory, unlabelled
+from drawn_recordings import drawn_recording, inventory, unlabelled
 from drawn_faces import write_drawn_dataset
 from PIL import Image
 from rich.console import Console

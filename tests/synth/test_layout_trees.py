@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from datasets.official_trees import drawn_clip
+from official_trees import drawn_clip
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.cli import main

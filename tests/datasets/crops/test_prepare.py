@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from datasets.drawn_recordings import AUS, as_video, drawn_recording, inventory, unlabelled
+from drawn_recordings import AUS, as_video, drawn_recording, inventory, unlabelled
 from PIL import Image
 
 from actionunits.datasets.crops import crop_recording as crop_recording_module

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from datasets.drawn_recordings import AUS, drawn_recording, inventory, unlabelled
+from drawn_recordings import AUS, drawn_recording, inventory, unlabelled
 from drawn_faces import write_drawn_dataset
 
 from actionunits.aus import SYNTH_AUS

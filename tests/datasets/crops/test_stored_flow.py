@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from datasets.drawn_recordings import drawn_recording, inventory
+from drawn_recordings import drawn_recording, inventory
 
 import actionunits.datasets.crops.stored_flow as stored_flow
 from actionunits.datasets.crops.load import load_data

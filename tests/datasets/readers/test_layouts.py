@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from datasets.drawn_recordings import drawn_recording, inventory
-from datasets.official_trees import drawn_clip
+from drawn_recordings import drawn_recording, inventory
+from official_trees import drawn_clip
 from typer.testing import CliRunner
 
 from actionunits.aus import DATASET_AUS
