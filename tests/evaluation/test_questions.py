@@ -3,8 +3,8 @@
 import dataclasses
 
 import pytest
-from drawn_recordings import drawn_recording, inventory
 from drawn_faces import write_drawn_dataset
+from drawn_recordings import drawn_recording, inventory
 
 from actionunits.datasets.crops.prepare import prepare
 from actionunits.errors import UserError

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from official_trees import drawn_clip
 from drawn_faces import write_drawn_dataset
+from official_trees import drawn_clip
 from rich.console import Console
 from typer.testing import CliRunner
 

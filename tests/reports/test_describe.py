@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_recordings import drawn_recording, inventory, unlabelled
 from drawn_faces import write_drawn_dataset
+from drawn_recordings import drawn_recording, inventory, unlabelled
 from PIL import Image
 from rich.console import Console
 

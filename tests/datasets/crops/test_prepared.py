@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_recordings import AUS, drawn_recording, inventory, unlabelled
 from drawn_faces import write_drawn_dataset
+from drawn_recordings import AUS, drawn_recording, inventory, unlabelled
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops import crop_files
