@@ -29,8 +29,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from actionunits.detection.analysis import AnalysisOptions, OutputPaths, analyse
+from actionunits.detection.analysis import analyse
 from actionunits.detection.detector import DEFAULT_MODEL, Detector, threads_for_model
+from actionunits.detection.options import AnalysisOptions
+from actionunits.detection.output_files import OutputPaths
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import register
 from actionunits.files import write_atomically

@@ -4,6 +4,7 @@ import copy
 import json
 import random
 import struct
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -170,12 +171,13 @@ def test_damaged_checkpoints(weights, tmp_path):
 
 
 def test_settings_of_random_words(tmp_path):
-    chance, path = random.Random(2), tmp_path / "s.yaml"
+    chance, path, counts = random.Random(2), tmp_path / "s.yaml", Counter[bool]()
     for _ in range(600):
         text = "".join(chance.choices(PIECES, k=chance.randint(1, 25)))
         path.write_text(text)
-        told_or_works(lambda: make_settings("resnet18", read_config_file(path)))
-        told_or_works(lambda text=text: make_settings("resnet18", parse_assignments([f"lr={text}"])))
+        counts[told_or_works(lambda: make_settings("resnet18", read_config_file(path)))] += 1
+        counts[told_or_works(lambda text=text: make_settings("resnet18", parse_assignments([f"lr={text}"])))] += 1
+    assert counts[False] > 900 and counts[True] > 0, "damage is told, and what is sound is read"
 
 
 @pytest.mark.parametrize(
@@ -203,9 +205,10 @@ def test_settings_made_to_hurt(tmp_path, text):
 
 def test_damaged_tables_of_frames(tmp_path):
     write_drawn_dataset(tmp_path)
-    chance, path = random.Random(3), tmp_path / "frames.parquet"
+    chance, path, counts = random.Random(3), tmp_path / "frames.parquet", Counter[bool]()
     content = path.read_bytes()
     footer = len(content) - 8 - struct.unpack("<I", content[-8:-4])[0]
     for number in range(300):
         path.write_bytes(damaged_bytes(content, chance, footer if number % 2 else 0))
-        told_or_works(load_labels, tmp_path)
+        counts[told_or_works(load_labels, tmp_path)] += 1
+    assert counts[False] > 200 and counts[True] > 0

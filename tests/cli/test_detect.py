@@ -15,8 +15,9 @@ import actionunits.detection.detector as detect_module
 from actionunits import __version__
 from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.cli import app, main
-from actionunits.detection.analysis import output_paths, parse_neutral
 from actionunits.detection.calibration import logit_of
+from actionunits.detection.neutral import parse_neutral
+from actionunits.detection.output_files import output_paths
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter, open_media
 from actionunits.reports.tables import read_table

@@ -16,8 +16,10 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from actionunits.detection.analysis import Analysis, AnalysisOptions, OutputPaths, analyse, refuse_overwriting
+from actionunits.detection.analysis import Analysis, analyse
 from actionunits.detection.detector import Detector
+from actionunits.detection.options import AnalysisOptions
+from actionunits.detection.output_files import OutputPaths, refuse_overwriting
 from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, tell
 from actionunits.files import cache_folder
 from actionunits.runtime.processes import INTERRUPTED

@@ -73,8 +73,9 @@ def detect(
     """
     from actionunits.aus import parse_aus
     from actionunits.cli.console import detect_inputs
-    from actionunits.detection.analysis import AnalysisOptions, output_paths
     from actionunits.detection.detector import Detector
+    from actionunits.detection.options import AnalysisOptions
+    from actionunits.detection.output_files import output_paths
     from actionunits.media import expand
 
     if show not in (None, "flow"):

@@ -23,10 +23,12 @@ class MediaReader(Iterator[Frame]):
     size         width and height of the first frame, upright
     decoded      frames handed out so far
     damage       None, or after the last frame one line on what could not be read
+    can_repeat   whether the source can be opened once more
     notes        after the last frame: lines on what was not read as it is, though nothing is wrong with it
     """
 
     kind: str
+    can_repeat = True
 
     def __init__(self, sources: tuple[str, ...], notes: Sequence[str] = ()) -> None:
         self.sources = sources

@@ -49,7 +49,7 @@ def open_media(source: Source, *, fps: Fraction | float | None = None, allow_net
     if isinstance(source, str) and is_address(text):
         return _open_address(text, fps, allow_network)
     if text in STANDARD_INPUT:
-        return _open_content(open_standard_input(), fps)
+        return _once(_open_content(open_standard_input(), fps))
     if not text:
         raise UserError("an input has no name; name a file, a folder, a pattern or a webcam")
     found = _found(text)
@@ -168,7 +168,12 @@ def _open_address(text: str, fps: Fraction | float | None, allow_network: bool) 
     _refuse_rate(text, fps)
     if not allow_network:
         raise UserError(f"cannot read {text}: addresses are not read; download the file, or pass --allow-network")
-    return VideoReader(text)
+    return _once(VideoReader(text))
+
+
+def _once(reader: MediaReader) -> MediaReader:
+    reader.can_repeat = False
+    return reader
 
 
 def _open_list(paths: list[Path], fps: Fraction | float | None) -> MediaReader:

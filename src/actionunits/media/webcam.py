@@ -16,6 +16,7 @@ class WebcamReader(MediaReader):
     """Pictures of a webcam until the reader is closed; times are of a monotonic clock, from the first picture."""
 
     kind = "webcam"
+    can_repeat = False
 
     def __init__(self, index: int) -> None:
         self._index = index

@@ -13,7 +13,7 @@ def source_commit() -> str:
     folder = Path(__file__).parents[1]
     try:
         # A copy that was installed into somebody else's checkout is not of that checkout's commit.
-        _git(folder, "ls-files", "--error-unmatch", Path(__file__))
+        _git(folder, "ls-files", "--error-unmatch", __file__)
         return _git(folder, "rev-parse", "HEAD") + ("+" if _git(folder, "status", "--porcelain", ".") else "")
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -1,0 +1,116 @@
+"""The neutral face that a user names: a frame, a moment, a picture, or each person's own lower tenth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from actionunits.detection.calibration import Calibration, NeutralReference, QuantileCollector, reference_of
+from actionunits.detection.detector import Detector
+from actionunits.detection.options import AnalysisOptions
+from actionunits.detection.spool import ResultSpool
+from actionunits.errors import UserError
+from actionunits.media import MediaReader, read_image
+from actionunits.types import Frame, FrameResult
+
+
+def parse_neutral(text: str) -> int | float | Path:
+    """A frame number (int), seconds (float) or a picture, from what the user wrote.
+
+    Raises UserError for frame 0 and for a picture that is not there.
+
+    >>> parse_neutral("12"), parse_neutral("3.2s")
+    (12, 3.2)
+    """
+    if text.isdecimal():
+        if int(text) == 0:
+            raise UserError("--neutral 0: frames count from 1, as in the table")
+        return int(text)
+    if re.fullmatch(r"[0-9]*\.?[0-9]+s", text):
+        return float(text[:-1])
+    if not Path(text).is_file():
+        raise UserError(f"--neutral {text} is neither a frame number, nor a time such as 3.2s, nor a picture file")
+    return Path(text)
+
+
+class NeutralOption:
+    """The neutral reference that the options ask for, and its application to the results of one input."""
+
+    def __init__(self, detector: Detector, options: AnalysisOptions, media: MediaReader) -> None:
+        if options.neutral is not None and options.calibrate:
+            raise UserError("--neutral and --calibrate exclude each other")
+        self._detector, self._text = detector, options.neutral
+        self._wanted = None if options.neutral is None else parse_neutral(options.neutral)
+        self._quantiles = options.calibrate
+        self.is_known_late = self._quantiles or isinstance(self._wanted, int | float)
+        if self.is_known_late and media.kind not in ("video", "webcam") and not options.fps:
+            raise UserError("photographs have no neutral frame; give --neutral a picture of the person")
+        if self.is_known_late and not media.can_repeat and options.annotate:
+            what = ", ".join(media.sources)
+            raise UserError(f"{what} cannot be read twice: with --annotate, give --neutral a picture of the person")
+        if self._quantiles or self._wanted is not None:
+            self._neutral_logit = detector.neutral_logit  # raises now if the weights lack it
+        self._references: dict[int, NeutralReference] | None = None  # by face_id
+
+    def applied(self, results: Iterator[FrameResult], stack: ExitStack) -> Iterator[FrameResult]:
+        """Results relative to the reference; one that lies in the video itself is found first."""
+        if isinstance(self._wanted, Path):
+            calibration = self._calibration({}, self._of_picture(self._wanted))
+            return (_calibrated(result, calibration) for result in results)
+        if not self.is_known_late:
+            return results
+        spool = stack.enter_context(ResultSpool())
+        collector = QuantileCollector()
+        for result in results:
+            spool.add(result)
+            if self._quantiles:
+                for face, prediction in zip(result.faces, result.predictions, strict=True):
+                    collector.add(prediction, face.face_id)
+            elif self._references is None and self._is_neutral_frame(result.frame):
+                self._references = self._of_frame(result)
+        if self._quantiles:
+            self._references = collector.references(len(self._detector.aus))
+        if self._references is None:
+            raise UserError(f"--neutral {self._text}: the video ends before")
+        calibration = self._calibration(self._references, None)
+        return (_calibrated(result, calibration) for result in spool)
+
+    def missing_for(self, people: Sequence[int]) -> list[int]:
+        """The people whose predictions stayed as they were though a reference was asked for."""
+        return [] if self._references is None else [p for p in people if p not in self._references]
+
+    def _calibration(
+        self, references: dict[int, NeutralReference], for_others: NeutralReference | None
+    ) -> Calibration:
+        return Calibration(self._detector.thresholds, self._neutral_logit, references, for_others)
+
+    def _is_neutral_frame(self, frame: Frame) -> bool:
+        if isinstance(self._wanted, float):
+            return frame.time_s >= self._wanted - 1e-6
+        return frame.index + 1 == self._wanted
+
+    def _of_frame(self, result: FrameResult) -> dict[int, NeutralReference]:
+        if not result.faces:
+            raise UserError(f"--neutral {self._text}: no face in frame {result.frame.index + 1}; choose another")
+        pairs = zip(result.faces, result.predictions, strict=True)
+        return {face.face_id: reference_of(prediction) for face, prediction in pairs}
+
+    def _of_picture(self, path: Path) -> NeutralReference:
+        """The largest face of a photograph."""
+        frame = Frame(read_image(path), 0, 0.0, str(path))
+        (result,) = self._detector.stream_frames([frame], video=False)
+        if not result.faces:
+            raise UserError(f"--neutral {path}: no face found in the picture")
+        sizes = [float(np.ptp(face.box_xyxy_px.reshape(2, 2), axis=0).prod()) for face in result.faces]
+        return reference_of(result.predictions[int(np.argmax(sizes))])
+
+
+def _calibrated(result: FrameResult, calibration: Calibration) -> FrameResult:
+    pairs = zip(result.faces, result.predictions, strict=True)
+    moved = [calibration(prediction, face.face_id) for face, prediction in pairs]
+    return replace(result, predictions=moved)

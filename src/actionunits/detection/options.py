@@ -1,0 +1,27 @@
+"""What a user asks for with an input, besides the detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """What to write for an input, and relative to what.
+
+    neutral: a frame number as in the table's `frame` column (from 1), a time in seconds such as "3.2s", or a
+    picture of the person. calibrate: the person's own lower decile instead. fps: the pictures of a folder are
+    the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
+    the flow too where the detector gives it. allow_network: addresses are opened.
+    """
+
+    schema: str = "openface"
+    pose: bool = True
+    landmarks: bool = True
+    all_openface_aus: bool = True
+    annotate: bool = False
+    timeline: bool = False
+    neutral: str | None = None
+    calibrate: bool = False
+    fps: float | None = None
+    allow_network: bool = False

@@ -1,0 +1,103 @@
+"""Where the files of each input go, and what they must not write over."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from actionunits.detection.options import AnalysisOptions
+from actionunits.errors import UserError
+from actionunits.files import check_name
+from actionunits.reports.tables import TABLE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class OutputPaths:
+    """Where the files of one input go: beside the table, with its name."""
+
+    table: Path
+
+    @property
+    def card(self) -> Path:
+        """The run card."""
+        return self.table.with_name(self.table.stem + ".run.json")
+
+    @property
+    def timeline(self) -> Path:
+        """The timeline."""
+        return self.table.with_name(self.table.stem + ".timeline.png")
+
+    def all(self, options: AnalysisOptions) -> list[Path]:
+        """Every file that an input may leave, whatever kind it turns out to be."""
+        annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
+        return [self.table, self.card, *annotated, *([self.timeline] if options.timeline else [])]
+
+    def check(self, options: AnalysisOptions) -> None:
+        """Raises UserError for a name that this system cannot hold, before anything is computed."""
+        for file in self.all(options):
+            check_name(file)
+
+    def annotated(self, kind: str) -> Path:
+        """The annotated picture ("image"), folder of pictures ("images") or video."""
+        suffix = {"image": ".png", "images": ""}.get(kind, ".mp4")
+        return self.table.with_name(f"{self.table.stem}.annotated{suffix}")
+
+
+def output_paths(sources: Sequence[str], out: Path, table_format: str = "csv") -> list[OutputPaths]:
+    """Where the table of each input goes: into the folder `out`, or to the file `out` if it ends as tables do.
+
+    Raises UserError for an unknown format, a name of a file that is no table's, and if two inputs would be written to
+    one file.
+    """
+    if f".{table_format}" not in TABLE_SUFFIXES:
+        raise UserError(f"'{table_format}' is not a table format; choose csv or parquet")
+    if out.suffix in TABLE_SUFFIXES and not out.is_dir():
+        if len(sources) > 1:
+            raise UserError(f"{out} is one file, but there are {len(sources)} inputs; name a folder instead")
+        return [OutputPaths(out)]
+    if out.suffix[1:].isalnum() and not out.suffix[1:].isdigit() and not out.is_dir():
+        raise UserError(f"{out} is neither a folder nor a table; a table ends in {' or '.join(TABLE_SUFFIXES)}")
+    taken: dict[Path, str] = {}
+    for source in sources:
+        table = out / f"{_output_stem(source)}.{table_format}"
+        if table in taken:
+            raise UserError(f"{taken[table]} and {source} would both be written to {table}; run them one by one")
+        taken[table] = source
+    return [OutputPaths(table) for table in taken]
+
+
+def refuse_overwriting(sources: Sequence[str], paths: Sequence[OutputPaths], options: AnalysisOptions) -> None:
+    """Raises UserError where a file that would be written is, or lies among, the inputs."""
+    read = {os.path.realpath(file) for source in sources for file in _files_of(source)}
+    for to in paths:
+        for file in to.all(options):
+            if os.path.realpath(file) in read:
+                raise UserError(f"{file} would be written over, and it is an input; name another folder with --out")
+
+
+def _files_of(source: str) -> list[str]:
+    """Files that are read for an input: those of a folder or pattern, else what it names."""
+    if os.path.isdir(source):
+        with suppress(OSError):  # told where the folder is read
+            return [entry.path for entry in os.scandir(source)]
+    return [source] if os.path.lexists(source) else glob.glob(source)
+
+
+def _output_stem(source: str) -> str:
+    """`clip` for folder/clip.mp4, the folder's name for a folder or a pattern in it, `webcam-0`, `stdin`."""
+    if source.startswith("webcam:"):
+        return source.replace(":", "-")
+    if source == "-":
+        return "stdin"
+    path = Path(source)
+    if not os.path.lexists(path) and re.search(r"[*?\[]", source):
+        plain = Path(re.split(r"[*?\[]", source)[0] + "x").parent.resolve()
+        return plain.name or "pictures"
+    if os.path.isdir(path):
+        return path.resolve().name or "pictures"
+    return path.stem
