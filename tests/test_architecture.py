@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,17 @@ def test_the_package_is_imported_in_a_moment():
     assert actionunits.Detector.__module__ == "actionunits.detection.detector"
     with pytest.raises(AttributeError, match="has no attribute 'Detektor'"):
         actionunits.Detektor  # noqa: B018
+
+
+def test_a_wheel_carries_every_file_that_the_package_reads():
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["actionunits"]
+    carried = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    there = {
+        path
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+    assert there == carried and PACKAGE / "configs" / "renet_small.yaml" in carried
+    # A folder without __init__.py would be left out of the wheel.
+    assert all((path.parent / "__init__.py").is_file() for path in FILES)
