@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # A process per core; one that dies fails its test, and the others go on.
-PARALLEL := -n logical --dist loadfile
+PARALLEL := -n logical --maxprocesses 8 --dist loadfile
 DEMO_CLIP := data/synthau-mini/studio/clips/S0-0003_T1.mp4
 
 .PHONY: demo test test-all check bench clean

@@ -1,6 +1,7 @@
 """The house stays in order: imports point one way, papers do not lean on each other, files stay readable."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -112,3 +113,12 @@ def test_a_wheel_carries_every_file_that_the_package_reads():
     assert there == carried and PACKAGE / "configs" / "renet_small.yaml" in carried
     # A folder without __init__.py would be left out of the wheel.
     assert all((path.parent / "__init__.py").is_file() for path in FILES)
+
+
+def test_the_plan_in_the_documents_is_that_of_the_code():
+    page = (PACKAGE.parents[1] / "docs" / "layout.md").read_text()
+    told = re.findall(r"^\| `(\w+)(?:\.py|/)` \| (.+) \|$", page, re.MULTILINE)
+    assert [room for room, _ in told] == [room for room in ROOMS if not room.startswith("_")]
+    for room, sentence in told:
+        file = PACKAGE / f"{room}.py" if (PACKAGE / f"{room}.py").is_file() else PACKAGE / room / "__init__.py"
+        assert (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n")[0] == sentence
