@@ -317,7 +317,7 @@ def test_an_ended_command_ends_its_processes_and_continues_to_the_same_bytes(wri
         [*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 300
-    while not list(out.glob("clips/*.mp4")) and process.poll() is None and time.monotonic() < deadline:
+    while not list(out.glob("clips/[!.]*.mp4")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     # A batch system sends SIGTERM to all processes of a job.
@@ -326,7 +326,7 @@ def test_an_ended_command_ends_its_processes_and_continues_to_the_same_bytes(wri
     if sign == signal.SIGTERM:
         assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
         assert not [path for path in out.rglob(".*") if path.is_file()]
-    assert len(children) >= 2 and list(out.glob("clips/*.mp4")), "it was killed after it had begun"
+    assert len(children) >= 2 and list(out.glob("clips/[!.]*.mp4")), "it was killed after it had begun"
     deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
         time.sleep(0.05)
