@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 
 TRACEBACK_VARIABLE = "ACTIONUNITS_TRACEBACK"
+# What systems and libraries say, besides MemoryError.
+_OUT_OF_MEMORY = ("can't start new thread", "failed to map segment", "not enough memory", "annot allocate memory")
 _LONGEST_LINE = 1000  # letters
 
 
@@ -39,7 +42,8 @@ def tell(error: Exception) -> int:
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error)
     explained = _explained(error)
-    print(f"actionunits: {one_line(str(explained))}", file=sys.stderr)
+    with suppress(OSError):  # nobody reads it, or its disk is full
+        print(f"actionunits: {one_line(str(explained))}", file=sys.stderr, flush=True)
     return explained.exit_code
 
 
@@ -58,7 +62,7 @@ def one_line(text: str) -> str:
 def _explained(error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
         return UserError("there is not enough memory")
     if isinstance(error, OSError) and error.strerror:
         named = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""

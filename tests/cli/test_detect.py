@@ -2,6 +2,9 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -290,6 +293,18 @@ def test_a_photo_of_any_name_is_told_of_in_plain_letters(run, name):
     assert code == 2 and err.count("\n") == 1 and "\x1b" not in err
 
 
+def test_names_of_any_bytes_are_told_in_the_run_card(run):
+    os.mkdir("shots")
+    write_photo("shots/a.png", 1)
+    Path(os.fsdecode(b"shots/b\xe9.png")).write_bytes(b"text")
+    neutral = os.fsdecode(b"n\xe9.png")
+    write_photo(neutral, 1)
+    code, _, err = run("shots", "--neutral", neutral, "-q")
+    card = json.loads(Path("shots.run.json").read_text())
+    assert code == 3 and err.count("\n") == 1
+    assert "b\\xe9.png" in card["damage"] and card["options"]["neutral"] == "n\\xe9.png"
+
+
 def test_a_name_without_room_for_its_results_is_refused_before_any_work(run, monkeypatch):
     long = "v" * 248 + ".png"
     write_photo(long, 1)
@@ -309,6 +324,10 @@ def test_nothing_is_written_over_an_input(run, monkeypatch):
         code, _, err = run(*inputs, "--annotate", "--out", ".")
         assert code == 2 and "clip.annotated.mp4 would be written over" in err and err.count("\n") == 1
     assert Path("clip.annotated.mp4").read_bytes() == before and files() == ["clip.annotated.mp4"]
+    write_photo("a.png", 1)
+    write_photo("a.annotated.png", 1)
+    code, _, err = run("a.png", "--annotate", "--neutral", "a.annotated.png", "--out", ".")
+    assert code == 2 and "a.annotated.png would be written over" in err
 
 
 def test_the_version_is_printed(capsys):
@@ -339,6 +358,27 @@ def test_a_signal_keeps_the_rows_so_far(run, monkeypatch, sign):
     assert not [name for name in os.listdir() if name.startswith(".")]
     # Ctrl-C means what it did before.
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_heard_while_standard_input_is_silent(run, monkeypatch, sign):
+    reading, writing = os.pipe()
+    monkeypatch.setattr("sys.stdin", os.fdopen(reading))
+    threading.Timer(1.0, os.kill, (os.getpid(), sign)).start()
+    code, _, err = run("-", "-q")
+    os.close(writing)
+    assert code == 130 and err.endswith("actionunits: interrupted\n") and files() == []
+
+
+def test_work_goes_on_when_nobody_reads_what_is_printed(tiny_weights, tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(picture(0)).save(tmp_path / name)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "actionunits", "detect", "a.png", "b.png", "--weights", str(tiny_weights)]
+    run = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (run.returncode, run.stderr) == (0, "") and (tmp_path / "b.run.json").exists()
 
 
 def test_a_signal_before_the_neutral_frame_promises_no_files(run, monkeypatch):

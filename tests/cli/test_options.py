@@ -49,7 +49,6 @@ def is_number(parameter) -> bool:
 def call(tmp_path, monkeypatch, capfd):
     """Runs a command in an empty folder where nothing is computed; gives exit code and what it told."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "app", APP)  # building it anew takes longer than all the rest
 
     def run(words):
         with pytest.raises(SystemExit) as ended:

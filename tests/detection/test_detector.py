@@ -27,7 +27,7 @@ from actionunits.media import VideoWriter
 from actionunits.models import find_model
 from actionunits.models.batch import Batch, Output
 from actionunits.training.checkpoint import save_checkpoint
-from actionunits.types import Prediction
+from actionunits.types import Frame, Prediction
 
 
 @pytest.fixture
@@ -38,6 +38,30 @@ def staged(monkeypatch):
 @pytest.fixture
 def detector(staged, tiny_weights):
     return Detector(weights=tiny_weights)
+
+
+@pytest.mark.parametrize("source", [np.zeros((4, 4, 3), np.uint8), None, b"a.png", [np.zeros(3)], 7])
+def test_what_is_no_path_is_refused_in_words(detector, source):
+    with pytest.raises(UserError, match="an input is a path"):
+        detector.detect(source)
+    with pytest.raises(UserError, match="an input is a path"):
+        list(detector.stream(source))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3)),
+        np.zeros((0, 4, 3), np.uint8),
+        None,
+    ],
+    ids=["grey", "alpha", "float", "empty", "none"],
+)
+def test_pictures_of_another_form_are_refused_in_words(detector, picture):
+    with pytest.raises(UserError, match=r"frame 0: a picture is an array of uint8, \(H, W, 3\), RGB"):
+        list(detector.stream_frames([Frame(picture, 0, 0.0, "memory")], video=False))
 
 
 def pipeline_threads():

@@ -104,6 +104,15 @@ def test_dropped_stage_ends_its_thread():
     assert threading.active_count() == before
 
 
+def test_a_thread_that_cannot_be_started_is_the_only_error(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        bounded(iter(range(3)), 2)
+
+
 def test_error_that_escapes_everything_does_not_hang_the_program():
     program = "from actionunits.detection.pipeline import bounded\n"
     program += "for item in bounded(iter(int, 1), 2):\n    raise SystemExit(7)\n"

@@ -225,6 +225,11 @@ def test_files_that_cannot_hold_an_evaluation_are_refused_before_it(tmp_path):
             refuse_outputs(results, predictions)
 
 
+def test_results_and_predictions_are_two_files(tmp_path):
+    with pytest.raises(UserError, match="name two files"):
+        refuse_outputs(tmp_path / "x.parquet", tmp_path / ".." / tmp_path.name / "x.parquet")
+
+
 def test_the_columns_of_a_results_table_are_those_that_are_written(tmp_path):
     result = EvaluationResult(pd.DataFrame(columns=list(RESULT_COLUMNS[6:-3])), {}, "d", 0, 0, 1.0)
     write_results(tmp_path / "r.csv", result, "run", {"model": "m", "config": {}})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -55,6 +56,11 @@ app.command()(reports.edit)
 app.add_typer(reports.app, name="report")
 
 
+@cache
+def _command() -> Any:
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `actionunits` command: exits with its code, after one line where something is wrong.
 
@@ -65,7 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     hear_sigterm_as_ctrl_c()
     try:
         refuse_empty_words(words)
-        code = app(words, prog_name="actionunits", standalone_mode=False)
+        # Not `app(...)`, which turns Ctrl-C into an exit code without a word.
+        with _command().make_context("actionunits", words) as context:
+            code = _command().invoke(context)
+    except typer.Exit as end:
+        code = end.exit_code
     except (KeyboardInterrupt, typer.Abort):
         print("actionunits: interrupted", file=sys.stderr)
         code = INTERRUPTED

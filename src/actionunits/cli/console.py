@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.output_files import OutputPaths, refuse_overwriting
 from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, tell
 from actionunits.files import cache_folder
+from actionunits.media.standard_input import end_standard_input
 from actionunits.runtime.processes import INTERRUPTED
 
 
@@ -64,7 +66,7 @@ def _analysed(
         with _progress_bar(Console(stderr=True), source, quiet) as bar:
             progress = partial(_advance, bar, bar.add_task(one_line(source), total=None))
             analysis = analyse(detector, source, to, options, progress, stop)
-        _show(analysis, source, Console(quiet=quiet))
+        _show(analysis, source, SteadyConsole(quiet=quiet))
         if analysis.damage:
             raise DamagedInputError(_damage_line(analysis))
     except Exception as error:
@@ -83,6 +85,7 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
     def request_stop(number: int, frame: FrameType | None) -> None:
         stop.set()
+        end_standard_input()
         for each in watched:
             signal.signal(each, signal.default_int_handler)
 
@@ -92,6 +95,14 @@ def _stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for each, handler in zip(watched, before, strict=True):
             signal.signal(each, handler)
+
+
+class SteadyConsole(Console):
+    """A console that falls silent where nobody reads it any more, as behind `| head`: the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:

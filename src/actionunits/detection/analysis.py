@@ -17,7 +17,6 @@ from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.pipeline import bounded
 from actionunits.errors import UserError, one_line
-from actionunits.files import valid_text
 from actionunits.media import MediaReader, open_media
 from actionunits.reports.annotate import Consumer, annotate_to, timeline_to
 from actionunits.reports.au_summary import AuSummary
@@ -87,13 +86,13 @@ def analyse(
             results = _with_pictures(results, source, options)
         _consume(results, consumers)
     card = {
-        "input": valid_text(source),
+        "input": source,
         "input_files": describe_files(media.sources),
         **_counts(media, table, summary),
         **_model_fields(detector),
         "options": asdict(options) | detector.options,
         "without_neutral_reference": reference.missing_for(summary.people),
-        "outputs": [valid_text(str(file)) for file in files],
+        "outputs": [str(file) for file in files],
         "interrupted": stop is not None and stop.is_set(),
         **_course(media, time.perf_counter() - started_s),
     }

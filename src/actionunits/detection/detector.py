@@ -249,6 +249,7 @@ class Detector:
             bounded(frames, size=QUEUE_FRAMES) as decoded,
         ):
             for frame in decoded:
+                _check_picture(frame)
                 yield self._registered(frame, finder(frame))
 
     def _registered(self, frame: Frame, faces: list[Face]) -> _FoundFrame:
@@ -315,6 +316,14 @@ def without_image(result: FrameResult) -> FrameResult:
     frame = result.frame
     empty = np.broadcast_to(np.uint8(0), frame.image_rgb.shape)
     return FrameResult(Frame(empty, frame.index, frame.time_s, frame.source), result.faces, result.predictions)
+
+
+def _check_picture(frame: Frame) -> None:
+    """Raises UserError for a picture of another form than the rest expects."""
+    picture = frame.image_rgb
+    form = (picture.dtype, picture.ndim, picture.shape[-1:]) if isinstance(picture, np.ndarray) else None
+    if form != (np.uint8, 3, (3,)) or not picture.size:
+        raise UserError(f"frame {frame.index}: a picture is an array of uint8, (H, W, 3), RGB")
 
 
 def _chosen_aus(

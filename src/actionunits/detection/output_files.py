@@ -73,7 +73,8 @@ def output_paths(sources: Sequence[str], out: Path, table_format: str = "csv") -
 
 def refuse_overwriting(sources: Sequence[str], paths: Sequence[OutputPaths], options: AnalysisOptions) -> None:
     """Raises UserError where a file that would be written is, or lies among, the inputs."""
-    read = {os.path.realpath(file) for source in sources for file in _files_of(source)}
+    named = [*sources, options.neutral] if options.neutral else sources
+    read = {os.path.realpath(file) for source in named for file in _files_of(source)}
     for to in paths:
         for file in to.all(options):
             if os.path.realpath(file) in read:

@@ -101,9 +101,9 @@ class BoundedIterator(Iterator[T]):
             raise ValueError(f"size must be at least 1, not {size}")
         self._channel: _Channel[T] = _Channel(size)
         thread = threading.Thread(target=_produce, args=(iterable, self._channel), name="bounded", daemon=True)
+        thread.start()  # first: where that fails, there is nothing to stop
         # Runs once: on close, when the last reference goes, or at the latest when the interpreter ends.
         self._finalizer = weakref.finalize(self, _stop, self._channel, thread)
-        thread.start()
 
     def __next__(self) -> T:
         return self._channel.get()

@@ -273,6 +273,8 @@ def write_results(path: Path | str, result: EvaluationResult, run: str, header: 
 
 def refuse_outputs(results: Path | None, predictions: Path | None) -> None:
     """Raises UserError, before anything is computed, for files that an evaluation could not be written to."""
+    if results is not None and predictions is not None and results.resolve() == predictions.resolve():
+        raise UserError(f"{results} cannot hold both the results and the predictions; name two files")
     if results is not None:
         refuse_other_table(results, RESULT_COLUMNS)
     if predictions is not None and (predictions.suffix != ".parquet" or predictions.is_dir()):

@@ -41,6 +41,11 @@ def open_media(source: Source, *, fps: Fraction | float | None = None, allow_net
     if fps is not None and not _SLOWEST_FPS <= fps <= _FASTEST_FPS:
         raise UserError(f"{fps} pictures per second are no rate; give a number above 0, such as 25")
     if not isinstance(source, str | Path):
+        if not isinstance(source, Sequence) or not all(isinstance(item, str | Path) for item in source):
+            raise UserError(
+                f"an input is a path, or a list of paths, and not {type(source).__name__}; "
+                "pictures in memory go through Detector.stream_frames"
+            )
         return _open_list([Path(item) for item in source], fps)
     text = os.fspath(source)
     if isinstance(source, str) and text.startswith("webcam:"):

@@ -26,6 +26,7 @@ class WebcamReader(MediaReader):
         import cv2
 
         source = self.sources[0]
+        cv2.setLogLevel(0)  # a camera that is not there is told below
         capture = cv2.VideoCapture(self._index)
         try:
             if not capture.isOpened():

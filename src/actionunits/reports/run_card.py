@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from actionunits.files import file_sha256, write_atomically
+from actionunits.files import file_sha256, valid_text, write_atomically
 
 PACKAGES = ("actionunits", "torch", "mediapipe", "av", "numpy")
 LARGEST_HASHED_BYTES = 2**30  # about two seconds of reading; larger files are told by their size
@@ -17,9 +17,18 @@ LARGEST_HASHED_BYTES = 2**30  # about two seconds of reading; larger files are t
 
 def write_run_card(path: Path, fields: Mapping[str, Any]) -> None:
     """Write the card. Raises UserError where that is not possible."""
-    text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_valid(fields), indent=2, ensure_ascii=False, allow_nan=False)
     with write_atomically(path) as unfinished:
         unfinished.write_text(text + "\n", encoding="utf-8")
+
+
+def _valid(value: Any) -> Any:
+    """The same with names of any bytes as text, wherever they stand."""
+    if isinstance(value, str):
+        return valid_text(value)
+    if isinstance(value, Mapping):
+        return {key: _valid(item) for key, item in value.items()}
+    return [_valid(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def describe_files(sources: Sequence[str]) -> dict[str, Any]:

@@ -50,5 +50,5 @@ def make_fabric(hardware: Hardware) -> Fabric:
             strategy=hardware.strategy,
             precision=PRECISIONS[precision],  # type: ignore[arg-type]
         )
-    except (ValueError, RuntimeError, TypeError, OverflowError) as error:
+    except (ValueError, RuntimeError, TypeError, OverflowError, ImportError) as error:
         raise UserError(f"these devices cannot be used: {' '.join(str(error).split())}") from None

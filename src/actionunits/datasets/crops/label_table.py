@@ -126,6 +126,8 @@ def _refuse_paths_outside(path: Path, names: Iterable[str]) -> None:
 
 def _check_landmarks(path: Path, points: np.ndarray, everywhere: bool) -> None:
     """Raises UserError where landmarks, (N, 136) pixels, are not those of a face."""
+    if np.isinf(points).any():
+        raise UserError(f"{path}: some landmarks are infinite; make the data again")
     known = ~np.isnan(points)
     if everywhere and not known.all():
         raise UserError(f"{path}: some frames have no landmarks; make the data again")

@@ -77,7 +77,7 @@ def read_frames(folder: Path | str, columns: Sequence[str] | None = None) -> pd.
     path = folder / "frames.parquet"
     present = _column_names(folder)
     wanted = list(dict.fromkeys([*_INDEX_COLUMNS, *columns])) if columns is not None else present
-    missing = [c for c in [*_INDEX_COLUMNS, *LANDMARK_COLUMNS, *wanted] if c not in present]
+    missing = [c for c in dict.fromkeys([*_INDEX_COLUMNS, *LANDMARK_COLUMNS, *wanted]) if c not in present]
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(missing[:6])}; make the data set again")
     frames = read_columns(path, wanted, landmarks_everywhere=True)

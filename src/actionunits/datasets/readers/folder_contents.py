@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from actionunits.errors import UserError
+from actionunits.files import valid_text
 
 _SHOWN = 8
 
@@ -18,7 +19,9 @@ def contents(folder: Path) -> str:
     Raises UserError if there is no such folder, or it cannot be listed.
     """
     try:
-        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in os.scandir(folder))
+        names = sorted(
+            valid_text(entry.name) + ("/" if os.path.isdir(entry.path) else "") for entry in os.scandir(folder)
+        )
     except FileNotFoundError:
         raise UserError(f"no such folder: {folder}") from None
     except OSError as error:

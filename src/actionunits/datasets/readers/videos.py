@@ -25,6 +25,7 @@ import numpy as np
 from actionunits.datasets.readers.folder_contents import contents, files_below, some
 from actionunits.datasets.readers.recording import Count, Inventory, PictureFiles, Recording, VideoFile
 from actionunits.errors import UserError
+from actionunits.files import valid_text
 from actionunits.media.container import VIDEO_SUFFIXES
 from actionunits.media.images import IMAGE_SUFFIXES
 from actionunits.media.video import VideoTiming, read_timing
@@ -127,7 +128,8 @@ class _Sequence:
 
 
 def _joined(parts: Sequence[str]) -> str:
-    return "-".join(parts)
+    """One name for several folders, as text that tables can hold."""
+    return valid_text("-".join(parts))
 
 
 def _read_all(
