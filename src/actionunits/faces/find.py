@@ -23,7 +23,15 @@ from actionunits.errors import UserError
 from actionunits.faces.boxes import Detection
 from actionunits.faces.detect import FaceDetector, same_face, tile_corners, tile_side
 from actionunits.faces.landmarks import landmarks_from_mesh
-from actionunits.faces.mesh import MIN_PRESENCE, MeshReader, Region, cut_region, region_of_mesh, region_of_points
+from actionunits.faces.mesh import (
+    MIN_PRESENCE,
+    MeshReader,
+    Region,
+    cut_region,
+    mesh_network,
+    region_of_mesh,
+    region_of_points,
+)
 from actionunits.faces.pose import estimate_pose
 from actionunits.faces.task_mesh import TASK_FILE
 from actionunits.faces.track import IdentityTracker, Sighting, appearance_of
@@ -90,7 +98,7 @@ class FaceFinder:
         self.model = Path(model) if model is not None else cached_task_model()
         self._max_faces = max_faces
         self._min_confidence = min_confidence
-        self._mesh = MeshReader(self.model)
+        self._mesh = MeshReader(mesh_network(self.model))
         self._detector = FaceDetector(min(min_confidence, _MIN_DETECTION))
         self._identities = IdentityTracker()
         self._active: list[_Candidate] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -92,12 +93,29 @@ def cut_region(image_rgb: np.ndarray, region: Region, size: int) -> tuple[np.nda
     return crop, to_image
 
 
-class MeshReader:
-    """Reads the mesh of a region with the network that comes with the package, or with that of a Tasks file."""
+class MeshNetwork(Protocol):
+    """A network that finds the mesh of a face in a square picture of it."""
 
-    def __init__(self, model: Path | None = None) -> None:
-        """Raises UserError when `model` is not a MediaPipe face landmarker file, or cannot be run here."""
-        self._network = PictureNetwork(MODELS / "attention_mesh.onnx") if model is None else TaskMesh(model)
+    side_px: int
+
+    def __call__(self, picture_rgb: np.ndarray) -> list[np.ndarray]:
+        """Mesh (478, 3) in pixels from the corner of a picture (S, S, 3) uint8, and presence (), 0-1."""
+
+
+def mesh_network(model: Path | None = None) -> MeshNetwork:
+    """The network that comes with the package, or that of a Tasks file.
+
+    Raises UserError when `model` is not a MediaPipe face landmarker file, or cannot be run here.
+    """
+    return PictureNetwork(MODELS / "attention_mesh.onnx") if model is None else TaskMesh(model)
+
+
+class MeshReader:
+    """Reads the mesh of a region."""
+
+    def __init__(self, network: MeshNetwork | None = None) -> None:
+        """network: another one than that which comes with the package."""
+        self._network = network or mesh_network()
 
     def __call__(self, image_rgb: np.ndarray, region: Region) -> MeshReading:
         """Mesh and presence of the face that a region of an image (H, W, 3) uint8 is taken to hold."""

@@ -45,7 +45,9 @@ class TaskMesh:
         (pixels,) = self._network.get_input_details()
         self._network.set_tensor(pixels["index"], picture_rgb[None] / np.float32(255))
         self._network.invoke()
-        mesh, presence_logit, _ = (self._network.get_tensor(out["index"]) for out in self._network.get_output_details())
+        mesh, presence_logit, _ = (
+            self._network.get_tensor(out["index"]) for out in self._network.get_output_details()
+        )
         return [mesh.reshape(-1, 3), 1 / (1 + np.exp(-presence_logit.reshape(())))]
 
 
