@@ -111,6 +111,17 @@ def detection_speed() -> str:
     )
 
 
+def finder_meshes() -> str:
+    """Errors of face meshes on renders, at each width of the faces."""
+    table = pd.read_csv(RESULTS / "finder_meshes.csv")
+    groups = ["all", "brows", "lids", "lips"]
+    rows = []
+    for r in table.itertuples(index=False):
+        values = [f"{number(getattr(r, f'{g}_error'), 1)} / {number(getattr(r, f'{g}_scatter'), 1)}" for g in groups]
+        rows.append([r.reader, r.set, r.face_px, f"{100 * r.found:.1f}%", *values, number(r.ms, 1)])
+    return rows_to_markdown(["reader", "renders", "face, px", "found", *groups, "ms"], rows)
+
+
 def render_found() -> str:
     """Share of rendered frames in which MediaPipe finds the face."""
     table = pd.read_csv(RESULTS / "render_evidence.csv").query("measure == 'found'")
@@ -252,6 +263,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "real_agreement": real_agreement,
     "landmark_branch": landmark_branch,
     "detection_speed": detection_speed,
+    "finder_meshes": finder_meshes,
     "prepare_speed": prepare_speed,
     "first_table": lambda: commands_of(FIRST_TABLE),
     "tcae_movements": tcae_movements,

@@ -538,7 +538,7 @@ def test_help_lists_the_options_without_loading_the_networks():
     import sys
 
     code = "import sys; from actionunits.cli import main; sys.argv = ['actionunits', 'detect', '--help']\n"
-    code += "try: main()\nfinally: print('mediapipe' in sys.modules, 'torch' in sys.modules)"
+    code += "try: main()\nfinally: print('onnxruntime' in sys.modules, 'torch' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.rstrip().endswith("False False") and "--calibrate" in shown
     assert CliRunner().invoke(app, ["detect"]).exit_code == 2

@@ -19,13 +19,18 @@ class BlendshapeReader:
     """Blendshape scores of the most prominent face of an image."""
 
     def __init__(self, model: Path) -> None:
-        """model: a `face_landmarker.task` file. Raises UserError if it is not one with blendshapes."""
-        from mediapipe import Image, ImageFormat
-        from mediapipe.tasks.python import BaseOptions
-        from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
-
+        """model: a `face_landmarker.task` file. Raises UserError if it is not one with blendshapes, or if
+        MediaPipe is not installed."""
         if not Path(model).is_file():
             raise UserError(f"there is no face landmark model {model}")
+        try:
+            from mediapipe import Image, ImageFormat
+            from mediapipe.tasks.python import BaseOptions
+            from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
+        except ImportError:
+            raise UserError(
+                "reading blendshapes needs MediaPipe: install it with `pip install 'actionunits[blendshapes]'`"
+            ) from None
         with quiet_native_start():
             try:
                 self._landmarker = FaceLandmarker.create_from_options(

@@ -1,42 +1,23 @@
-"""Face boxes from MediaPipe's two box detectors, on the whole image and on tiles for small faces.
+"""Face boxes from the two BlazeFace networks, on the whole image and on tiles for small faces.
 
-Networks: Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019. The
-short-range network sees faces that fill a fifth of the image or more, the full-range one a tenth or more.
+The short-range network sees faces that fill a fifth of the image or more, the full-range one a tenth or more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-from actionunits.faces.quiet import quiet_native_start
+from actionunits.faces.boxes import BoxNetwork, Detection, box_iou
+from actionunits.faces.network import MODELS
 
+# Anchors: cells a side, and anchors a cell.
+_SHORT_RANGE_GRIDS = ((16, 2), (8, 6))
+_FULL_RANGE_GRIDS = ((48, 1),)
+_FULL_RANGE_CAUTION = 0.1  # its limit is so much higher, as in MediaPipe's own graphs
 _FULL_RANGE_PX = 192  # input side of the full-range network: smaller tiles show it nothing new
 _TILE_OVERLAP = 0.25  # a face of up to a quarter of a tile is whole in one of them
 _SAME_FACE_IOU = 0.3
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One box with the detector's six points."""
-
-    box_xyxy_px: np.ndarray  # (4,) float64: left, top, right, bottom
-    points_px: np.ndarray  # (6, 2) float64: eyes (left, right of the image), nose, mouth, ears (left, right)
-    score: float  # 0-1
-
-
-def box_iou(box_a_xyxy: np.ndarray, box_b_xyxy: np.ndarray) -> float:
-    """Intersection over union of two boxes (4,).
-
-    >>> round(box_iou(np.array([0, 0, 2, 2]), np.array([1, 0, 3, 2])), 3)
-    0.333
-    """
-    low, high = np.maximum(box_a_xyxy[:2], box_b_xyxy[:2]), np.minimum(box_a_xyxy[2:], box_b_xyxy[2:])
-    shared = np.prod((high - low).clip(0))
-    areas = np.prod(box_a_xyxy[2:] - box_a_xyxy[:2]) + np.prod(box_b_xyxy[2:] - box_b_xyxy[:2])
-    return float(shared / (areas - shared)) if areas > shared else 0.0
 
 
 def tile_corners(height: int, width: int, tile: int) -> list[tuple[int, int]]:
@@ -61,19 +42,15 @@ class FaceDetector:
     """Box detector for images of any size."""
 
     def __init__(self, min_score: float = 0.5) -> None:
-        from mediapipe.python.solutions.face_detection import FaceDetection
-
-        with quiet_native_start():
-            self._short_range = FaceDetection(min_detection_confidence=min_score, model_selection=0)
-            self._full_range = FaceDetection(min_detection_confidence=min_score, model_selection=1)
-            for network in (self._short_range, self._full_range):
-                network.process(np.zeros((64, 64, 3), np.uint8))
+        """min_score: of the short-range network; what the full-range one sees needs `_FULL_RANGE_CAUTION` more."""
+        self._short_range = BoxNetwork(MODELS / "short_range.onnx", _SHORT_RANGE_GRIDS, min_score)
+        self._full_range = BoxNetwork(MODELS / "full_range.onnx", _FULL_RANGE_GRIDS, min_score + _FULL_RANGE_CAUTION)
 
     def whole(self, image_rgb: np.ndarray) -> list[Detection]:
         """Faces seen in the whole image (H, W, 3) by either network."""
         image = shrink_to(image_rgb, 2 * _FULL_RANGE_PX)
         scale = np.array(image_rgb.shape[1::-1]) / np.array(image.shape[1::-1])
-        found = self._run(self._short_range, image) + self._run(self._full_range, image)
+        found = self._short_range(image) + self._full_range(image)
         return merge([_moved(d, scale, np.zeros(2)) for d in found])
 
     def tile(self, image_rgb: np.ndarray, corner_px: tuple[int, int], side_px: int) -> list[Detection]:
@@ -82,7 +59,7 @@ class FaceDetector:
         part = image_rgb[y : y + side_px, x : x + side_px]
         image = shrink_to(part, 2 * _FULL_RANGE_PX)
         scale = np.array(part.shape[1::-1]) / np.array(image.shape[1::-1])
-        found = [_moved(d, scale, np.array([x, y])) for d in self._run(self._full_range, image)]
+        found = [_moved(d, scale, np.array([x, y])) for d in self._full_range(image)]
         height, width = image_rgb.shape[:2]
         low = np.array([x, y]) + np.array([x > 0, y > 0])
         high = np.array([x + part.shape[1], y + part.shape[0]])
@@ -92,7 +69,7 @@ class FaceDetector:
 
     def close_up(self, crop_rgb: np.ndarray) -> list[Detection]:
         """Faces that the short-range network sees in a picture of about twice a face's size."""
-        return self._run(self._short_range, crop_rgb)
+        return self._short_range(crop_rgb)
 
     def search(self, image_rgb: np.ndarray, levels: int = 3) -> list[Detection]:
         """Faces of all sizes: the whole image, then tiles of a half, a quarter, ... (`levels` of them)."""
@@ -105,25 +82,6 @@ class FaceDetector:
             for corner in tile_corners(height, width, side):
                 found += self.tile(image_rgb, corner, side)
         return merge(found)
-
-    def close(self) -> None:
-        """Stop both graphs."""
-        self._short_range.close()
-        self._full_range.close()
-
-    @staticmethod
-    def _run(network: object, image_rgb: np.ndarray) -> list[Detection]:
-        size = np.array(image_rgb.shape[1::-1], np.float64)
-        found = []
-        result = network.process(np.ascontiguousarray(image_rgb))  # type: ignore[attr-defined]
-        for raw in result.detections or []:
-            box = raw.location_data.relative_bounding_box
-            points = np.array([(p.x, p.y) for p in raw.location_data.relative_keypoints])
-            low = np.array([box.xmin, box.ymin]) * size
-            high = low + np.array([box.width, box.height]) * size
-            # MediaPipe counts from the corner of the first pixel, this project from its centre.
-            found.append(Detection(np.concatenate([low, high]) - 0.5, points * size - 0.5, float(raw.score[0])))
-        return found
 
 
 def shrink_to(image_rgb: np.ndarray, side_px: int) -> np.ndarray:
@@ -146,7 +104,7 @@ def merge(detections: list[Detection]) -> list[Detection]:
 
 def same_face(box_a_xyxy: np.ndarray, box_b_xyxy: np.ndarray) -> bool:
     """Whether two boxes (4,) mark one face: enough overlap, or one centre well inside the other box."""
-    if box_iou(box_a_xyxy, box_b_xyxy) >= _SAME_FACE_IOU:
+    if float(box_iou(box_a_xyxy, box_b_xyxy)) >= _SAME_FACE_IOU:
         return True
     size = min((box_a_xyxy[2:] - box_a_xyxy[:2]).max(), (box_b_xyxy[2:] - box_b_xyxy[:2]).max())
     gap = (box_a_xyxy[:2] + box_a_xyxy[2:] - box_b_xyxy[:2] - box_b_xyxy[2:]) / 2

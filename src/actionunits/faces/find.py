@@ -20,15 +20,23 @@ from types import TracebackType
 import numpy as np
 
 from actionunits.errors import UserError
-from actionunits.faces.detect import Detection, FaceDetector, same_face, tile_corners, tile_side
+from actionunits.faces.boxes import Detection
+from actionunits.faces.detect import FaceDetector, same_face, tile_corners, tile_side
 from actionunits.faces.landmarks import landmarks_from_mesh
-from actionunits.faces.mesh import MIN_PRESENCE, MeshReader, Region, cut_region, region_of_mesh, region_of_points
+from actionunits.faces.mesh import (
+    MIN_PRESENCE,
+    MeshReader,
+    Region,
+    cut_region,
+    mesh_network,
+    region_of_mesh,
+    region_of_points,
+)
 from actionunits.faces.pose import estimate_pose
+from actionunits.faces.task_mesh import TASK_FILE
 from actionunits.faces.track import IdentityTracker, Sighting, appearance_of
 from actionunits.files import cache_folder
 from actionunits.types import Face, Frame
-
-TASK_FILE = "face_landmarker.task"
 
 _SEARCH_EVERY_S = 0.5
 _SEARCH_EVERY_FRAMES = 30  # where frame times do not advance
@@ -77,7 +85,7 @@ class FaceFinder:
         index that goes back, starts anew.
 
         max_faces: keep only the largest. model: a `face_landmarker.task` file; without one the cached file is
-        used, and without that the network bundled with MediaPipe. min_confidence: faces with a lower box
+        used, and without that the network that comes with the package. min_confidence: faces with a lower box
         detector score are left out. Raises UserError for a file that is missing or not such a model.
         """
         if max_faces is not None and max_faces < 1:
@@ -90,7 +98,7 @@ class FaceFinder:
         self.model = Path(model) if model is not None else cached_task_model()
         self._max_faces = max_faces
         self._min_confidence = min_confidence
-        self._mesh = MeshReader(self.model)
+        self._mesh = MeshReader(mesh_network(self.model))
         self._detector = FaceDetector(min(min_confidence, _MIN_DETECTION))
         self._identities = IdentityTracker()
         self._active: list[_Candidate] = []
@@ -137,9 +145,8 @@ class FaceFinder:
         return sorted(faces, key=lambda face: face.face_id)
 
     def close(self) -> None:
-        """Free the networks."""
-        self._mesh.close()
-        self._detector.close()
+        """Free the networks; the finder is of no use afterwards."""
+        del self._mesh, self._detector
 
     def __enter__(self) -> FaceFinder:
         return self

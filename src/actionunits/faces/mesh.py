@@ -1,85 +1,25 @@
 """The 478-point face mesh of one region of an image, with the network's score that a face is there.
 
-Network: Grishchenko et al., "Attention Mesh: High-fidelity Face Mesh Prediction in Real-time", 2020 (bundled
-with MediaPipe); or the "Face mesh detection model v2" of a MediaPipe Tasks file (`face_landmarker.task`).
-
-Deviations: the region is tracked here, not inside MediaPipe's graph: its own graphs follow a face without
-telling how sure they are, and search the whole image again in every frame while they see fewer faces than
-asked for.
+Network: Grishchenko et al., "Attention Mesh: High-fidelity Face Mesh Prediction in Real-time", 2020; or that of a
+MediaPipe Tasks file (`task_mesh.py`).
 """
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from actionunits.errors import UserError
-from actionunits.faces.quiet import quiet_native_start
+from actionunits.faces.network import MODELS, PictureNetwork
+from actionunits.faces.task_mesh import TaskMesh
 
 _EYE_CORNERS = (33, 263)  # mesh vertices: outer corners, image left and right
 _MARGIN = 1.5  # side of the region over the longer side of the face, as in MediaPipe's own graph
 
 MIN_PRESENCE = 0.5  # as in MediaPipe's own graph; below it a region holds no face
-
-_BUNDLED_SIZE = 192
-_BUNDLED_GRAPH = """
-input_stream: "image"
-input_stream: "roi"
-node {
-  calculator: "FaceLandmarkCpu"
-  input_stream: "IMAGE:image" input_stream: "ROI:roi"
-  input_side_packet: "WITH_ATTENTION:with_attention"
-  output_stream: "LANDMARKS:landmarks"
-}
-"""
-_BUNDLED_PRESENCE = "facelandmarkcpu__face_presence_score"  # a stream inside FaceLandmarkCpu
-
-_TASK_SIZE = 256
-_TASK_MEMBER = "face_landmarks_detector.tflite"
-_TASK_GRAPH = """
-input_stream: "image"
-input_side_packet: "model_blob"
-output_stream: "landmarks"
-output_stream: "presence"
-node {
-  calculator: "ImageToTensorCalculator"
-  input_stream: "IMAGE:image" output_stream: "TENSORS:input_tensors"
-  options { [mediapipe.ImageToTensorCalculatorOptions.ext] {
-    output_tensor_width: 256 output_tensor_height: 256 output_tensor_float_range { min: 0 max: 1 } } }
-}
-node {
-  calculator: "TfLiteModelCalculator"
-  input_side_packet: "MODEL_BLOB:model_blob" output_side_packet: "MODEL:model"
-}
-node {
-  calculator: "InferenceCalculatorCpu"
-  input_stream: "TENSORS:input_tensors" output_stream: "TENSORS:output_tensors"
-  input_side_packet: "MODEL:model"
-  options { [mediapipe.InferenceCalculatorOptions.ext] { delegate { xnnpack {} } } }
-}
-node {
-  calculator: "SplitTensorVectorCalculator"
-  input_stream: "output_tensors" output_stream: "landmark_tensors" output_stream: "presence_tensors"
-  options { [mediapipe.SplitVectorCalculatorOptions.ext] {
-    ranges { begin: 0 end: 1 } ranges { begin: 1 end: 2 } } }
-}
-node {
-  calculator: "TensorsToFloatsCalculator"
-  input_stream: "TENSORS:presence_tensors" output_stream: "FLOAT:presence"
-  options { [mediapipe.TensorsToFloatsCalculatorOptions.ext] { activation: SIGMOID } }
-}
-node {
-  calculator: "TensorsToLandmarksCalculator"
-  input_stream: "TENSORS:landmark_tensors" output_stream: "NORM_LANDMARKS:landmarks"
-  options { [mediapipe.TensorsToLandmarksCalculatorOptions.ext] {
-    num_landmarks: 478 input_image_width: 256 input_image_height: 256 } }
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -153,34 +93,40 @@ def cut_region(image_rgb: np.ndarray, region: Region, size: int) -> tuple[np.nda
     return crop, to_image
 
 
-class MeshReader:
-    """Reads the mesh of a region with MediaPipe's bundled network, or with that of a Tasks file."""
+class MeshNetwork(Protocol):
+    """A network that finds the mesh of a face in a square picture of it."""
 
-    def __init__(self, model: Path | None = None) -> None:
-        """Raises UserError when `model` is not a MediaPipe face landmarker file."""
-        with quiet_native_start():
-            self._full = _full_region()
-            try:
-                self._graph, self._size, self._presence = _bundled_graph() if model is None else _task_graph(model)
-                # A graph loads its network, and says its last start-up words, when it first runs.
-                self._run(np.zeros((self._size, self._size, 3), np.uint8))
-            except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, ValueError) as error:
-                if model is None:
-                    raise
-                reason = (str(error).splitlines() or [type(error).__name__])[-1]
-                raise UserError(
-                    f"{model} is not a MediaPipe face landmarker file (face_landmarker.task): {reason}"
-                ) from None
+    side_px: int
+
+    def __call__(self, picture_rgb: np.ndarray) -> list[np.ndarray]:
+        """Mesh (478, 3) in pixels from the corner of a picture (S, S, 3) uint8, and presence (), 0-1."""
+
+
+def mesh_network(model: Path | None = None) -> MeshNetwork:
+    """The network that comes with the package, or that of a Tasks file.
+
+    Raises UserError when `model` is not a MediaPipe face landmarker file, or cannot be run here.
+    """
+    return PictureNetwork(MODELS / "attention_mesh.onnx") if model is None else TaskMesh(model)
+
+
+class MeshReader:
+    """Reads the mesh of a region."""
+
+    def __init__(self, network: MeshNetwork | None = None) -> None:
+        """network: another one than that which comes with the package."""
+        self._network = network or mesh_network()
 
     def __call__(self, image_rgb: np.ndarray, region: Region) -> MeshReading:
         """Mesh and presence of the face that a region of an image (H, W, 3) uint8 is taken to hold."""
-        crop, to_image = cut_region(image_rgb, region, self._size)
-        result = self._run(crop)
-        points = np.array([(p.x, p.y, p.z) for p in result.landmarks.landmark]) * self._size
-        mesh = np.empty((len(points), 3), np.float32)
+        size = self._network.side_px
+        crop, to_image = cut_region(image_rgb, region, size)
+        points, presence = self._network(crop)
+        mesh = np.empty_like(points)
+        # The networks count from the corner of the first pixel, this project from its centre.
         mesh[:, :2] = (points[:, :2] - 0.5) @ to_image[:, :2].T + to_image[:, 2]
-        mesh[:, 2] = points[:, 2] * (region.side_px / self._size)
-        return MeshReading(mesh, float(getattr(result, self._presence)))
+        mesh[:, 2] = points[:, 2] * (region.side_px / size)
+        return MeshReading(mesh, float(presence))
 
     def around(self, image_rgb: np.ndarray, landmarks_px: np.ndarray) -> MeshReading:
         """Mesh of the face whose 68 landmarks (68, 2) are known roughly, as if it had been followed to here.
@@ -190,69 +136,3 @@ class MeshReader:
         eyes = landmarks_px[36:42].mean(0), landmarks_px[42:48].mean(0)
         first = self(image_rgb, region_of_points(landmarks_px, *eyes))
         return self(image_rgb, region_of_mesh(first.mesh_px))
-
-    def _run(self, crop_rgb: np.ndarray) -> Any:
-        inputs = {"image": crop_rgb}
-        if self._presence == _BUNDLED_PRESENCE:
-            inputs["roi"] = self._full
-        return self._graph.process(inputs)
-
-    def close(self) -> None:
-        """Stop the graph."""
-        self._graph.close()
-
-
-def _full_region() -> Any:
-    from mediapipe.framework.formats import rect_pb2
-
-    return rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1, height=1, rotation=0)
-
-
-def _bundled_graph() -> tuple[Any, int, str]:
-    # Importing the solution registers the graph's option types.
-    from mediapipe.python.solution_base import PacketDataType, SolutionBase
-    from mediapipe.python.solutions import face_mesh  # noqa: F401
-
-    graph = SolutionBase(
-        graph_config=_BUNDLED_GRAPH,
-        # The graph drops its result below the threshold; the score is judged by the caller instead.
-        calculator_params={"facelandmarkcpu__ThresholdingCalculator.threshold": 0.0},
-        side_inputs={"with_attention": True},
-        outputs=["landmarks", _BUNDLED_PRESENCE],
-        stream_type_hints={
-            "image": PacketDataType.IMAGE_FRAME,
-            "roi": PacketDataType.PROTO,
-            "landmarks": PacketDataType.PROTO,
-            _BUNDLED_PRESENCE: PacketDataType.FLOAT,
-            "with_attention": PacketDataType.BOOL,
-        },
-    )
-    return graph, _BUNDLED_SIZE, _BUNDLED_PRESENCE
-
-
-def _task_graph(model: Path) -> tuple[Any, int, str]:
-    from mediapipe.python import packet_creator
-    from mediapipe.python.solution_base import PacketDataType, SolutionBase
-    from mediapipe.python.solutions import face_mesh  # noqa: F401
-
-    class BlobSolution(SolutionBase):  # type: ignore[misc]
-        """SolutionBase encodes text only; a network is bytes."""
-
-        def _make_packet(self, packet_data_type: Any, data: Any) -> Any:
-            if isinstance(data, bytes):
-                return packet_creator.create_string(data)
-            return super()._make_packet(packet_data_type, data)
-
-    with zipfile.ZipFile(model) as bundle:
-        blob = bundle.read(_TASK_MEMBER)
-    graph = BlobSolution(
-        graph_config=_TASK_GRAPH,
-        side_inputs={"model_blob": blob},
-        stream_type_hints={
-            "image": PacketDataType.IMAGE_FRAME,
-            "landmarks": PacketDataType.PROTO,
-            "presence": PacketDataType.FLOAT,
-            "model_blob": PacketDataType.STRING,
-        },
-    )
-    return graph, _TASK_SIZE, "presence"

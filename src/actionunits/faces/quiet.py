@@ -1,7 +1,7 @@
-"""Keep MediaPipe's start-up chatter off stderr without hiding errors.
+"""Keep the start-up chatter of MediaPipe and LiteRT off stderr without hiding errors.
 
-MediaPipe, TensorFlow Lite and absl write information and warning lines straight to file descriptor 2 while a
-graph starts; no setting of the Python package turns them off.
+MediaPipe, LiteRT and absl write information and warning lines straight to file descriptor 2 while a
+graph starts; no setting of the Python packages turns them off.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _NOISE = re.compile(
     rb"^(?:[IW]\d{4} .*"  # absl and glog: information and warnings
-    rb"|INFO: .*"  # TensorFlow Lite
+    rb"|INFO: .*"  # LiteRT, once TensorFlow Lite
     rb"|WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR)\s*$"
 )
 _lock = threading.RLock()

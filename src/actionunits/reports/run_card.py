@@ -11,7 +11,7 @@ from typing import Any
 
 from actionunits.files import file_sha256, valid_text, write_atomically
 
-PACKAGES = ("actionunits", "torch", "mediapipe", "av", "numpy")
+PACKAGES = ("actionunits", "torch", "onnxruntime", "av", "numpy")
 LARGEST_HASHED_BYTES = 2**30  # about two seconds of reading; larger files are told by their size
 
 

@@ -324,7 +324,7 @@ def run_all(todo: list[Recording], work: _Work, workers: int, on_rows: Callable[
             if "finder" in _worker:
                 _worker.pop("finder").close()
         return
-    # MediaPipe and torch hold threads, which a forked child would inherit in an unknown state.
+    # ONNX Runtime and torch hold threads, which a forked child would inherit in an unknown state.
     context = multiprocessing.get_context("spawn")
     counter, stop = context.Value("q", 0), context.Event()
     with ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (counter, stop)) as pool:

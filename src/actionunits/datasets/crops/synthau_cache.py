@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -133,7 +133,7 @@ def _processes(workers: int) -> Iterator[Executor | None]:
         return
     import multiprocessing
 
-    # MediaPipe and torch hold threads, which a forked child would inherit in an unknown state.
+    # ONNX Runtime and torch hold threads, which a forked child would inherit in an unknown state.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), be_a_worker) as pool:
         yield pool
 
@@ -145,18 +145,18 @@ def _find_meshes(clip: Clip, crop_size: int, margin: float, every: int) -> tuple
 
     count = len(range(0, len(clip.landmarks_px), every))
     mesh, valid = np.zeros((count, MESH_POINTS, 3), np.float16), np.zeros(count, bool)
-    with closing(MeshReader()) as reader:
-        for k, image in enumerate(_clip_frames(clip)):
-            if k % every:
-                continue
-            labelled = clip.landmarks_px[k]
-            reading = reader.around(image, labelled)
-            found = landmarks_from_mesh(reading.mesh_px)
-            away, eyes = np.linalg.norm(found - labelled, axis=1).mean(), np.linalg.norm(labelled[36] - labelled[45])
-            if reading.presence >= MIN_PRESENCE and away < SAME_FACE_DISTANCE * eyes:
-                centred = transform_points(reading.mesh_px, similarity_transform(found, crop_size, margin))
-                mesh[k // every] = (centred + np.array([0.5, 0.5, 0])) / crop_size
-                valid[k // every] = True
+    reader = MeshReader()
+    for k, image in enumerate(_clip_frames(clip)):
+        if k % every:
+            continue
+        labelled = clip.landmarks_px[k]
+        reading = reader.around(image, labelled)
+        found = landmarks_from_mesh(reading.mesh_px)
+        away, eyes = np.linalg.norm(found - labelled, axis=1).mean(), np.linalg.norm(labelled[36] - labelled[45])
+        if reading.presence >= MIN_PRESENCE and away < SAME_FACE_DISTANCE * eyes:
+            centred = transform_points(reading.mesh_px, similarity_transform(found, crop_size, margin))
+            mesh[k // every] = (centred + np.array([0.5, 0.5, 0])) / crop_size
+            valid[k // every] = True
     return mesh, valid
 
 
