@@ -1,11 +1,11 @@
 """What a user may name: folders and patterns of all sorts, standard input, addresses, odd files."""
 
-import io
 import os
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from numbered_video import number_of
@@ -155,7 +155,15 @@ def test_a_file_cannot_make_the_program_read_an_address(tmp_path):
 
 
 def pipe_in(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data), fileno=lambda: os.pipe()[0]))
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        # Who reads may leave before the end.
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+            pipe.write(data)
+
+    threading.Thread(target=write, daemon=True).start()
+    monkeypatch.setattr(sys, "stdin", os.fdopen(reading))
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
