@@ -13,6 +13,7 @@ from typing import Any
 
 from actionunits.errors import UserError
 from actionunits.models.contract import ModelEntry
+from actionunits.settings.checks import shown
 
 GROUP = "actionunits.models"
 
@@ -55,7 +56,7 @@ def find_model(key: str) -> ModelEntry:
         return _registered[key]
     points = [point for point in _outside() if point.name == key]
     if not points:
-        raise UserError(f"unknown model '{key}'; known are {', '.join(model_keys())}")
+        raise UserError(f"unknown model {shown(key)}; known are {', '.join(model_keys())}")
     packages = sorted({_package(point) for point in points})
     if len(packages) > 1:
         raise UserError(f"{' and '.join(packages)} both bring a model '{key}'; uninstall one of them")

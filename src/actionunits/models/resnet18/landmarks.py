@@ -40,7 +40,7 @@ def rotation_to(source: Tensor, target: Tensor) -> Tensor:
 
     source: (B, P, 3); target: (P, 3). The unit quaternion q of the rotation is the leading eigenvector of a symmetric
     4x4 matrix: Horn, "Closed-form solution of absolute orientation using unit quaternions", JOSA A 1987, Sec. 4.
-    Repeated squaring of that matrix leaves q q^T. These are products alone, which run wherever a graph is exported to.
+    Repeated squaring of that matrix leaves q q^T. Products alone run wherever a graph is exported to.
     """
     products = source.new_tensor(QUATERNION_PRODUCTS)
     power = ((source.transpose(1, 2) @ target).flatten(1) @ products).unflatten(1, (4, 4))
