@@ -134,7 +134,7 @@ class Recorder:
 
 
 def test_the_model_sees_rgb_from_0_to_1_and_mesh_and_landmarks_in_crop_coordinates(detector):
-    detector._model = recorder = Recorder()
+    detector._engine.model = recorder = Recorder()
     (result,) = detector.stream_frames(video_frames([2]), video=True)
     (batch,) = recorder.batches
     crops = np.stack([register(result.frame.image_rgb, f.landmarks_px, 64) for f in result.faces])
@@ -155,7 +155,7 @@ def test_weights_of_faces_that_were_not_aligned_get_such_faces(staged, tmp_path)
         {"data": {"aligned": False}},
     )
     detector = Detector(weights=tmp_path / "w.safetensors")
-    detector._model = recorder = Recorder()
+    detector._engine.model = recorder = Recorder()
     (result,) = detector.stream_frames(video_frames([1]), video=True)
     ((face,), (batch,)) = result.faces, recorder.batches
     matrix = box_transform(face.landmarks_px, 64)
@@ -167,7 +167,7 @@ def test_weights_of_faces_that_were_not_aligned_get_such_faces(staged, tmp_path)
 
 
 def test_a_face_without_mesh_is_marked_so(detector):
-    detector._model = recorder = Recorder()
+    detector._engine.model = recorder = Recorder()
     meshes = np.full((2, 478, 3), 0.5, np.float32)
     meshes[1] = np.nan
     predictions = detector.predict_crops(np.zeros((2, 64, 64, 3), np.uint8), meshes)
@@ -232,7 +232,7 @@ def test_an_error_in_a_stage_reaches_the_caller(detector, monkeypatch, stage):
     if stage == "find":
         monkeypatch.setattr(StagedFinder, "__call__", fail)
     if stage == "predict":
-        detector._model = fail
+        detector._engine.run = fail
     with pytest.raises(ZeroDivisionError, match=stage):
         list(detector.stream_frames(frames(), video=True))
     assert wait_until(lambda: not pipeline_threads())
@@ -431,7 +431,7 @@ def test_faces_of_a_video_are_followed_by_person_whatever_the_batches(temporal):
             if face.face_id == person
         ]
         crops = np.stack([register(frame.image_rgb, face.landmarks_px, 64) for frame, face, _ in seen])
-        memory = detect_module.FaceMemory(detector._model)
+        memory = detector._engine.memory()
         alone = detector.predict_crops(crops, face_ids=[0] * len(crops), memory=memory)
         np.testing.assert_allclose(
             np.stack([p.au_prob for p in alone]), np.stack([p.au_prob for _, _, p in seen]), atol=1e-5

@@ -119,7 +119,7 @@ def digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
     for name in sorted(tensors):
         value = tensors[name]
         total.update(f"{name} torch.{value.dtype} {value.shape}".encode())
-        total.update(np.ascontiguousarray(value))
+        total.update(np.ascontiguousarray(value).data)
     return total.hexdigest()
 
 

@@ -45,10 +45,11 @@ def rotation_to(source: Tensor, target: Tensor) -> Tensor:
     products = source.new_tensor(QUATERNION_PRODUCTS)
     power = ((source.transpose(1, 2) @ target).flatten(1) @ products).unflatten(1, (4, 4))
     # No eigenvalue is below minus the norm: raised by it, the largest one is also the largest in magnitude.
-    power = power + power.flatten(1).norm(dim=1)[:, None, None] * torch.eye(4, dtype=power.dtype, device=power.device)
+    identity = torch.eye(4, dtype=power.dtype, device=power.device)
+    power = power + power.flatten(1).norm(dim=1)[:, None, None] * identity
     for _ in range(SQUARINGS):
         power = power @ power
-        power = power / power.diagonal(dim1=1, dim2=2).sum(1).clamp(min=1e-12)[:, None, None]
+        power = power / (power * identity).sum((1, 2), keepdim=True).clamp(min=1e-12)  # by its trace
     return (power.flatten(1) @ products.T).unflatten(1, (3, 3))
 
 
