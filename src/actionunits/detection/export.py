@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from torch import Tensor, nn
 
 from actionunits.detection.graph_file import graph_beside, sealed
 from actionunits.detection.torch_engine import as_batch
-from actionunits.errors import UserError, one_line
+from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models.contract import PREDICTION_INPUTS, over_time, prediction_inputs
 from actionunits.training.checkpoint import load_checkpoint
@@ -51,9 +54,10 @@ def export_graph(weights: Path) -> Path:
     try:
         graph = _converted(model, int(model.config.image_size))
     except torch.onnx.OnnxExporterError as error:
-        raise UserError(
-            f"{weights} cannot become a graph: {one_line(str(error))}; detection runs it in torch"
-        ) from error
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise UserError(f"{weights} cannot become a graph, and detection runs it in torch ({reason})") from error
+    if not graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise UserError(f"{weights}: a graph of its model would fix the number of faces; detection runs it in torch")
     _refer_to_weights(graph.graph, model.state_dict())
     path = graph_beside(weights)
     with write_atomically(path) as unfinished:
@@ -65,7 +69,7 @@ def _converted(model: nn.Module, size: int) -> onnx.ModelProto:
     """The model as ONNX, with initialisers named as in its state_dict; the batch may have any size."""
     example = (torch.zeros(2, size, size, 3, dtype=torch.uint8), torch.rand(2, MESH_POINTS, 3), torch.rand(2, 68, 2))
     wrapped = _FromCrops(model).eval()
-    with torch.no_grad():
+    with torch.no_grad(), _remarks_left_out():
         names = ["au_logit", "au_intensity"][: len(wrapped(*example))]
         program = torch.onnx.export(
             wrapped,
@@ -80,6 +84,18 @@ def _converted(model: nn.Module, size: int) -> onnx.ModelProto:
         )
     assert program is not None
     return program.model_proto
+
+
+@contextmanager
+def _remarks_left_out() -> Iterator[None]:
+    """Without what the exporter logs and warns of its own workings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _refer_to_weights(graph: onnx.GraphProto, stored: Mapping[str, Tensor]) -> None:
