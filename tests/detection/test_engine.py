@@ -5,12 +5,17 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from small_models import AUS, SMALL
 
 from actionunits.detection.detector import Detector
 from actionunits.detection.engine import OnnxEngine, open_engine
+from actionunits.detection.export import export_graph
 from actionunits.detection.graph_file import graph_beside, sealed
 from actionunits.detection.torch_engine import TorchEngine
 from actionunits.errors import EXTRAS, UserError
+from actionunits.models import find_model
+from actionunits.training.checkpoint import save_checkpoint
 from actionunits.weights.locate import find_weights
 
 # Run in a fresh process in which the packages are not there; MediaPipe still imports matplotlib for itself.
@@ -43,9 +48,9 @@ def crops():
 def test_engines_agree_on_released_weights(crops, given, size):
     weights = find_weights("resnet18")
     inputs = {name: crops[name][:size] for name in given}
-    graph, torch = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
-    assert isinstance(graph, OnnxEngine) and graph.image_size == torch.image_size
-    found, expected = graph.run(inputs, (), None), torch.run(inputs, (), None)
+    graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
+    assert isinstance(graph, OnnxEngine) and graph.image_size == other.image_size
+    found, expected = graph.run(inputs, (), None), other.run(inputs, (), None)
     assert found.keys() == expected.keys() == {"au_logit", "au_intensity"}
     # Probabilities differ by a quarter of this at most.
     np.testing.assert_allclose(found["au_logit"], expected["au_logit"], atol=1e-4)
@@ -132,17 +137,34 @@ def test_what_is_no_graph_is_refused(tiny_weights, tiny):
 
 
 @pytest.mark.slow
-def test_an_exported_checkpoint_is_run_from_its_graph(crops, tiny_weights, tmp_path):
-    from actionunits.detection.export import export_graph
-
-    weights = tmp_path / "tiny.safetensors"
-    weights.write_bytes(tiny_weights.read_bytes())
-    assert export_graph(weights) == tmp_path / "tiny.onnx"
-    inputs = {"image": np.ascontiguousarray(crops["image"][:, :64, :64])}
+@pytest.mark.parametrize("key", ["resnet18", "renet", "ofnet"])
+def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
+    weights = small_checkpoint(key, tmp_path)
+    inputs = {"image": np.ascontiguousarray(crops["image"][:, :64, :64]), "mesh": crops["mesh"]}
+    expected = open_engine(weights, "cpu", flow=False).run(inputs, (), None)
+    assert export_graph(weights) == graph_beside(weights)
     graph = open_engine(weights, "cpu", flow=False)
     assert isinstance(graph, OnnxEngine)
-    found, expected = graph.run(inputs, (), None), open_engine(tiny_weights, "cpu", flow=False).run(inputs, (), None)
+    found = graph.run(inputs, (), None)
+    assert found.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-4)
-    predictions = Detector(weights=weights).predict_crops(inputs["image"])
-    assert len(predictions) == 3 and predictions[0].au_prob.dtype == np.float32
+    predictions = Detector(weights=weights).predict_crops(inputs["image"][:1])
+    assert len(predictions) == 1 and predictions[0].au_prob.dtype == np.float32
+
+
+@pytest.mark.parametrize(("key", "line"), [("hybrid", "follows time"), ("eacnet", "cannot become a graph")])
+def test_what_a_graph_cannot_do_is_told_and_leaves_nothing(key, line, tmp_path):
+    with pytest.raises(UserError, match=line) as caught:
+        export_graph(small_checkpoint(key, tmp_path))
+    assert "\n" not in str(caught.value) and "detection runs it in torch" in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{key}.safetensors"]
+
+
+def small_checkpoint(key, folder):
+    """Checkpoint of a small, untrained model."""
+    torch.manual_seed(0)
+    entry = find_model(key)
+    model = entry.model(entry.config(**SMALL[key]), AUS)
+    save_checkpoint(folder / f"{key}.safetensors", model, {})
+    return folder / f"{key}.safetensors"
