@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from small_models import SMALL
 from staged_faces import StagedFinder, picture, video_frames
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import actionunits.detection.detector as detect_module
 from actionunits.aus import SYNTH_AUS, au_label
@@ -175,6 +176,18 @@ def test_a_face_without_mesh_is_marked_so(detector):
     assert batch.mesh_valid.tolist() == [True, False] and batch.mesh.isfinite().all()
     # This model has no intensities: they are unknown, not 0.
     assert np.isnan(predictions[0].au_intensity).all() and predictions[0].au_prob[0] == 0.5
+
+
+def test_blas_has_one_thread_while_frames_are_worked_on(detector):
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, "blas"):
+        results = detector.stream_frames(video_frames([1] * 3), video=True)
+        next(results)
+        assert threads() == {1}
+        results.close()
+        assert 2 in threads()
 
 
 def test_crops_of_another_size_or_type_are_refused(detector):
