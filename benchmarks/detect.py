@@ -19,18 +19,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from actionunits.detection.analysis import analyse
-from actionunits.detection.detector import DEFAULT_MODEL, Detector, threads_for_model
+from actionunits.detection.detector import DEFAULT_MODEL, Detector
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.output_files import OutputPaths
 from actionunits.faces import FaceFinder
@@ -96,7 +96,6 @@ def make_video(path: Path, seconds: float) -> None:
 def measure_parts(detector: Detector, video: Path, folder: Path) -> tuple[dict[str, float], int]:
     """Seconds of each part over the first frames of the video, one after the other, and how many frames."""
     watch, size = Stopwatch(), detector.batch_size
-    torch.set_num_threads(threads_for_model())
     schema = make_schema("openface", detector.aus)
     with (
         open_media(str(video)) as media,
@@ -150,9 +149,9 @@ def report(rows: list[tuple[str, float, str]]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     with write_atomically(RESULTS) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["measured", "value", "unit", "cores", "processor", "torch", "commit"])
+        writer.writerow(["measured", "value", "unit", "cores", "processor", "onnxruntime", "commit"])
         for name, value, unit in rows:
-            machine = (os.cpu_count(), platform.machine(), torch.__version__, source_commit())
+            machine = (os.cpu_count(), platform.machine(), version("onnxruntime"), source_commit())
             writer.writerow([name, f"{value:.3f}", unit, *machine])
     print(f"written to {RESULTS}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import actionunits
+from actionunits.errors import EXTRAS
 from actionunits.models import MODELS
 
 PACKAGE = Path(actionunits.__file__).parent
@@ -94,9 +95,27 @@ def test_faces_are_found_without_mediapipe():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_values_that_travel_need_no_torch():
-    code = "import sys, actionunits.types; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("types", ("torch",)),
+        ("detection.detector", ("torch", "numba", "sklearn", "skimage", "pandas", "pyarrow")),
+        ("detection.analysis", ("torch", "numba", "sklearn", "skimage", "pandas", "pyarrow", "matplotlib")),
+    ],
+)
+def test_what_detection_does_not_need_is_not_imported(module, heavy):
+    code = f"import sys, actionunits.{module}; sys.exit(' '.join({set(heavy)} & set(sys.modules)) or 0)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+
+
+def test_extras_are_those_of_the_package():
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["project"]
+    imported_as = {"scikit_learn": "sklearn", "scikit_image": "skimage"}
+    for extra, packages in EXTRAS.items():
+        named = [
+            re.split(r"[^a-z0-9-]", line)[0].replace("-", "_") for line in project["optional-dependencies"][extra]
+        ]
+        assert {imported_as.get(name, name) for name in named if name != "actionunits"} == set(packages)
 
 
 def test_the_package_is_imported_in_a_moment():

@@ -32,7 +32,7 @@ from actionunits.reports.flow_colours import colour_wheel
 from actionunits.reports.flow_grid import draw_flow_grid, flows_of, load_flow_model
 from actionunits.reports.image_file import save_image
 from actionunits.runtime.provenance import source_commit
-from actionunits.training.checkpoint import read_header
+from actionunits.weights.checkpoint_file import read_header
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "ofnet_flow.csv"

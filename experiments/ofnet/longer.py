@@ -23,8 +23,8 @@ from actionunits.evaluation.flow_error import flow_errors, summarise
 from actionunits.evaluation.protocols import evaluate_checkpoint, refuse_seen_subjects
 from actionunits.files import write_atomically
 from actionunits.reports.flow_grid import load_flow_model
-from actionunits.training.checkpoint import read_header
 from actionunits.training.run_folder import CHECKPOINT_FILE
+from actionunits.weights.checkpoint_file import read_header
 
 RESULTS = Path(__file__).parents[2] / "results" / "ofnet_longer.csv"
 

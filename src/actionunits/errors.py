@@ -14,6 +14,11 @@ TRACEBACK_VARIABLE = "ACTIONUNITS_TRACEBACK"
 # What systems and libraries say, besides MemoryError.
 _OUT_OF_MEMORY = ("can't start new thread", "failed to map segment", "not enough memory", "annot allocate memory")
 _LONGEST_LINE = 1000  # letters
+# Packages that detection does without, by the extra that brings them: their names in imports, as in pyproject.toml.
+EXTRAS = {
+    "train": ("torch", "lightning_fabric", "numba", "sklearn", "h5py", "onnx", "onnxscript"),
+    "plots": ("matplotlib", "skimage"),
+}
 
 
 class UserError(Exception):
@@ -64,6 +69,11 @@ def _explained(error: Exception) -> UserError:
         return error
     if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
         return UserError("there is not enough memory")
+    if isinstance(error, ModuleNotFoundError):
+        package = str(error.name).partition(".")[0]
+        for extra, packages in EXTRAS.items():
+            if package in packages:
+                return UserError(f'this needs the package {package}; pip install "actionunits[{extra}]"')
     if isinstance(error, OSError) and error.strerror:
         named = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         return UserError(f"{named}{error.strerror}")

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from small_models import SMALL
 from staged_faces import StagedFinder, picture, video_frames
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import actionunits.detection.detector as detect_module
 from actionunits.aus import SYNTH_AUS, au_label
@@ -158,7 +159,7 @@ class Recorder:
 
 
 def test_the_model_sees_rgb_from_0_to_1_and_mesh_and_landmarks_in_crop_coordinates(detector):
-    detector._model = recorder = Recorder()
+    detector._engine.model = recorder = Recorder()
     (result,) = detector.stream_frames(video_frames([2]), video=True)
     (batch,) = recorder.batches
     crops = np.stack([register(result.frame.image_rgb, f.landmarks_px, 64) for f in result.faces])
@@ -179,7 +180,7 @@ def test_weights_of_faces_that_were_not_aligned_get_such_faces(staged, tmp_path)
         {"data": {"aligned": False}},
     )
     detector = Detector(weights=tmp_path / "w.safetensors")
-    detector._model = recorder = Recorder()
+    detector._engine.model = recorder = Recorder()
     (result,) = detector.stream_frames(video_frames([1]), video=True)
     ((face,), (batch,)) = result.faces, recorder.batches
     matrix = box_transform(face.landmarks_px, 64)
@@ -191,7 +192,7 @@ def test_weights_of_faces_that_were_not_aligned_get_such_faces(staged, tmp_path)
 
 
 def test_a_face_without_mesh_is_marked_so(detector):
-    detector._model = recorder = Recorder()
+    detector._engine.model = recorder = Recorder()
     meshes = np.full((2, 478, 3), 0.5, np.float32)
     meshes[1] = np.nan
     predictions = detector.predict_crops(np.zeros((2, 64, 64, 3), np.uint8), meshes)
@@ -199,6 +200,18 @@ def test_a_face_without_mesh_is_marked_so(detector):
     assert batch.mesh_valid.tolist() == [True, False] and batch.mesh.isfinite().all()
     # This model has no intensities: they are unknown, not 0.
     assert np.isnan(predictions[0].au_intensity).all() and predictions[0].au_prob[0] == 0.5
+
+
+def test_blas_has_one_thread_while_frames_are_worked_on(detector):
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, "blas"):
+        results = detector.stream_frames(video_frames([1] * 3), video=True)
+        next(results)
+        assert threads() == {1}
+        results.close()
+        assert 2 in threads()
 
 
 def test_crops_of_another_size_or_type_are_refused(detector):
@@ -256,7 +269,7 @@ def test_an_error_in_a_stage_reaches_the_caller(detector, monkeypatch, stage):
     if stage == "find":
         monkeypatch.setattr(StagedFinder, "__call__", fail)
     if stage == "predict":
-        detector._model = fail
+        detector._engine.run = fail
     with pytest.raises(ZeroDivisionError, match=stage):
         list(detector.stream_frames(frames(), video=True))
     assert wait_until(lambda: not pipeline_threads())
@@ -455,7 +468,7 @@ def test_faces_of_a_video_are_followed_by_person_whatever_the_batches(temporal):
             if face.face_id == person
         ]
         crops = np.stack([register(frame.image_rgb, face.landmarks_px, 64) for frame, face, _ in seen])
-        memory = detect_module.FaceMemory(detector._model)
+        memory = detector._engine.memory()
         alone = detector.predict_crops(crops, face_ids=[0] * len(crops), memory=memory)
         np.testing.assert_allclose(
             np.stack([p.au_prob for p in alone]), np.stack([p.au_prob for _, _, p in seen]), atol=1e-5

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from actionunits.cli import app
 from actionunits.evaluation import reproduction
 from actionunits.models import find_model
-from actionunits.training.checkpoint import read_header, save_checkpoint
+from actionunits.training.checkpoint import save_checkpoint
+from actionunits.weights.checkpoint_file import read_header
 
 TINY = {"image_size": 32, "width": 2, "batch_size": 16, "epochs": 1, "ema_decay": 0.9}
 

@@ -14,12 +14,8 @@ from actionunits.errors import UserError
 from actionunits.models import MODELS, find_model
 from actionunits.models.batch import Batch
 from actionunits.models.resnet18 import ResNet18Config
-from actionunits.training.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    read_header,
-    save_checkpoint,
-)
+from actionunits.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from actionunits.weights.checkpoint_file import read_header
 
 AUS = (1, 2, 12)
 

@@ -43,6 +43,7 @@ def version_option(
 
 app.command()(detect.detect)
 app.command()(train.train)
+app.command()(train.export)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(data.synth)

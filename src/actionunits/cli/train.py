@@ -1,4 +1,4 @@
-"""The command `train`."""
+"""The commands `train` and `export`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from actionunits.cli.options import LARGEST_COUNT, MINUTES, AcceleratorOption, ConfigOption, ImagenetOption, SetOption
+from actionunits.cli.options import (
+    LARGEST_COUNT,
+    MINUTES,
+    AcceleratorOption,
+    CheckpointArgument,
+    ConfigOption,
+    ImagenetOption,
+    SetOption,
+)
 
 
 def train(
@@ -77,3 +85,15 @@ def train(
     if not finished:
         typer.echo(f"interrupted; the state is saved, continue with --resume --out {out}", err=True)
         raise typer.Exit(130)
+
+
+def export(checkpoint: CheckpointArgument) -> None:
+    """Write the graph of a checkpoint beside it, as .onnx: detection then runs the checkpoint without torch.
+
+    The graph holds no weights: keep both files together, and export again after another training.
+    """
+    from actionunits.detection.export import export_graph
+    from actionunits.weights.locate import find_weights
+
+    path = export_graph(find_weights(checkpoint))
+    typer.echo(f"{path}, {path.stat().st_size / 1000:.0f} kB")

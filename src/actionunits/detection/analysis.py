@@ -18,7 +18,6 @@ from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.pipeline import bounded
 from actionunits.errors import UserError, one_line
 from actionunits.media import MediaReader, open_media
-from actionunits.reports.annotate import Consumer, annotate_to, timeline_to
 from actionunits.reports.au_summary import AuSummary
 from actionunits.reports.run_card import describe_files, versions, write_run_card
 from actionunits.reports.schemas import make_schema
@@ -26,6 +25,7 @@ from actionunits.reports.tables import TableWriter, open_table
 from actionunits.runtime.provenance import source_commit
 from actionunits.types import Frame, FrameResult
 
+Consumer = Callable[[FrameResult], None]
 DECODE_AHEAD = 4  # frames
 Progress = Callable[[int, int | None], None]  # frames done, and frames in all where that is known
 
@@ -72,11 +72,15 @@ def analyse(
         files = [paths.table]
         consumers: list[Consumer] = [table.write, summary.add]
         if options.annotate:
+            from actionunits.reports.annotate import annotate_to
+
             files.append(paths.annotated(kind))
             consumers.append(stack.enter_context(annotate_to(files[-1], kind)))
         if options.timeline:
             if kind != "video":
                 raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
+            from actionunits.reports.annotate import timeline_to
+
             files.append(paths.timeline)
             consumers.append(stack.enter_context(timeline_to(files[-1], detector.aus, one_line(Path(source).name))))
         frames = _frames(media, source, stop)

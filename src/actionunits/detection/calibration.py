@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit, logit
 
 from actionunits.aus import INTENSITY_MAX
 from actionunits.types import Prediction
@@ -40,12 +39,13 @@ class NeutralReference:
 
 def logit_of(au_prob: np.ndarray) -> np.ndarray:
     """Log-odds of probabilities, finite at 0 and 1."""
-    return logit(np.clip(np.asarray(au_prob, np.float64), PROB_MARGIN, 1 - PROB_MARGIN))
+    prob = np.clip(np.asarray(au_prob, np.float64), PROB_MARGIN, 1 - PROB_MARGIN)
+    return np.log(prob) - np.log1p(-prob)
 
 
 def prob_of(au_logit: np.ndarray) -> np.ndarray:
     """Probability of log-odds, float32."""
-    return expit(np.asarray(au_logit, np.float64)).astype(np.float32)
+    return np.exp(-np.logaddexp(0, -np.asarray(au_logit, np.float64))).astype(np.float32)
 
 
 def reference_of(prediction: Prediction) -> NeutralReference:

@@ -6,8 +6,6 @@ predict, and whatever the caller does with the results. Memory does not grow wit
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -15,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from threadpoolctl import threadpool_limits
 
 from actionunits.aus import au_label
+from actionunits.detection.calibration import prob_of
+from actionunits.detection.engine import open_engine
 from actionunits.detection.pipeline import bounded
 from actionunits.detection.smoothing import Smoother
 from actionunits.errors import DamagedInputError, UserError
@@ -27,10 +26,6 @@ from actionunits.faces.align import cut_out, face_transform, transform_points
 from actionunits.media import MediaReader, open_media
 from actionunits.media.sources import Source
 from actionunits.models import model_keys
-from actionunits.models.batch import Batch, Output
-from actionunits.models.contract import EstimatesFlow, FollowsTime, over_time, prediction_inputs
-from actionunits.runtime.device import choose_device
-from actionunits.training.checkpoint import load_checkpoint
 from actionunits.types import MESH_POINTS, Face, Frame, FrameResult, Prediction
 from actionunits.weights.locate import find_weights
 
@@ -57,23 +52,6 @@ class _FoundFrame:
     crops: list[np.ndarray]  # (S, S, 3) uint8 each
     landmarks: list[np.ndarray]  # (68, 2) float32 each, crop coordinates
     meshes: list[np.ndarray | None]  # (478, 3) float32 each, crop coordinates
-
-
-class FaceMemory:
-    """What a model that follows time remembers of every face of one video."""
-
-    def __init__(self, model: FollowsTime) -> None:
-        self.model = model
-        self.states: dict[int, Any] = {}  # by face_id
-
-    def predict(self, batch: Batch, face_ids: Sequence[int]) -> Output:
-        """Outputs of faces in time order, each from where its person stood. face_ids: of every row."""
-        known = sorted(set(face_ids))
-        states = [self.states.get(face_id) or self.model.begin() for face_id in known]
-        sequence = torch.tensor([known.index(face_id) for face_id in face_ids], device=batch.image.device)
-        output, state = self.model.stream(dataclasses.replace(batch, sequence=sequence), type(states[0]).join(states))
-        self.states |= {face_id: state.of(k) for k, face_id in enumerate(known)}
-        return output
 
 
 class Detector:
@@ -108,33 +86,20 @@ class Detector:
             raise UserError(f"the batch size must be at least 1, not {batch_size}")
         if smoothing_s is not None and smoothing_s <= 0:
             raise UserError(f"the smoothing time must be above 0 seconds, not {smoothing_s:g}")
-        self.device = choose_device(device)
         self.weights = find_weights(str(weights or model or DEFAULT_MODEL))
-        checkpoint = load_checkpoint(self.weights)
-        self.header = checkpoint.header
+        self._engine = open_engine(self.weights, device, flow)
+        self.header, self.device, self.image_size = self._engine.header, self._engine.device, self._engine.image_size
         self.model_name = str(self.header["model"])
-        if not checkpoint.aus:
+        if not self.header["aus"]:
             raise UserError(
                 f"{self.weights} was trained without labels; give it action units with `actionunits probe`"
             )
         if model is not None and model != self.model_name:
             raise UserError(f"{self.weights} holds weights of '{self.model_name}', not of '{model}'")
-        if "image" not in prediction_inputs(checkpoint.model):
-            raise UserError(
-                f"{self.weights} computes flow from two frames, and detection sees single ones; "
-                "use weights of a learned flow"
-            )
-        if flow and not isinstance(checkpoint.model, EstimatesFlow):
-            raise UserError(
-                f"{self.weights} holds weights of '{self.model_name}', which estimates no flow; use ofnet's"
-            )
         self.flow = flow
-        self.aus, self._columns = _chosen_aus(checkpoint.aus, aus, self.model_name)
+        self.aus, self._columns = _chosen_aus(tuple(self.header["aus"]), aus, self.model_name)
         self.thresholds = self._per_au("thresholds", 0.5)
-        self.image_size = int(checkpoint.model.config.image_size)
         self._transform = face_transform(bool(self.header.get("data", {}).get("aligned", True)))
-        # Channels last: convolutions on the CPU take two thirds of the time.
-        self._model = checkpoint.model.to(self.device, memory_format=torch.channels_last)
         self.batch_size, self.max_faces = batch_size, max_faces
         self.landmarker = None if landmarker is None else Path(landmarker)
         self.min_confidence, self.smoothing_s = min_confidence, smoothing_s
@@ -144,7 +109,7 @@ class Detector:
         """What this detector was told to do, as JSON values."""
         return {
             "aus": list(self.aus),
-            "device": str(self.device),
+            "device": self.device,
             "batch_size": self.batch_size,
             "max_faces": self.max_faces,
             "min_confidence": self.min_confidence,
@@ -193,9 +158,12 @@ class Detector:
         smoother = Smoother(self.smoothing_s, self.thresholds) if video and self.smoothing_s else None
         found = self._found(frames, video)
         batch_size = 1 if live else self.batch_size
-        temporal = over_time(self._model) if video else None
-        memory = None if temporal is None else FaceMemory(temporal)
-        with bounded(self._predicted(found, batch_size, memory), size=QUEUE_FRAMES) as results:
+        memory = self._engine.memory() if video else None
+        # The products of meshes and head poses are tiny: more threads of BLAS only wake to wait for each other.
+        with (
+            threadpool_limits(1, "blas"),
+            bounded(self._predicted(found, batch_size, memory), size=QUEUE_FRAMES) as results,
+        ):
             for result in results:
                 yield result if smoother is None else _smoothed(result, smoother)
 
@@ -205,39 +173,30 @@ class Detector:
         meshes: np.ndarray | None = None,
         landmarks: np.ndarray | None = None,
         face_ids: Sequence[int] = (),
-        memory: FaceMemory | None = None,
+        memory: Any = None,
     ) -> list[Prediction]:
         """Predictions of registered crops (N, S, S, 3) uint8 RGB, S the model's `image_size`.
 
         meshes: (N, 478, 3) float, crop coordinates (0-1 spans the crop); rows of NaN where there is none.
         landmarks: (N, 68, 2) float, crop coordinates; NaN where unknown. face_ids, memory: whose crops they are, in
-        time order, and what a model that follows time remembers of them; without, crops are photographs.
+        time order, and the engine's memory of them; without, crops are photographs.
         """
         expected = (self.image_size, self.image_size, 3)
         if crops.ndim != 4 or crops.shape[1:] != expected or crops.dtype != np.uint8:
             raise ValueError(f"crops must be uint8 (N, {', '.join(map(str, expected))}), not {crops.shape}")
         if len(crops) == 0:
             return []
-        image = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device).permute(0, 3, 1, 2)
-        mesh = mesh_valid = points = None
-        if landmarks is not None:
-            points = torch.from_numpy(np.ascontiguousarray(landmarks, np.float32)).to(self.device)
-        if meshes is not None:
-            mesh = torch.from_numpy(np.ascontiguousarray(meshes, np.float32)).to(self.device)
-            mesh_valid = mesh.isfinite().all(dim=2).all(dim=1)
-            mesh = mesh.nan_to_num()
-        with torch.inference_mode():
-            # A permuted view of RGB bytes is channels last already.
-            batch = Batch(image=image.float() / 255, mesh=mesh, mesh_valid=mesh_valid, landmarks=points)
-            output = self._model(batch) if memory is None else memory.predict(batch, face_ids)
-        logit = output.au_logit[:, self._columns]
-        intensity = output.au_intensity
-        intensity = torch.full_like(logit, torch.nan) if intensity is None else intensity[:, self._columns]
-        prob, intensity = _numpy(logit.sigmoid()), _numpy(intensity)
+        points = {"mesh": meshes, "landmarks": landmarks}
+        known = {name: np.asarray(value, np.float32) for name, value in points.items() if value is not None}
+        output = self._engine.run({"image": crops, **known}, face_ids, memory)
+        logit = output["au_logit"][:, self._columns]
+        unknown = np.full_like(output["au_logit"], np.nan)
+        intensity = output.get("au_intensity", unknown)[:, self._columns]
+        prob = prob_of(logit)
         present = prob >= self.thresholds
         flows: Iterable[np.ndarray | None] = repeat(None, len(prob))
-        if self.flow and output.flow is not None:
-            flows = _numpy(output.flow.permute(0, 2, 3, 1)).astype(np.float16)
+        if "flow" in output:
+            flows = output["flow"].astype(np.float16)
         return [Prediction(self.aus, *values) for values in zip(prob, intensity, present, flows, strict=True)]
 
     def _found(self, frames: Iterable[Frame], video: bool) -> Iterator[_FoundFrame]:
@@ -262,11 +221,8 @@ class Detector:
         ]
         return _FoundFrame(frame, faces, crops, landmarks, meshes)
 
-    def _predicted(
-        self, found: Iterator[_FoundFrame], batch_size: int, memory: FaceMemory | None
-    ) -> Iterator[FrameResult]:
+    def _predicted(self, found: Iterator[_FoundFrame], batch_size: int, memory: Any) -> Iterator[FrameResult]:
         """Third stage: gathers frames until they hold `batch_size` faces or are that many themselves."""
-        torch.set_num_threads(threads_for_model())
         waiting: list[_FoundFrame] = []
         with bounded(found, size=QUEUE_FRAMES) as source:
             for item in source:
@@ -277,7 +233,7 @@ class Detector:
                     waiting = []
         yield from self._predict(waiting, memory)
 
-    def _predict(self, items: list[_FoundFrame], memory: FaceMemory | None) -> list[FrameResult]:
+    def _predict(self, items: list[_FoundFrame], memory: Any) -> list[FrameResult]:
         crops = [crop for item in items for crop in item.crops]
         landmarks = [points for item in items for points in item.landmarks]
         meshes = [mesh for item in items for mesh in item.meshes]
@@ -300,15 +256,6 @@ class Detector:
 def follows_time(media: MediaReader) -> bool:
     """Whether the frames of a source follow each other in time, as those of several photographs do not."""
     return media.kind in ("video", "webcam")
-
-
-def threads_for_model() -> int:
-    """Threads of one forward pass: half of the cores.
-
-    The other stages need the rest; with all cores in use the threads of a forward pass wait for each other, and
-    a pass takes several times as long as with one.
-    """
-    return max(1, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else 1)
 
 
 def without_image(result: FrameResult) -> FrameResult:
@@ -358,7 +305,3 @@ def _smoothed(result: FrameResult, smoother: Smoother) -> FrameResult:
         for face, prediction in zip(result.faces, result.predictions, strict=True)
     ]
     return FrameResult(result.frame, result.faces, predictions)
-
-
-def _numpy(values: Tensor) -> np.ndarray:
-    return values.float().cpu().numpy()

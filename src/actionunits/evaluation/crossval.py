@@ -29,9 +29,10 @@ from actionunits.evaluation.predictions import FramePredictions, read_prediction
 from actionunits.evaluation.protocols import predict, refuse_other_alignment, refuse_seen_subjects, threshold_of_aus
 from actionunits.files import file_sha256, write_json
 from actionunits.training import run_folder
-from actionunits.training.checkpoint import load_checkpoint, read_header
+from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.run import run
 from actionunits.training.settings import Settings
+from actionunits.weights.checkpoint_file import read_header
 from actionunits.weights.locate import find_weights
 
 PROTOCOL_FILE = "protocol.json"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # detection asks for names of models where torch is not installed
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, ClassVar, Protocol, runtime_checkable
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from actionunits.models.batch import Batch, Output
+
+if TYPE_CHECKING:  # detection asks for names of models where torch is not installed
+    from torch import Tensor, nn
 
 # Fields of Batch that a prediction reads, of models that do not choose their own.
 PREDICTION_INPUTS = ("image", "landmarks", "mesh")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from actionunits.files import file_sha256, valid_text, write_atomically
 
-PACKAGES = ("actionunits", "torch", "onnxruntime", "av", "numpy")
+PACKAGES = ("actionunits", "onnxruntime", "torch", "av", "numpy")
 LARGEST_HASHED_BYTES = 2**30  # about two seconds of reading; larger files are told by their size
 
 
@@ -41,5 +42,9 @@ def describe_files(sources: Sequence[str]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide about the numbers."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    """Versions of Python and of those packages that decide about the numbers and are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -10,20 +10,20 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.reports.schemas import Cell, Column, Row, RowSchema
 from actionunits.types import FrameResult
 
+if TYPE_CHECKING:  # a CSV needs neither
+    import pandas as pd
+    import pyarrow as pa
+
 TABLE_SUFFIXES = (".csv", ".parquet")
 ROW_GROUP_ROWS = 1024  # about 1 MB of the widest schema in memory
-ARROW_TYPES = {"int": pa.int32(), "float": pa.float32(), "double": pa.float64(), "text": pa.string()}
+ARROW_TYPES = {"int": "int32", "float": "float32", "double": "float64", "text": "string"}
 
 
 class _Sink(Protocol):
@@ -76,6 +76,10 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pd.Dat
 
     columns: read only those that are there. Raises UserError where the file is missing or no table.
     """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     path = Path(path)
     check_table_suffix(path)
     wanted = None if columns is None else set(columns)
@@ -98,6 +102,8 @@ def to_dataframe(results: Iterable[FrameResult], schema: RowSchema) -> pd.DataFr
 
 
 def _arrow_table(rows: list[Row], columns: Sequence[Column]) -> pa.Table:
+    import pyarrow as pa
+
     values = zip(*rows, strict=True) if rows else ((),) * len(columns)
     arrays = [
         # NaN is "no value" here, as None is: one kind of missing, whatever the reader.
@@ -108,6 +114,8 @@ def _arrow_table(rows: list[Row], columns: Sequence[Column]) -> pa.Table:
 
 
 def _arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    import pyarrow as pa
+
     return pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in columns])
 
 
@@ -130,6 +138,8 @@ class _CsvSink:
 
 class _ParquetSink:
     def __init__(self, path: Path, schema: RowSchema) -> None:
+        import pyarrow.parquet as pq
+
         self._columns = schema.columns
         self._writer = pq.ParquetWriter(path, _arrow_schema(self._columns))
         self._waiting: list[Row] = []

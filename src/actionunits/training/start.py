@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from actionunits.errors import UserError
 from actionunits.models.contract import GoesOnFrom, LendsResNetBody, RelatesAus, TakesBody
 from actionunits.models.registry import keys_with
-from actionunits.training.checkpoint import load_checkpoint, read_header
+from actionunits.training.checkpoint import load_checkpoint
+from actionunits.weights.checkpoint_file import read_header
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def _flow_computer(method: str) -> Any:
         dis.setFinestScale(0)  # the preset stops at half of a crop's few pixels
         return dis
     if not hasattr(cv2, "optflow"):
-        raise UserError("this OpenCV has no TV-L1 flow; install opencv-contrib-python, or use variant=dis")
+        raise UserError("this OpenCV has no TV-L1 flow; install opencv-contrib-python-headless, or use variant=dis")
     return cv2.optflow.DualTVL1OpticalFlow_create()
 
 

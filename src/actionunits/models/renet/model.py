@@ -92,7 +92,9 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
         image = batch.image
         norm, count = self.norms.folded(self.graph), len(self.aus)
         at_once = max(1, ROWS_AT_ONCE.get(image.device.type, ROWS_ON_ACCELERATOR) // count)
-        parts = [self.body(self.normalize(part), norm) for part in image.split(at_once)]
+        # A graph has no loop over its batch.
+        pieces = (image,) if torch.compiler.is_compiling() else image.split(at_once)
+        parts = [self.body(self.normalize(part), norm) for part in pieces]
         return torch.cat([part.view(count, -1, part.shape[1]).transpose(0, 1) for part in parts])
 
     def forward(self, batch: Batch) -> ReNetOutput:

@@ -11,6 +11,19 @@ from actionunits.types import MESH_POINTS
 EYE_CORNERS = (33, 133, 362, 263)
 # Temples, forehead, bridge and sides of the nose, eye corners: what expression moves least decides the pose.
 RIGID_POINTS = (10, 67, 109, 338, 297, 54, 284, 127, 356, 162, 389, 6, 197, 195, 168, 33, 133, 362, 263)
+# A rotation, entry by entry, in the products of its quaternion's (w, x, y, z), which are the entries of q q^T.
+QUATERNION_PRODUCTS = (
+    (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1),  # ww + xx - yy - zz
+    (0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0),  # 2 (xy + wz)
+    (0, 0, -1, 0, 0, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0, 0),  # 2 (xz - wy)
+    (0, 0, 0, -1, 0, 0, 1, 0, 0, 1, 0, 0, -1, 0, 0, 0),  # 2 (xy - wz)
+    (1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, -1),  # ww - xx + yy - zz
+    (0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0),  # 2 (yz + wx)
+    (0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0),  # 2 (xz + wy)
+    (0, -1, 0, 0, -1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0),  # 2 (yz - wx)
+    (1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1),  # ww - xx - yy + zz
+)
+SQUARINGS = 10  # of faces, the second eigenvalue is at most two thirds of the largest; its power of 1024 is nothing
 # The mean shape is settled after this many training batches.
 TEMPLATE_BATCHES = 200
 
@@ -25,14 +38,19 @@ def scale_to_eyes(mesh: Tensor) -> Tensor:
 def rotation_to(source: Tensor, target: Tensor) -> Tensor:
     """Rotations (B, 3, 3) that bring centred points nearest to `target`: rotated = source @ rotation.
 
-    source: (B, P, 3); target: (P, 3). Kabsch, "A solution for the best rotation to relate two sets of
-    vectors", Acta Crystallographica 1976.
+    source: (B, P, 3); target: (P, 3). The unit quaternion q of the rotation is the leading eigenvector of a symmetric
+    4x4 matrix: Horn, "Closed-form solution of absolute orientation using unit quaternions", JOSA A 1987, Sec. 4.
+    Repeated squaring of that matrix leaves q q^T. Products alone run wherever a graph is exported to.
     """
-    u, _, vh = torch.linalg.svd(source.transpose(1, 2) @ target)
-    reflected = torch.det(u @ vh) < 0
-    sign = torch.ones_like(u[:, 0])
-    sign[:, 2] = torch.where(reflected, -1.0, 1.0)
-    return (u * sign[:, None]) @ vh
+    products = source.new_tensor(QUATERNION_PRODUCTS)
+    power = ((source.transpose(1, 2) @ target).flatten(1) @ products).unflatten(1, (4, 4))
+    # No eigenvalue is below minus the norm: raised by it, the largest one is also the largest in magnitude.
+    identity = torch.eye(4, dtype=power.dtype, device=power.device)
+    power = power + power.flatten(1).norm(dim=1)[:, None, None] * identity
+    for _ in range(SQUARINGS):
+        power = power @ power
+        power = power / (power * identity).sum((1, 2), keepdim=True).clamp(min=1e-12)  # by its trace
+    return (power.flatten(1) @ products.T).unflatten(1, (3, 3))
 
 
 class MeshShape(nn.Module):

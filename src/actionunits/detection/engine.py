@@ -1,0 +1,112 @@
+"""What computes predictions in detection: named arrays in, named arrays out.
+
+ONNX Runtime runs weights that have a graph beside them, as released ones do. torch runs the others, those on an
+accelerator, and models that follow time or give the flow; it is imported only then.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from actionunits.detection.graph_file import graph_beside, read_graph
+from actionunits.errors import UserError
+from actionunits.types import MESH_POINTS
+from actionunits.weights.checkpoint_file import read_checkpoint
+
+GRAPH_DEVICES = ("auto", "cpu")
+
+
+class Engine(Protocol):
+    """A model that is ready to predict."""
+
+    header: dict[str, Any]  # of the checkpoint
+    image_size: int  # width and height of the crops, pixels
+    device: str
+
+    def memory(self) -> Any:
+        """What a model that follows time remembers of every face of one video, at its beginning; else None."""
+        ...
+
+    def run(self, inputs: Mapping[str, np.ndarray], face_ids: Sequence[int], memory: Any) -> dict[str, np.ndarray]:
+        """Outputs of B registered crops, float32: `au_logit` (B, A), and where the model has them `au_intensity`
+        (B, A), 0-5, and `flow` (B, S, S, 2), pixels.
+
+        inputs: `image` (B, S, S, 3) uint8 RGB; where they are known, `mesh` (B, 478, 3) and `landmarks` (B, 68, 2)
+        float32, crop coordinates, with NaN for what is unknown. face_ids, memory: whose crops they are, in time
+        order, and what `memory` gave; None for photographs.
+        """
+        ...
+
+
+def open_engine(weights: Path, device: str, flow: bool) -> Engine:
+    """The engine for a checkpoint. flow: its flow is wanted.
+
+    Raises UserError for unusable weights or a graph of others, a flow that the model does not estimate, and a device
+    that is not there.
+    """
+    graph = graph_beside(weights)
+    if graph.is_file() and device in GRAPH_DEVICES and not flow:
+        return OnnxEngine(weights, graph)
+    from actionunits.detection.torch_engine import TorchEngine
+
+    return TorchEngine(weights, device, flow)
+
+
+def threads_for_model() -> int:
+    """Threads of one forward pass: half of the cores.
+
+    The other stages need the rest; with all cores in use the threads of a forward pass wait for each other, and
+    a pass takes several times as long as with one.
+    """
+    return max(1, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else 1)
+
+
+class OnnxEngine:
+    """ONNX Runtime on the CPU, with the graph of one file and the weights of another."""
+
+    device = "cpu"
+
+    def __init__(self, weights: Path, graph: Path) -> None:
+        import onnxruntime
+
+        self.header, tensors = read_checkpoint(weights)
+        content = read_graph(graph, self.header["sha256"], weights)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads_for_model()
+        # A thread that waits by spinning takes its core from the stages beside it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3  # errors; a warning would be printed between our lines
+        # Float16 is for storing alone: processors compute in float32.
+        floats = {
+            name: value.astype(np.float32) if value.dtype == np.float16 else value for name, value in tensors.items()
+        }
+        contents = [value.reshape(-1).view(np.uint8) for value in floats.values()]
+        options.add_external_initializers_from_files_in_memory(
+            list(floats), contents, [content.size for content in contents]
+        )
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its errors have no base of their own
+            raise UserError(f"{graph} cannot be run by this ONNX Runtime: {error}; export it again") from error
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
+        self._outputs = [entry.name for entry in self._session.get_outputs()]
+        self.image_size = int(self.header["config"]["image_size"])
+
+    def memory(self) -> None:
+        """A graph sees single faces."""
+        return None
+
+    def run(self, inputs: Mapping[str, np.ndarray], face_ids: Sequence[int], memory: Any) -> dict[str, np.ndarray]:
+        """See Engine."""
+        size = len(inputs["image"])
+        unknown = {"mesh": (size, MESH_POINTS, 3), "landmarks": (size, 68, 2)}
+        given = {
+            name: inputs[name] if name in inputs else np.full(unknown[name], np.nan, np.float32)
+            for name in self._inputs
+        }
+        return dict(zip(self._outputs, self._session.run(self._outputs, given), strict=True))

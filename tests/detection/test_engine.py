@@ -1,0 +1,170 @@
+"""Engines: both say the same, detection needs no torch, and graphs that do not belong are refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from small_models import AUS, SMALL
+
+from actionunits.detection.detector import Detector
+from actionunits.detection.engine import OnnxEngine, open_engine
+from actionunits.detection.export import export_graph
+from actionunits.detection.graph_file import graph_beside, sealed
+from actionunits.detection.torch_engine import TorchEngine
+from actionunits.errors import EXTRAS, UserError
+from actionunits.models import find_model
+from actionunits.training.checkpoint import save_checkpoint
+from actionunits.weights.locate import find_weights
+
+# Run in a fresh process in which the packages are not there; MediaPipe still imports matplotlib for itself.
+WITHOUT_EXTRAS = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {{*{EXTRAS["train"]}, "skimage"}}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from actionunits.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="module")
+def crops():
+    """Noise and a mesh near the mean face, and the same face with a broken mesh."""
+    random = np.random.default_rng(0)
+    template = TorchEngine(find_weights("resnet18"), "cpu", False).model.landmarks.shape.template.numpy()
+    mesh = np.float32(0.5 + 0.3 * template + random.normal(0, 0.01, (3, 478, 3)))
+    mesh[1, 7] = np.nan
+    return {"image": random.integers(0, 256, (3, 112, 112, 3), np.uint8), "mesh": mesh}
+
+
+@pytest.mark.parametrize("given", [("image", "mesh"), ("image",)])
+@pytest.mark.parametrize("size", [1, 3])
+def test_engines_agree_on_released_weights(crops, given, size):
+    weights = find_weights("resnet18")
+    inputs = {name: crops[name][:size] for name in given}
+    graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
+    assert isinstance(graph, OnnxEngine) and graph.image_size == other.image_size
+    found, expected = graph.run(inputs, (), None), other.run(inputs, (), None)
+    assert found.keys() == expected.keys() == {"au_logit", "au_intensity"}
+    # Probabilities differ by a quarter of this at most.
+    np.testing.assert_allclose(found["au_logit"], expected["au_logit"], atol=1e-4)
+    np.testing.assert_allclose(found["au_intensity"], expected["au_intensity"], atol=1e-4)
+
+
+def test_an_accelerator_and_a_checkpoint_without_a_graph_are_run_in_torch(tiny_weights):
+    assert isinstance(open_engine(tiny_weights, "auto", flow=False), TorchEngine)
+    assert isinstance(open_engine(find_weights("resnet18"), "cpu:0", flow=False), TorchEngine)
+    with pytest.raises(UserError, match="estimates no flow"):
+        Detector(flow=True)
+
+
+def test_detection_needs_none_of_the_extras(astronaut, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(astronaut).save(tmp_path / "photo.png")
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, "detect", "photo.png", "--out", "out", "--format", "parquet"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    import pandas as pd
+
+    table = pd.read_parquet(tmp_path / "out" / "photo.parquet")
+    pd.testing.assert_frame_equal(table, Detector().detect(tmp_path / "photo.png").table, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [
+        ("detect photo.png --device cuda", "torch"),
+        ("detect photo.png --annotate", "skimage"),
+        ("train resnet18 --data . --out out", "torch"),
+        ("evaluate resnet18 --data .", "torch"),
+        ("export resnet18", "onnx"),
+    ],
+)
+def test_a_command_without_its_packages_says_which_extra_brings_them(words, package, astronaut, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(astronaut).save(tmp_path / "photo.png")
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, *words.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    extra = "plots" if package in EXTRAS["plots"] else "train"
+    line = f'actionunits: this needs the package {package}; pip install "actionunits[{extra}]"\n'
+    assert (done.returncode, done.stderr) == (2, line)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+@pytest.fixture
+def tiny(tiny_weights, tmp_path):
+    """A checkpoint with the graph of the released weights beside it, which is not its own."""
+    weights = tmp_path / "tiny.safetensors"
+    weights.write_bytes(tiny_weights.read_bytes())
+    graph_beside(weights).write_bytes(graph_beside(find_weights("resnet18")).read_bytes())
+    return weights
+
+
+def test_a_graph_of_other_weights_is_refused(tiny):
+    with pytest.raises(UserError, match=r"graph of other weights than .*tiny\.safetensors; export it again"):
+        Detector(weights=tiny)
+
+
+@pytest.mark.parametrize("place", [0, 1000, -200, -80, -1])
+def test_a_changed_byte_of_a_graph_is_noticed(tiny, place):
+    graph = graph_beside(tiny)
+    content = bytearray(graph.read_bytes())
+    content[place] ^= 1
+    graph.write_bytes(content)
+    with pytest.raises(UserError, match="checksum does not match"):
+        Detector(weights=tiny)
+
+
+@pytest.mark.parametrize("keep", [0, 50, 5000, -1])
+def test_a_graph_that_is_cut_off_is_refused(tiny, keep):
+    graph = graph_beside(tiny)
+    graph.write_bytes(graph.read_bytes()[:keep])
+    with pytest.raises(UserError, match="checksum does not match"):
+        Detector(weights=tiny)
+
+
+def test_what_is_no_graph_is_refused(tiny_weights, tiny):
+    graph_beside(tiny).write_bytes(sealed(b"no graph", open_engine(tiny_weights, "cpu", False).header["sha256"]))
+    with pytest.raises(UserError, match="cannot be run by this ONNX Runtime"):
+        Detector(weights=tiny)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["resnet18", "renet", "ofnet"])
+def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
+    weights = small_checkpoint(key, tmp_path)
+    inputs = {"image": np.ascontiguousarray(crops["image"][:, :64, :64]), "mesh": crops["mesh"]}
+    expected = open_engine(weights, "cpu", flow=False).run(inputs, (), None)
+    assert export_graph(weights) == graph_beside(weights)
+    graph = open_engine(weights, "cpu", flow=False)
+    assert isinstance(graph, OnnxEngine)
+    found = graph.run(inputs, (), None)
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-4)
+    predictions = Detector(weights=weights).predict_crops(inputs["image"][:1])
+    assert len(predictions) == 1 and predictions[0].au_prob.dtype == np.float32
+
+
+@pytest.mark.parametrize(("key", "line"), [("hybrid", "follows time"), ("eacnet", "cannot become a graph")])
+def test_what_a_graph_cannot_do_is_told_and_leaves_nothing(key, line, tmp_path):
+    with pytest.raises(UserError, match=line) as caught:
+        export_graph(small_checkpoint(key, tmp_path))
+    assert "\n" not in str(caught.value) and "detection runs it in torch" in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{key}.safetensors"]
+
+
+def small_checkpoint(key, folder):
+    """Checkpoint of a small, untrained model."""
+    torch.manual_seed(0)
+    entry = find_model(key)
+    model = entry.model(entry.config(**SMALL[key]), AUS)
+    save_checkpoint(folder / f"{key}.safetensors", model, {})
+    return folder / f"{key}.safetensors"
