@@ -134,6 +134,32 @@ def test_headers_with_a_right_checksum(weights, tmp_path):
     assert refused > 200
 
 
+@pytest.mark.parametrize("strange", [1e308, -5, 1.5])
+def test_thresholds_that_are_no_probability(weights, tmp_path, strange):
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as file:
+        header = json.loads(file.metadata()[METADATA_KEY]) | {"thresholds": {"AU01": strange}}
+    tensors, path = load_file(weights), tmp_path / "m.safetensors"
+    header["sha256"] = digest(header, {name: value.numpy() for name, value in tensors.items()})
+    path.write_bytes(save(tensors, {METADATA_KEY: json.dumps(header)}))
+    with pytest.raises(UserError, match="thresholds"):
+        load_checkpoint(path)
+
+
+def test_weights_that_are_not_finite(weights, tmp_path):
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as file:
+        header = json.loads(file.metadata()[METADATA_KEY])
+    tensors, path = load_file(weights), tmp_path / "m.safetensors"
+    tensors["image.head.bias"][0] = torch.nan
+    header["sha256"] = digest(header, {name: value.numpy() for name, value in tensors.items()})
+    path.write_bytes(save(tensors, {METADATA_KEY: json.dumps(header)}))
+    with pytest.raises(UserError, match=r"image\.head\.bias holds numbers that are not finite"):
+        load_checkpoint(path)
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "null", "[]", "7", '"text"', ""])
 def test_headers_that_are_no_mapping(weights, tmp_path, text):
     (tmp_path / "m.safetensors").write_bytes(save(load_file(weights), {METADATA_KEY: text}))

@@ -72,7 +72,7 @@ def length_histogram(lengths: Lengths) -> Figure:
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    bins = np.linspace(0, max(lengths.au.max(), lengths.pose.max(), 1e-6), BINS + 1)
+    bins = np.linspace(0, max(lengths.au.max(), lengths.pose.max(), 1e-6), BINS + 1).tolist()
     for name, values, colour in (("AU", lengths.au, VERMILLION), ("pose", lengths.pose, BLUE)):
         red, green, blue = colour
         shade = (red / 255, green / 255, blue / 255)

@@ -143,6 +143,6 @@ def f1_event(
     """
     known = np.asarray(valid, bool).any(0)
     if timeline is None:
-        return np.full(len(known), np.nan)
+        return np.full(np.shape(known), np.nan)
     curve = f1_event_curve(count_events(au_present, au_detected, valid, timeline))
     return np.where(known, trapezoid(curve) / STEPS, np.nan)

@@ -28,6 +28,7 @@ METADATA_KEY = "actionunits"
 READ_TYPES = {"F32": "float32", "F16": "float16", "I64": "int64", "BOOL": "bool"}  # of weights, counters and masks
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".zip", ".npy", ".joblib")
 PICKLE_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+LARGEST_LOGIT = 1e4
 # Fields that every header has; the caller of save_checkpoint gives none of them.
 OWN_FIELDS = ("format", "model", "config", "aus", "sha256")
 
@@ -44,8 +45,8 @@ class HeaderFields:
     data: dict[str, Any]
     seed: int
     commit: str
-    thresholds: dict[str, float]
-    neutral_logit: dict[str, float]
+    thresholds: dict[str, Annotated[float, Ge(0), Le(1)]]
+    neutral_logit: dict[str, Annotated[float, Ge(-LARGEST_LOGIT), Le(LARGEST_LOGIT)]]
     scores: dict[str, Any]
 
 
@@ -101,6 +102,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise UserError(f"{path}: {strange[0]}; checkpoints hold {', '.join(READ_TYPES.values())}")
     if header["sha256"] != digest(header, tensors):
         raise UserError(f"{path} is damaged or was changed: its checksum does not match; get it again")
+    endless = [name for name, value in tensors.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
+    if endless:
+        raise UserError(f"{path}: {shown(endless[0])} holds numbers that are not finite; train again")
     check_values(HeaderFields, header, f"{path}: header")
     check_values(DataFields, header.get("data", {}), f"{path}: data of the header")
     return header, tensors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -252,7 +253,8 @@ def concatenate(pieces: Sequence[CropData]) -> CropData:
     position = {name: i for i, name in enumerate(subjects)}
     offsets = np.cumsum([0] + [len(piece.clips) for piece in pieces[:-1]])
     mesh, mesh_valid = _concatenate_meshes(pieces)
-    joined = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in (*ROW_FIELDS[:4], "frame")}
+    names = (*ROW_FIELDS[:4], "frame")
+    joined: dict[str, Any] = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names}
     return replace(
         first,
         **joined,
