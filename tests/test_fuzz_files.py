@@ -156,7 +156,7 @@ def test_weights_that_are_not_finite(weights, tmp_path):
     tensors["image.head.bias"][0] = torch.nan
     header["sha256"] = digest(header, {name: value.numpy() for name, value in tensors.items()})
     path.write_bytes(save(tensors, {METADATA_KEY: json.dumps(header)}))
-    with pytest.raises(UserError, match=r"image\.head\.bias holds numbers that are not finite"):
+    with pytest.raises(UserError, match=r"image\.head\.bias' holds numbers that are not finite"):
         load_checkpoint(path)
 
 
