@@ -8,13 +8,17 @@ from typing import Annotated
 import typer
 
 from actionunits.cli.options import LARGEST_BATCH, LARGEST_COUNT, LARGEST_SEED, CheckpointArgument, DeviceOption
+from actionunits.errors import UserError
 
 
 def evaluate(
     checkpoint: CheckpointArgument,
     data: Annotated[
-        str, typer.Option(help="Test data, of people not trained on: one folder, or several with commas.")
-    ],
+        str | None, typer.Option(help="Test data, of people not trained on: one folder, or several with commas.")
+    ] = None,
+    faces: Annotated[
+        Path | None, typer.Option(help="Photographs coded by eye instead: a folder with labels.csv and pictures.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Results table to write or extend (CSV).")] = None,
     every: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Use each n-th frame of every clip.")] = 1,
     batch_size: Annotated[
@@ -28,10 +32,16 @@ def evaluate(
         Path | None, typer.Option(help="Also write labels and outputs of every frame (Parquet), for `compare`.")
     ] = None,
 ) -> None:
-    """Score a checkpoint per action unit on data of known action units.
+    """Score a checkpoint per action unit on data of known action units, or on photographs coded by eye.
 
     Refuses data whose people the checkpoint was trained or tuned on.
     """
+    if (data is None) == (faces is None):
+        raise UserError("give either --data, prepared or rendered frames, or --faces, photographs coded by eye")
+    if faces is not None:
+        _evaluate_faces(checkpoint, faces, out, device)
+        return
+    assert data is not None
     from rich.console import Console
 
     from actionunits.datasets.crops.load import split_paths
@@ -61,6 +71,40 @@ def evaluate(
     for path in (out, predictions):
         if path is not None:
             typer.echo(f"written to {path}")
+
+
+def _evaluate_faces(checkpoint: str, folder: Path, out: Path | None, device: str) -> None:
+    """Score a checkpoint, and the other programs whose answers are in the folder, on faces coded by eye."""
+    import pandas as pd
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from actionunits.detection.coded_faces import answers_for
+    from actionunits.detection.detector import Detector
+    from actionunits.evaluation.coded_faces import read_coded_faces, read_rivals, score_answers
+    from actionunits.evaluation.protocols import refuse_outputs, run_name
+    from actionunits.files import write_atomically
+    from actionunits.reports.scores import coded_faces_table
+
+    refuse_outputs(out, None)
+    coded = read_coded_faces(folder)
+    rivals = read_rivals(folder, coded)
+    detector = Detector(weights=checkpoint, device=device)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("Reading faces", total=len(coded.ids))
+        ours = answers_for(
+            detector,
+            coded.pictures,
+            coded.aus,
+            run_name(checkpoint),
+            lambda done, _: bar.update(task, completed=done),
+        )
+    scores = pd.concat([score_answers(coded, answers) for answers in (ours, *rivals)], ignore_index=True)
+    Console().print(coded_faces_table(coded, scores))
+    if out is not None:
+        with write_atomically(out) as temporary:
+            scores.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+        typer.echo(f"written to {out}")
 
 
 def compare(

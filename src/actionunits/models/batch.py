@@ -22,6 +22,8 @@ class Batch:
     au_present_valid: Tensor | None = None  # (B, A) bool
     au_intensity: Tensor | None = None  # (B, A) float, 0-5
     au_intensity_valid: Tensor | None = None  # (B, A) bool
+    # (B, A, 2) float, 0-5: intensity of the person's own left and right; known where au_intensity is
+    au_sides: Tensor | None = None
     mesh: Tensor | None = None  # (B, 478, 3) float, crop coordinates: 0-1 spans the crop, z in the same unit
     mesh_valid: Tensor | None = None  # (B,) bool
     anchor: Tensor | None = None  # (B, 3, H, W) like image: a neutral face of the same person and sequence
@@ -49,6 +51,8 @@ class Output:
     au_intensity: Tensor | None = None  # (B, A), 0-5
     # (B, 2, H, W): motion from the image to the anchor, pixels of the image, right and down.
     flow: Tensor | None = field(default=None, kw_only=True)
+    # (B, A, 2), 0-5: intensity of the person's own left and right.
+    au_sides: Tensor | None = field(default=None, kw_only=True)
 
     @property
     def au_level(self) -> Tensor | None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from actionunits.aus import AUS
+from actionunits.evaluation.coded_faces import CodedFaces
 from actionunits.evaluation.compare import MEAN, Comparison
 from actionunits.evaluation.protocols import METRICS, EvaluationResult
 
 HEADINGS = ("F1", "norm", "event", "prec.", "rec.", "acc.", "AUC", "ICC", "MAE", "PCC")  # one for each of METRICS
+CODED_HEADINGS = {"AUC": "auc", "of intensity": "auc_intensity", "F1": "f1", "best F1": "f1_best"}
+CODED_NOTES = (
+    "kappa: agreement of the coders on presence. AUC: of the score of presence. best F1: of the threshold that is best on "
+    "these very faces. –: not reported, or no face shows it."
+)
 WIDE = 112  # terminal columns from which the names of the AUs and the numbers of frames fit
 
 
@@ -54,6 +61,41 @@ def evaluation_table(result: EvaluationResult, run: str, width: int = 80) -> Ren
         limits = [score_text(result.intervals[name][k]) if name in result.intervals else "" for name in METRICS]
         table.add_row(bound, *blank, *limits, "")
     return Group(table, Text(_notes(result)))
+
+
+def coded_faces_table(faces: CodedFaces, scores: pd.DataFrame) -> RenderableType:
+    """One line per AU with the scores of every reader beside each other, and their means.
+
+    scores: rows of `score_answers`, of several readers one after the other.
+    """
+    table = Table(
+        title=f"{len(faces.ids)} faces of {faces.people} people in {faces.name}, coded by eye",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for heading in ("AU", "present", "kappa"):
+        table.add_column(heading, justify="left" if heading == "AU" else "right")
+    readers = list(dict.fromkeys(scores["reader"]))
+    for reader in readers:
+        for heading in CODED_HEADINGS:
+            table.add_column(f"{reader}\n{heading}", justify="right", no_wrap=True)
+    by_au = {reader: rows.set_index("au") for reader, rows in scores.groupby("reader", sort=False)}
+    for label in by_au[readers[0]].index:
+        first = by_au[readers[0]].loc[label]
+        values = [by_au[reader].loc[label, name] for reader in readers for name in CODED_HEADINGS.values()]
+        table.add_row(
+            label,
+            f"{int(first['present'])} of {int(first['faces'])}",
+            score_text(first["kappa"]),
+            *map(score_text, values),
+        )
+    table.add_section()
+    means = [by_au[reader][name].mean() for reader in readers for name in CODED_HEADINGS.values()]
+    kappa = by_au[readers[0]]["kappa"].mean()
+    table.add_row("mean", "", score_text(kappa), *map(score_text, means), style="bold")
+    return Group(table, Text(CODED_NOTES))
 
 
 def _notes(result: EvaluationResult) -> str:

@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 
 from actionunits.datasets.crops.crop_data import Rows
+from actionunits.datasets.crops.found_mesh import found_mesh, in_own_crop
 from actionunits.errors import UserError
-from actionunits.faces.align import register, similarity_transform, transform_points
+from actionunits.faces.align import register
 from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 from actionunits.files import write_atomically
 from actionunits.runtime.processes import be_a_worker
@@ -29,8 +30,6 @@ from actionunits.types import MESH_POINTS
 # Raise one when what is stored would come out differently for another reason than its key names.
 CACHE_VERSION = 1
 MESH_VERSION = 2
-# A found face further than this from the labelled one, in units of the eyes' distance, is another face.
-SAME_FACE_DISTANCE = 0.35
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,7 @@ def _processes(workers: int) -> Iterator[Executor | None]:
 
 def _find_meshes(clip: Clip, crop_size: int, margin: float, every: int) -> tuple[np.ndarray, np.ndarray]:
     """MediaPipe's points of the labelled face, (n, 478, 3) float16 in the stored crop 0-1, and which were found."""
-    from actionunits.faces.landmarks import landmarks_from_mesh
-    from actionunits.faces.mesh import MIN_PRESENCE, MeshReader
+    from actionunits.faces.mesh import MeshReader
 
     count = len(range(0, len(clip.landmarks_px), every))
     mesh, valid = np.zeros((count, MESH_POINTS, 3), np.float16), np.zeros(count, bool)
@@ -149,13 +147,9 @@ def _find_meshes(clip: Clip, crop_size: int, margin: float, every: int) -> tuple
     for k, image in enumerate(_clip_frames(clip)):
         if k % every:
             continue
-        labelled = clip.landmarks_px[k]
-        reading = reader.around(image, labelled)
-        found = landmarks_from_mesh(reading.mesh_px)
-        away, eyes = np.linalg.norm(found - labelled, axis=1).mean(), np.linalg.norm(labelled[36] - labelled[45])
-        if reading.presence >= MIN_PRESENCE and away < SAME_FACE_DISTANCE * eyes:
-            centred = transform_points(reading.mesh_px, similarity_transform(found, crop_size, margin))
-            mesh[k // every] = (centred + np.array([0.5, 0.5, 0])) / crop_size
+        found = found_mesh(reader, image, clip.landmarks_px[k])
+        if found is not None:
+            mesh[k // every] = in_own_crop(found, crop_size, margin)
             valid[k // every] = True
     return mesh, valid
 

@@ -3,7 +3,7 @@
 One resampling does crop, shift, rotation, zoom and flip together. A frame, its anchor, the flow between them, the
 other frame of its pair, its landmarks and its mesh get the same geometry; the pictures get the same appearance too,
 because a flow between them is told by equal brightness (OF-Net's eq. 1, TCAE's eq. 2), and only the noise of the
-sensor is drawn apart. A change never touches a label.
+sensor is drawn apart. A change never touches a label, but for left and right, which a flip swaps.
 """
 
 from __future__ import annotations
@@ -152,14 +152,16 @@ def _swap_sides(points: Tensor, geometry: Geometry, mirror: np.ndarray) -> Tenso
 def _move_batch(batch: Batch, pictures: Tensor, geometry: Geometry, size: int, margin: float) -> Batch:
     """The batch with changed pictures (see `_stack`), and its flow and points moved along."""
     changed = dict(zip(_pictures(batch), pictures.split(3, 1), strict=True))
-    flow, landmarks, mesh = batch.flow, batch.landmarks, batch.mesh
+    flow, landmarks, mesh, sides = batch.flow, batch.landmarks, batch.mesh, batch.au_sides
     if flow is not None:
         flow = apply_geometry_to_flow(flow, geometry, size, margin)
     if landmarks is not None:
         landmarks = apply_geometry_to_landmarks(landmarks, geometry, margin)
     if mesh is not None:
         mesh = apply_geometry_to_mesh(mesh, geometry, margin)
-    return replace(batch, **changed, flow=flow, landmarks=landmarks, mesh=mesh)
+    if sides is not None:
+        sides = torch.where(geometry.flip.to(sides.device)[:, None, None], sides.flip(2), sides)
+    return replace(batch, **changed, flow=flow, landmarks=landmarks, mesh=mesh, au_sides=sides)
 
 
 def _pictures(batch: Batch) -> dict[str, Tensor]:

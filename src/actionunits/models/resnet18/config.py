@@ -33,8 +33,13 @@ class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, Magnifi
     dropout: ShareBelowOne = 0.0  # on the pooled features
     # The network sees the middle of the crop this much larger, in as many pixels.
     magnification: Annotated[float, Ge(1), Le(2)] = 1.0
+    # Pixels of the middle that the network sees; image_size, unless it is given. With image_size / magnification pixels
+    # the middle is seen as the crop holds it.
+    middle_size: ImageSize | None = None
+    sides: bool = False  # also the intensity of left and right
 
     intensity_weight: NotNegative = 1.0  # of the smooth L1 loss, beside 1 for the cross-entropy
+    sides_weight: NotNegative = 0.5  # of the smooth L1 loss of both sides, where there is one
     ccc_weight: NotNegative = 0.0  # of the loss 1 - CCC per AU over the batch
     teacher_weight: NotNegative = 1.0  # of the losses against a teacher's outputs, where training has a teacher
     class_weighting: Literal["none", "inverse"] = "none"  # AUs weighed inversely to their base rate
@@ -49,6 +54,7 @@ class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, Magnifi
     warmup_steps: CountFromZero = 0
 
     landmark_branch: bool = False  # also read the 478 mesh points, in a stage of its own
+    landmark_blendshapes: bool = False  # it also reads MediaPipe's blendshape scores of the points
     landmark_width: Units = 256  # hidden units
     landmark_dropout: ShareBelowOne = 0.2
     landmark_weight: Share = 0.5  # share of the landmark branch in the mean of both branches

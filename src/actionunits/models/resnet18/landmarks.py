@@ -1,10 +1,15 @@
-"""Landmark branch: a small MLP on the 478 mesh points after position, size and head pose are taken out."""
+"""Landmark branch: a small MLP on the 478 mesh points after position, size and head pose are taken out.
+
+It can also read the blendshape scores of the points: they come from a network that has learned from real faces.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from actionunits.models.layers.blendshapes import NAMES
+from actionunits.models.resnet18.config import ResNet18Config
 from actionunits.types import MESH_POINTS
 
 # Outer and inner eye corners, in MediaPipe's numbering: origin and unit of length.
@@ -108,13 +113,17 @@ class MeshShape(nn.Module):
 
 
 class LandmarkNet(nn.Module):
-    """Mesh points to a logit and an intensity activation per AU."""
+    """Mesh points, and their blendshape scores where the settings want them, to the activations of all outputs."""
 
-    def __init__(self, outputs: int, width: int, dropout: float) -> None:
+    def __init__(self, outputs: int, config: ResNet18Config) -> None:
         super().__init__()
+        width, dropout = config.landmark_width, config.landmark_dropout
         self.shape = MeshShape()
+        scores = len(NAMES) if config.landmark_blendshapes else 0
+        # Zero mean and unit variance over the training batches, as the points have.
+        self.scores = nn.BatchNorm1d(scores, affine=False) if scores else None
         self.layers = nn.Sequential(
-            nn.Linear(MESH_POINTS * 3 + 9, width),
+            nn.Linear(MESH_POINTS * 3 + 9 + scores, width),
             nn.LayerNorm(width),
             nn.GELU(),
             nn.Dropout(dropout),
@@ -125,6 +134,10 @@ class LandmarkNet(nn.Module):
         )
         self.head = nn.Linear(width, outputs)
 
-    def forward(self, mesh: Tensor, valid: Tensor) -> Tensor:
-        """(B, outputs) before any activation. mesh: (B, 478, 3); valid: (B,) bool."""
-        return self.head(self.layers(self.shape(mesh, valid)))
+    def forward(self, mesh: Tensor, valid: Tensor, scores: Tensor | None = None) -> Tensor:
+        """(B, outputs) before any activation. mesh: (B, 478, 3); valid: (B,) bool; scores: (B, 52) log-odds."""
+        features = self.shape(mesh, valid)
+        if self.scores is not None and scores is not None:
+            spread = self.scores(scores).clamp(-3, 3)
+            features = torch.cat([features, torch.where(valid[:, None], spread, 0)], 1)
+        return self.head(self.layers(features))

@@ -37,6 +37,14 @@ def intensity_loss(x: Tensor, t: Tensor, v: Tensor, w: Tensor | None = None) -> 
     return _weighted_mean(F.smooth_l1_loss(x, target, reduction="none"), v, w)
 
 
+def sides_loss(x: Tensor, t: Tensor, v: Tensor, w: Tensor | None = None) -> Tensor:
+    """`intensity_loss` of left and right, whose mean it is.
+
+    x, t: (B, A, 2), 0-5; v: (B, A), known on both sides or on none; w: (A,) or None for 1.
+    """
+    return (intensity_loss(x[..., 0], t[..., 0], v, w) + intensity_loss(x[..., 1], t[..., 1], v, w)) / 2
+
+
 def concordance_loss(x: Tensor, t: Tensor, v: Tensor) -> Tensor:
     """Mean over AUs of 1 - CCC, CCC = 2 cov(x, t) / (var x + var t + (mean x - mean t)^2) over known labels.
 

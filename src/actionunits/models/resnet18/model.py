@@ -2,15 +2,14 @@
 
 RE-Net's baseline (Sec. 4.1), with a second head for intensity.
 Deviations: crops of 112 pixels by default; all AUs are trained in every batch; intensity is regressed as
-5 s(a), s the logistic function, instead of classified; the middle of the crop can be magnified; an optional landmark
-branch.
+5 s(a), s the logistic function, instead of classified; the middle of the crop can be magnified; optional outputs for
+left and right; an optional landmark branch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from actionunits.aus import INTENSITY_MAX
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import HasFeatures, LendsResNetBody, Stage, TakesBody
+from actionunits.models.layers.blendshapes import BlendshapeNet
 from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import loss
 from actionunits.models.resnet18.config import ResNet18Config
@@ -31,6 +31,7 @@ class BranchOutput:
 
     au_logit: Tensor  # (B, A)
     au_intensity: Tensor  # (B, A), 0-5
+    au_sides: Tensor | None  # (B, A, 2), 0-5
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ class ResNet18Output(Output):
 
 
 class ImageBranch(nn.Module):
-    """Image branch: crop (B, 3, H, W), 0-1, to logits and intensity activations (B, 2 A)."""
+    """Image branch: crop (B, 3, H, W), 0-1, to the activations of all outputs (B, 2 A or 4 A)."""
 
-    def __init__(self, outputs: int, width: int, dropout: float, magnification: float = 1.0) -> None:
+    def __init__(self, outputs: int, config: ResNet18Config) -> None:
         super().__init__()
-        self.magnification = magnification
+        self.magnification, self.middle_size = config.magnification, config.middle_size
         self.normalize = ImageNormalize()
-        self.body = ResNet18Body(width)
-        self.dropout = nn.Dropout(dropout)
+        self.body = ResNet18Body(config.width)
+        self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.body.features, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -63,32 +64,31 @@ class ImageBranch(nn.Module):
         return self.body(self.normalize(self._middle(image)))
 
     def _middle(self, image: Tensor) -> Tensor:
-        """The middle 1 / magnification of the image at full size: details get more of the network's cells."""
+        """The middle 1 / magnification of the image: details get more of the network's cells."""
         height, width = image.shape[-2:]
         top, left = (round((1 - 1 / self.magnification) * side / 2) for side in (height, width))
-        if not top and not left:
-            return image
         middle = image[..., top : height - top, left : width - left]
-        return F.interpolate(middle, (height, width), mode="bilinear", align_corners=False)
+        wanted = (height, width) if self.middle_size is None else (self.middle_size, self.middle_size)
+        if middle.shape[-2:] == wanted:
+            return middle
+        return F.interpolate(middle, wanted, mode="bilinear", align_corners=False)
 
 
 class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody):
     """ResNet-18 with an occurrence and an intensity head."""
 
-    # Layers with one output row per AU, and how many such blocks of rows they hold: logits, then intensities.
-    au_outputs: ClassVar[dict[str, int]] = {"image.head.": 2, "landmarks.head.": 2}
     au_weight: Tensor | None
 
     def __init__(self, config: ResNet18Config, aus: tuple[int, ...]) -> None:
         super().__init__()
         self.config = config
         self.aus = tuple(aus)
-        self.image = ImageBranch(2 * len(aus), config.width, config.dropout, config.magnification)
-        self.landmarks = (
-            LandmarkNet(2 * len(aus), config.landmark_width, config.landmark_dropout)
-            if config.landmark_branch
-            else None
-        )
+        blocks = 4 if config.sides else 2
+        # Layers with one output row per AU, and how many such blocks of rows they hold: logits, intensities, sides.
+        self.au_outputs = {"image.head.": blocks, "landmarks.head.": blocks}
+        self.image = ImageBranch(blocks * len(aus), config)
+        self.landmarks = LandmarkNet(blocks * len(aus), config) if config.landmark_branch else None
+        self.blendshapes = BlendshapeNet() if config.landmark_branch and config.landmark_blendshapes else None
         weight = None
         if config.class_weighting == "inverse":
             if len(config.au_rates) != len(aus):
@@ -129,31 +129,42 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody):
             and batch.mesh is not None
             and batch.mesh_valid is not None
         ):
-            landmarks = self._branch(self.landmarks(batch.mesh, batch.mesh_valid))
+            scores = None if self.blendshapes is None else self.blendshapes(batch.mesh)
+            landmarks = self._branch(self.landmarks(batch.mesh, batch.mesh_valid, scores))
         if image is None and landmarks is None:
             raise ValueError("the landmark branch trains on batches with a mesh, and this one has none")
         if image is None or landmarks is None:
             only = image or landmarks
             assert only is not None
-            return ResNet18Output(only.au_logit, only.au_intensity, image, landmarks)
+            return ResNet18Output(only.au_logit, only.au_intensity, image, landmarks, au_sides=only.au_sides)
         assert self.landmarks is not None and batch.mesh_valid is not None
         counts = batch.mesh_valid & (self.landmarks.shape.count > 0)
         known = counts.to(image.au_logit.dtype)[:, None]
         share, intensity_share = self.config.landmark_weight, self.config.landmark_intensity_weight
         logit = torch.lerp(image.au_logit, landmarks.au_logit, share * known)
         intensity_share = share if intensity_share is None else intensity_share
-        intensity = torch.lerp(image.au_intensity, landmarks.au_intensity, intensity_share * known)
-        if self.config.intensity_scale:
-            scaled = (intensity * intensity.new_tensor(self.config.intensity_scale)).clamp(max=INTENSITY_MAX)
-            intensity = torch.where(counts[:, None], scaled, intensity)
-        return ResNet18Output(logit, intensity, image, landmarks)
+        intensity = self._widened(
+            torch.lerp(image.au_intensity, landmarks.au_intensity, intensity_share * known), counts[:, None]
+        )
+        sides = None
+        if image.au_sides is not None and landmarks.au_sides is not None:
+            mean = torch.lerp(image.au_sides, landmarks.au_sides, intensity_share * known[..., None])
+            sides = self._widened(mean.mT, counts[:, None, None]).mT
+        return ResNet18Output(logit, intensity, image, landmarks, au_sides=sides)
 
-    @staticmethod
-    def _branch(activation: Tensor) -> BranchOutput:
+    def _widened(self, intensity: Tensor, averaged: Tensor) -> Tensor:
+        """Intensities (..., A) with the spread that averaging took from them."""
+        if not self.config.intensity_scale:
+            return intensity
+        scaled = (intensity * intensity.new_tensor(self.config.intensity_scale)).clamp(max=INTENSITY_MAX)
+        return torch.where(averaged, scaled, intensity)
+
+    def _branch(self, activation: Tensor) -> BranchOutput:
         # Half precision would round the logits that thresholds and losses need.
         activation = activation if activation.dtype.itemsize >= 4 else activation.float()
-        logit, intensity = activation.chunk(2, dim=1)
-        return BranchOutput(logit, INTENSITY_MAX * torch.sigmoid(intensity))
+        logit, *intensities = activation.chunk(4 if self.config.sides else 2, dim=1)
+        scaled = [INTENSITY_MAX * torch.sigmoid(value) for value in intensities]
+        return BranchOutput(logit, scaled[0], torch.stack(scaled[1:], -1) if self.config.sides else None)
 
     def losses(self, output: ResNet18Output, batch: Batch) -> dict[str, Tensor]:
         """Named losses, whose sum is minimised; each branch that ran has its own. Unknown labels have no part."""
@@ -179,6 +190,10 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody):
             losses[prefix + "intensity"] = self.config.intensity_weight * loss.intensity_loss(
                 intensity, batch.au_intensity, valid, self.au_weight
             )
+            if output.au_sides is not None and batch.au_sides is not None:
+                losses[prefix + "sides"] = self.config.sides_weight * loss.sides_loss(
+                    output.au_sides, batch.au_sides, valid, self.au_weight
+                )
             if self.config.ccc_weight > 0:
                 losses[prefix + "concordance"] = self.config.ccc_weight * loss.concordance_loss(
                     intensity, batch.au_intensity, valid
