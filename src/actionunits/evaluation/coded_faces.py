@@ -1,10 +1,11 @@
 """Scores on photographs of faces whose action units people, or a model of vision and language, have coded by eye.
 
-A folder of coded faces holds `labels.csv` with a row per face: `id`; `AUxx` 1, 0 or empty where the coders do not agree;
-`AUxx_level` the mean of their codes, 0-3; optionally `person`. Its pictures are ID.jpg or another format, beside the table
-or in `faces/`. With `codes.csv` (`id`, `coder`, and a code per AU, "u" for one that cannot be told) the agreement of the
-coders is shown too. Any other program's answers for the same faces stand beside ours: `NAME.csv` with `id` and columns
-AUxx_r (intensity) and AUxx_c (presence), as OpenFace writes them, or with MediaPipe's blendshapes by name.
+A folder of coded faces holds `labels.csv` with a row per face: `id`; `AUxx` 1, 0 or empty where the coders do not
+agree; `AUxx_level` the mean of their codes, 0-3; optionally `person`. Its pictures are ID.jpg or another format,
+beside the table or in `faces/`. With `codes.csv` (`id`, `coder`, and a code per AU, "u" for one that cannot be
+told) the agreement of the coders is shown too. Any other program's answers for the same faces stand beside ours:
+`NAME.csv` with `id` and columns AUxx_r (intensity) and AUxx_c (presence), as OpenFace writes them, or with
+MediaPipe's blendshapes.
 """
 
 from __future__ import annotations
@@ -176,10 +177,11 @@ def _answers(path: Path, table: pd.DataFrame, aus: Sequence[int]) -> Answers:
 def score_answers(faces: CodedFaces, answers: Answers) -> pd.DataFrame:
     """A row per action unit of one program's answers.
 
-    Columns: reader, au, faces (whose presence is known), present, kappa (of the coders), auc (of the score of presence),
-    auc_intensity, f1 (of the decisions), f1_best (of the best threshold on these very faces: what decisions cost), called
-    (faces called present over faces that are), level_r (Pearson r of intensity and level), contradictions (share of faces
-    whose presence and intensity contradict each other). NaN where a score has no value.
+    Columns: reader, au, faces (whose presence is known), present, kappa (of the coders), auc (of the score of
+    presence), auc_intensity, f1 (of the decisions), f1_best (of the best threshold on these very faces: what
+    decisions cost), called (faces called present over faces that are), level_r (Pearson r of intensity and
+    level), contradictions (share of faces whose presence and intensity contradict each other). NaN where a
+    score has no value.
     """
     silent = np.isnan(answers.probability)
     known = faces.valid & ~silent

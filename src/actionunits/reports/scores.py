@@ -15,10 +15,9 @@ from actionunits.evaluation.compare import MEAN, Comparison
 from actionunits.evaluation.protocols import METRICS, EvaluationResult
 
 HEADINGS = ("F1", "norm", "event", "prec.", "rec.", "acc.", "AUC", "ICC", "MAE", "PCC")  # one for each of METRICS
-CODED_HEADINGS = {"AUC": "auc", "of intensity": "auc_intensity", "F1": "f1", "best F1": "f1_best"}
+CODED_HEADINGS = {"AUC": "auc", "F1": "f1"}  # of every reader of coded faces
 CODED_NOTES = (
-    "kappa: agreement of the coders on presence. AUC: of the score of presence. best F1: of the threshold that is best on "
-    "these very faces. –: not reported, or no face shows it."
+    "kappa: agreement of the coders on presence. AUC: of the score of presence. F1: of decisions. –: not told."
 )
 WIDE = 112  # terminal columns from which the names of the AUs and the numbers of frames fit
 
@@ -82,15 +81,10 @@ def coded_faces_table(faces: CodedFaces, scores: pd.DataFrame) -> RenderableType
         for heading in CODED_HEADINGS:
             table.add_column(f"{reader}\n{heading}", justify="right", no_wrap=True)
     by_au = {reader: rows.set_index("au") for reader, rows in scores.groupby("reader", sort=False)}
-    for label in by_au[readers[0]].index:
-        first = by_au[readers[0]].loc[label]
-        values = [by_au[reader].loc[label, name] for reader in readers for name in CODED_HEADINGS.values()]
-        table.add_row(
-            label,
-            f"{int(first['present'])} of {int(first['faces'])}",
-            score_text(first["kappa"]),
-            *map(score_text, values),
-        )
+    for row in by_au[readers[0]].reset_index().to_dict("records"):
+        values = [by_au[reader].loc[row["au"], name] for reader in readers for name in CODED_HEADINGS.values()]
+        counts = f"{int(row['present'])} of {int(row['faces'])}"
+        table.add_row(row["au"], counts, score_text(row["kappa"]), *map(score_text, values))
     table.add_section()
     means = [by_au[reader][name].mean() for reader in readers for name in CODED_HEADINGS.values()]
     kappa = by_au[readers[0]]["kappa"].mean()

@@ -32,7 +32,7 @@ class FreshFrames:
     """
 
     def __init__(self, plan: FreshPlan, capacity: int, device: torch.device, first_person: int = 0) -> None:
-        """capacity: frames to hold; each takes 3 bytes a pixel of the stored crop. first_person: number to begin at."""
+        """capacity: frames to hold, 3 bytes a pixel of the stored crop each. first_person: number to begin at."""
         self.plan, self.capacity, self.device, self.first_person = plan, capacity, device, first_person
         size = plan.crop_size
         self.images = torch.zeros(capacity, size, size, 3, dtype=torch.uint8, device=device)

@@ -33,8 +33,8 @@ class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, Magnifi
     dropout: ShareBelowOne = 0.0  # on the pooled features
     # The network sees the middle of the crop this much larger, in as many pixels.
     magnification: Annotated[float, Ge(1), Le(2)] = 1.0
-    # Pixels of the middle that the network sees; image_size, unless it is given. With image_size / magnification pixels
-    # the middle is seen as the crop holds it.
+    # Pixels of the middle that the network sees; image_size, unless it is given. With image_size / magnification
+    # pixels the middle is seen as the crop holds it.
     middle_size: ImageSize | None = None
     sides: bool = False  # also the intensity of left and right
 
