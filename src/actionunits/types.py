@@ -51,6 +51,7 @@ class Prediction:
     au_present: np.ndarray  # (A,) bool: probability at or above the model's threshold for the AU
     # (S, S, 2) float16: motion to the neutral face, pixels of the crop, right and down.
     flow_px: np.ndarray | None = None
+    au_sides: np.ndarray | None = None  # (A, 2) float32, 0-5: intensity of the person's own left and right
 
 
 @dataclass(frozen=True)

@@ -360,7 +360,7 @@ def prediction(prob, intensity, thresholds=0.5):
 
 def test_calibration_by_hand():
     thresholds = np.array([0.5, 0.9])
-    reference = NeutralReference(np.array([1.0, -3.0]), np.array([1.0, 0.0]))
+    reference = NeutralReference(np.array([1.0, -3.0]), np.array([[1.0], [0.0]]))
     calibrate = Calibration(thresholds, np.array([-2.0, -3.0]), {7: reference})
     # AU of index 0: logit 2 - 2 - 1 = -1, intensity (3 - 1) * 5 / 4; index 1: unchanged.
     given = prediction([prob_of(2.0), 0.8], [3.0, 4.0])
@@ -397,7 +397,7 @@ def test_the_lower_decile_is_that_of_each_person():
     assert set(references) == {0, 3}
     for face_id in (0, 3):
         expected = np.quantile(values[face_id], 0.1, axis=0)
-        np.testing.assert_allclose(references[face_id].au_intensity, expected, atol=1e-5)
+        np.testing.assert_allclose(references[face_id].intensities[:, 0], expected, atol=1e-5)
         np.testing.assert_allclose(references[face_id].au_logit, logit_of(np.array([0.5, 0.25])), atol=1e-6)
 
 

@@ -29,6 +29,9 @@ def detect(
     show: Annotated[
         str | None, typer.Option(help="flow: annotate, with the motion from the neutral face that ofnet estimates.")
     ] = None,
+    sides: Annotated[
+        bool, typer.Option("--sides", help="Also the intensities of the person's own left and right.")
+    ] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
     aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
     neutral: Annotated[
@@ -84,7 +87,7 @@ def detect(
     inputs = [single for named in inputs for single in expand(named)]
     paths = output_paths(inputs, out, table_format)
     options = AnalysisOptions(
-        schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps, allow_network
+        schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps, allow_network, sides
     )
     chosen = None if aus is None else parse_aus(aus)
     detector = Detector(

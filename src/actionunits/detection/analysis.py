@@ -61,11 +61,19 @@ def analyse(
     """
     started_s = time.perf_counter()
     paths.check(options)
+    if options.sides and not detector.tells_sides:
+        raise UserError(f"{detector.weights} does not tell left from right; leave --sides out")
     with open_media(source, fps=options.fps, allow_network=options.allow_network) as media, ExitStack() as stack:
         kind = "video" if follows_time(media) or media.fps else media.kind
         reference = NeutralOption(detector, options, media)
         schema = make_schema(
-            options.schema, detector.aus, kind, options.pose, options.landmarks, options.all_openface_aus
+            options.schema,
+            detector.aus,
+            kind,
+            options.pose,
+            options.landmarks,
+            options.all_openface_aus,
+            options.sides,
         )
         table = stack.enter_context(open_table(paths.table, schema))
         summary = AuSummary(detector.aus, by_person=kind != "images")

@@ -34,7 +34,7 @@ class NeutralReference:
     """One person's outputs on a neutral face, in the order of the predictions' `aus`."""
 
     au_logit: np.ndarray  # (A,) float
-    au_intensity: np.ndarray  # (A,) float, 0-5; NaN where the model has no intensity
+    intensities: np.ndarray  # (A, 1 or 3) float, 0-5, see `all_intensities`; NaN where the model has none
 
 
 def logit_of(au_prob: np.ndarray) -> np.ndarray:
@@ -48,9 +48,20 @@ def prob_of(au_logit: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0, -np.asarray(au_logit, np.float64))).astype(np.float32)
 
 
+def all_intensities(prediction: Prediction) -> np.ndarray:
+    """Overall intensity of every action unit, (A, 1), and beside it those of left and right, (A, 3), where told."""
+    whole = prediction.au_intensity[:, None]
+    return whole if prediction.au_sides is None else np.concatenate([whole, prediction.au_sides], 1)
+
+
+def apart(intensities: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Overall intensity (A,), and those of both sides (A, 2) where `all_intensities` has them."""
+    return intensities[:, 0], intensities[:, 1:] if intensities.shape[1] > 1 else None
+
+
 def reference_of(prediction: Prediction) -> NeutralReference:
     """The reference that one prediction on a neutral face gives."""
-    return NeutralReference(logit_of(prediction.au_prob), prediction.au_intensity.astype(np.float64))
+    return NeutralReference(logit_of(prediction.au_prob), all_intensities(prediction).astype(np.float64))
 
 
 class Calibration:
@@ -77,33 +88,33 @@ class Calibration:
             return prediction
         prob = prob_of(logit_of(prediction.au_prob) + self.neutral_logit - reference.au_logit)
         # A reference of 5 leaves no room above it: everything then reads 0.
-        room = np.maximum(INTENSITY_MAX - reference.au_intensity, 1e-6)
-        intensity = (prediction.au_intensity - reference.au_intensity) * INTENSITY_MAX / room
+        room = np.maximum(INTENSITY_MAX - reference.intensities, 1e-6)
+        intensity = (all_intensities(prediction) - reference.intensities) * INTENSITY_MAX / room
+        whole, sides = apart(np.clip(intensity, 0, INTENSITY_MAX).astype(np.float32))
         return replace(
-            prediction,
-            au_prob=prob,
-            au_intensity=np.clip(intensity, 0, INTENSITY_MAX).astype(np.float32),
-            au_present=prob >= self.thresholds,
+            prediction, au_prob=prob, au_intensity=whole, au_present=prob >= self.thresholds, au_sides=sides
         )
 
 
 class QuantileCollector:
-    """Collects the outputs of every person over a video, 8 bytes per action unit and face."""
+    """Collects the outputs of every person over a video, 8 to 16 bytes per action unit and face."""
 
     def __init__(self) -> None:
         self._values: dict[int, array[float]] = {}
+        self._width = 2  # values of an action unit in a frame
 
     def add(self, prediction: Prediction, face_id: int) -> None:
         """Take note of one face of one frame."""
-        both = np.concatenate([logit_of(prediction.au_prob), prediction.au_intensity]).astype(np.float32)
-        self._values.setdefault(face_id, array("f")).frombytes(both.tobytes())
+        told = np.column_stack([logit_of(prediction.au_prob), all_intensities(prediction)]).astype(np.float32)
+        self._width = told.shape[1]
+        self._values.setdefault(face_id, array("f")).frombytes(told.tobytes())
 
     def references(self, aus: int) -> dict[int, NeutralReference]:
         """The lower decile of each of `aus` action units, for every person seen in MIN_FRAMES frames or more."""
         found = {}
         for face_id, values in self._values.items():
-            table = np.frombuffer(values, np.float32).reshape(-1, 2 * aus)
+            table = np.frombuffer(values, np.float32).reshape(-1, aus, self._width)
             if len(table) >= MIN_FRAMES:
                 lower = np.quantile(table.astype(np.float64), NEUTRAL_QUANTILE, axis=0)
-                found[face_id] = NeutralReference(lower[:aus], lower[aus:])
+                found[face_id] = NeutralReference(lower[:, 0], lower[:, 1:])
         return found

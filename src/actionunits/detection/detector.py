@@ -90,6 +90,7 @@ class Detector:
         self._engine = open_engine(self.weights, device, flow)
         self.header, self.device, self.image_size = self._engine.header, self._engine.device, self._engine.image_size
         self.model_name = str(self.header["model"])
+        self.tells_sides = self._engine.tells_sides
         if not self.header["aus"]:
             raise UserError(
                 f"{self.weights} was trained without labels; give it action units with `actionunits probe`"
@@ -197,7 +198,9 @@ class Detector:
         flows: Iterable[np.ndarray | None] = repeat(None, len(prob))
         if "flow" in output:
             flows = output["flow"].astype(np.float16)
-        return [Prediction(self.aus, *values) for values in zip(prob, intensity, present, flows, strict=True)]
+        sides = output["au_sides"][:, self._columns] if self.tells_sides else [None] * len(crops)
+        told = zip(prob, intensity, present, flows, sides, strict=True)
+        return [Prediction(self.aus, *values) for values in told]
 
     def _found(self, frames: Iterable[Frame], video: bool) -> Iterator[_FoundFrame]:
         """Second stage, behind decoding in a thread of its own."""

@@ -27,6 +27,7 @@ class Engine(Protocol):
     header: dict[str, Any]  # of the checkpoint
     image_size: int  # width and height of the crops, pixels
     device: str
+    tells_sides: bool  # outputs have `au_sides`
 
     def memory(self) -> Any:
         """What a model that follows time remembers of every face of one video, at its beginning; else None."""
@@ -34,7 +35,7 @@ class Engine(Protocol):
 
     def run(self, inputs: Mapping[str, np.ndarray], face_ids: Sequence[int], memory: Any) -> dict[str, np.ndarray]:
         """Outputs of B registered crops, float32: `au_logit` (B, A), and where the model has them `au_intensity`
-        (B, A), 0-5, and `flow` (B, S, S, 2), pixels.
+        (B, A), 0-5, `au_sides` (B, A, 2), 0-5, and `flow` (B, S, S, 2), pixels.
 
         inputs: `image` (B, S, S, 3) uint8 RGB; where they are known, `mesh` (B, 478, 3) and `landmarks` (B, 68, 2)
         float32, crop coordinates, with NaN for what is unknown. face_ids, memory: whose crops they are, in time
@@ -96,6 +97,7 @@ class OnnxEngine:
         self._inputs = [entry.name for entry in self._session.get_inputs()]
         self._outputs = [entry.name for entry in self._session.get_outputs()]
         self.image_size = int(self.header["config"]["image_size"])
+        self.tells_sides = "au_sides" in self._outputs
 
     def memory(self) -> None:
         """A graph sees single faces."""

@@ -34,7 +34,8 @@ class _FromCrops(nn.Module):
 
     def forward(self, image: Tensor, mesh: Tensor, landmarks: Tensor) -> tuple[Tensor, ...]:
         output = self.model(as_batch(image, mesh, landmarks))
-        return (output.au_logit,) if output.au_intensity is None else (output.au_logit, output.au_intensity)
+        told = (output.au_logit, output.au_intensity, output.au_sides)
+        return tuple(value for value in told if value is not None)
 
 
 def export_graph(weights: Path) -> Path:
@@ -70,7 +71,8 @@ def _converted(model: nn.Module, size: int) -> onnx.ModelProto:
     example = (torch.zeros(2, size, size, 3, dtype=torch.uint8), torch.rand(2, MESH_POINTS, 3), torch.rand(2, 68, 2))
     wrapped = _FromCrops(model).eval()
     with torch.no_grad(), _remarks_left_out():
-        names = ["au_logit", "au_intensity"][: len(wrapped(*example))]
+        # A model that tells left from right tells the whole, too.
+        names = ["au_logit", "au_intensity", "au_sides"][: len(wrapped(*example))]
         program = torch.onnx.export(
             wrapped,
             example,

@@ -12,7 +12,8 @@ class AnalysisOptions:
     neutral: a frame number as in the table's `frame` column (from 1), a time in seconds such as "3.2s", or a
     picture of the person. calibrate: the person's own lower decile instead. fps: the pictures of a folder are
     the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
-    the flow too where the detector gives it. allow_network: addresses are opened.
+    the flow too where the detector gives it. allow_network: addresses are opened. sides: intensities of
+    left and right too.
     """
 
     schema: str = "openface"
@@ -25,3 +26,4 @@ class AnalysisOptions:
     calibrate: bool = False
     fps: float | None = None
     allow_network: bool = False
+    sides: bool = False

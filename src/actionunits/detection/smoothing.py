@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from actionunits.detection.calibration import logit_of, prob_of
+from actionunits.detection.calibration import all_intensities, apart, logit_of, prob_of
 from actionunits.types import Prediction
 
 FORGET_AFTER = 3.0  # in time constants
@@ -23,11 +23,11 @@ class Smoother:
         if not time_constant_s > 0:
             raise ValueError(f"the time constant must be above 0 s, not {time_constant_s}")
         self.time_constant_s, self.thresholds = time_constant_s, thresholds
-        self._state: dict[int, tuple[float, np.ndarray, np.ndarray]] = {}
+        self._state: dict[int, tuple[float, np.ndarray, np.ndarray]] = {}  # time, logits, intensities
 
     def __call__(self, prediction: Prediction, face_id: int, time_s: float) -> Prediction:
         """The smoothed prediction of this face at this time."""
-        logit, intensity = logit_of(prediction.au_prob), prediction.au_intensity.astype(np.float64)
+        logit, intensity = logit_of(prediction.au_prob), all_intensities(prediction).astype(np.float64)
         if face_id in self._state:
             last_s, last_logit, last_intensity = self._state[face_id]
             passed = (time_s - last_s) / self.time_constant_s
@@ -37,9 +37,7 @@ class Smoother:
                 intensity = keep * last_intensity + (1 - keep) * intensity
         self._state[face_id] = (time_s, logit, intensity)
         prob = prob_of(logit)
+        whole, sides = apart(intensity.astype(np.float32))
         return replace(
-            prediction,
-            au_prob=prob,
-            au_intensity=intensity.astype(np.float32),
-            au_present=prob >= self.thresholds,
+            prediction, au_prob=prob, au_intensity=whole, au_present=prob >= self.thresholds, au_sides=sides
         )

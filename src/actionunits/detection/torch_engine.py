@@ -14,7 +14,7 @@ from torch import Tensor
 from actionunits.detection.engine import threads_for_model
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
-from actionunits.models.contract import EstimatesFlow, FollowsTime, over_time, prediction_inputs
+from actionunits.models.contract import EstimatesFlow, FollowsTime, TellsSides, over_time, prediction_inputs
 from actionunits.runtime.device import choose_device
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -54,6 +54,7 @@ class TorchEngine:
                 f"{weights} holds weights of '{self.header['model']}', which estimates no flow; use ofnet's"
             )
         self._flow = flow
+        self.tells_sides = isinstance(checkpoint.model, TellsSides) and checkpoint.model.tells_sides
         # Channels last: convolutions on the CPU take two thirds of the time.
         self.model = checkpoint.model.to(target, memory_format=torch.channels_last)
 
@@ -73,7 +74,8 @@ class TorchEngine:
             batch = as_batch(**{name: value.to(self.device) for name, value in tensors.items()})
             output = self.model(batch) if memory is None else memory.predict(batch, face_ids)
         flow = output.flow.permute(0, 2, 3, 1) if self._flow and output.flow is not None else None
-        outputs = {"au_logit": output.au_logit, "au_intensity": output.au_intensity, "flow": flow}
+        told = {name: getattr(output, name) for name in ("au_logit", "au_intensity", "au_sides")}
+        outputs = {**told, "flow": flow}
         return {name: value.float().cpu().numpy() for name, value in outputs.items() if value is not None}
 
 

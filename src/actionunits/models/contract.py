@@ -72,11 +72,16 @@ class Config(Protocol):
 class Model(Protocol):
     """What every model has, besides being an `nn.Module` that is made from `(config, aus)`."""
 
-    # Name prefixes of the weights with one row per AU, and how many blocks of such rows they hold: a run can start
-    # from weights of other AUs.
-    au_outputs: ClassVar[dict[str, int]]
     config: Any  # a Config
     aus: tuple[int, ...]  # AU number of each output
+
+    @property
+    def au_outputs(self) -> Mapping[str, int]:
+        """Name prefixes of the weights with one row per AU, and how many blocks of such rows they hold.
+
+        A run can then start from weights of other AUs.
+        """
+        ...
 
     def forward(self, batch: Batch) -> Output:
         """Presence of every AU, and its intensity where the model gives it."""
@@ -190,6 +195,16 @@ class EstimatesFlow(Protocol):
 
     def flow(self, batch: Batch) -> Tensor:
         """(B, 2, H, W), pixels, right and down; `Output.flow` holds it too."""
+        ...
+
+
+@runtime_checkable
+class TellsSides(Protocol):
+    """Tells the intensity of left and right: `detect --sides`."""
+
+    @property
+    def tells_sides(self) -> bool:
+        """Whether outputs have `au_sides`, which may depend on the settings."""
         ...
 
 
@@ -326,6 +341,7 @@ ABILITIES: tuple[type, ...] = (
     LearnsFromSequences,
     HasPictureNetwork,
     EstimatesFlow,
+    TellsSides,
     TakesBody,
     LendsResNetBody,
     GoesOnFrom,

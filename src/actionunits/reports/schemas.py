@@ -5,7 +5,8 @@ A schema turns one FrameResult into rows. A frame without a face is always exact
 
 `openface` follows RecorderCSV of OpenFace 2.2 (Baltrušaitis et al., "OpenFace 2.0", FG 2018): names, order and
 decimals. Gaze, eye landmarks, 3D landmarks and shape parameters are not estimated and these blocks are left out.
-After the `_c` block follows one `AUxx_p` column per action unit: the probability of presence.
+After the `_c` block follows one `AUxx_p` column per action unit: the probability of presence. Where they are asked
+for, `AUxx_rL` and `AUxx_rR` follow: the intensity on the person's own left and right.
 Columns of OpenFace's list that the model does not report (AU28_c) stay empty, so that readers that ask for the
 full list work; a 0 would claim absence.
 - `frame` counts from 1. `success` is 1 on every row with a face. A frame without a face has `face_id` 0,
@@ -74,16 +75,22 @@ def make_schema(
     pose: bool = True,
     landmarks: bool = True,
     all_openface_aus: bool = True,
+    sides: bool = False,
 ) -> RowSchema:
     """The row schema `name` for predictions of `aus` on a `media` kind of MediaReader.
 
     pose, landmarks: whether these blocks are written. all_openface_aus: keep the columns of OpenFace's list that
-    `aus` lacks, empty. Raises UserError for an unknown schema.
+    `aus` lacks, empty. sides: intensities of left and right too. Raises UserError for an unknown schema, and for one
+    that has no place for sides.
     """
     if media not in MEDIA_KINDS:
         raise ValueError(f"media is '{media}'; it must be one of {', '.join(MEDIA_KINDS)}")
+    if sides and name in SCHEMAS and name != "openface":
+        raise UserError(
+            f"the columns of '{name}' have no place for left and right; --sides goes with --schema openface"
+        )
     if name == "openface":
-        return OpenFaceSchema(aus, media, pose, landmarks, all_openface_aus)
+        return OpenFaceSchema(aus, media, pose, landmarks, all_openface_aus, sides)
     if name == "pyfeat":
         return PyFeatSchema(aus, media, pose, landmarks)
     if name == "tidy":
@@ -113,8 +120,10 @@ class OpenFaceSchema:
 
     name = "openface"
 
-    def __init__(self, aus: Sequence[int], media: str, pose: bool, landmarks: bool, all_openface_aus: bool) -> None:
-        self.media, self.pose, self.landmarks = media, pose, landmarks
+    def __init__(
+        self, aus: Sequence[int], media: str, pose: bool, landmarks: bool, all_openface_aus: bool, sides: bool
+    ) -> None:
+        self.media, self.pose, self.landmarks, self.sides = media, pose, landmarks, sides
         self.aus_p = sorted(aus)
         self.aus_r = sorted({*aus, *OPENFACE_AUS}) if all_openface_aus else self.aus_p
         self.aus_c = sorted({*self.aus_r, 28}) if all_openface_aus else self.aus_p
@@ -135,6 +144,8 @@ class OpenFaceSchema:
         columns += [Column(f"{au_label(au)}_r", "float", 2) for au in self.aus_r]
         columns += [Column(f"{au_label(au)}_c", "float", 1) for au in self.aus_c]
         columns += [Column(f"{au_label(au)}_p", "float", 4) for au in self.aus_p]
+        if sides:
+            columns += [Column(f"{au_label(au)}_r{side}", "float", 2) for au in self.aus_p for side in "LR"]
         if media == "images":
             columns.append(Column("input", "text"))
         self.columns = tuple(columns)
@@ -166,7 +177,10 @@ class OpenFaceSchema:
         present = prediction.au_present.tolist()
         cells: Row = [intensity[at[au]] if au in at else None for au in self.aus_r]
         cells += [float(present[at[au]]) if au in at else None for au in self.aus_c]
-        return cells + [prob[at[au]] for au in self.aus_p]
+        cells += [prob[at[au]] for au in self.aus_p]
+        if self.sides and prediction.au_sides is not None:
+            cells += prediction.au_sides[[at[au] for au in self.aus_p]].ravel().tolist()
+        return cells
 
 
 class PyFeatSchema:

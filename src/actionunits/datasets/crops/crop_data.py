@@ -111,6 +111,8 @@ class CropData:
     anchor: Rows | None = None  # (N, S, S, 3) uint8 RGB, the neutral crop of each row's sequence
     flow: Rows | None = None  # (N, 2, S, S) float16, motion from the crop to its anchor, pixels, right and down
     landmarks: np.ndarray | None = None  # (N, 68, 2) float32, 0-1 spans the stored crop; NaN where unknown
+    # (N, A, 2) float32, 0-5: intensity of the person's own left and right; known where au_intensity is
+    au_sides: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -168,6 +170,7 @@ class CropData:
             au_present_valid=tensor(self.au_present_valid[key], torch.bool),
             au_intensity=tensor(self.au_intensity[key], torch.float32),
             au_intensity_valid=tensor(self.au_intensity_valid[key], torch.bool),
+            au_sides=None if self.au_sides is None else tensor(self.au_sides[key], torch.float32),
             mesh=mesh,
             mesh_valid=mesh_valid,
             anchor=anchor,
@@ -210,6 +213,7 @@ class CropData:
             au_present_valid=self.au_present_valid[:, column] & coded,
             au_intensity=np.where(coded, self.au_intensity[:, column], 0).astype(np.float32),
             au_intensity_valid=self.au_intensity_valid[:, column] & coded,
+            au_sides=None if self.au_sides is None else np.nan_to_num(self.au_sides[:, column]) * coded[:, None],
         )
 
 
@@ -224,6 +228,7 @@ ROW_FIELDS = (
     "frame",
     "mesh_valid",
     "landmarks",
+    "au_sides",
 )
 
 
@@ -231,8 +236,8 @@ def concatenate(pieces: Sequence[CropData]) -> CropData:
     """Rows of several data sets, one after the other; no picture, flow or mesh is copied.
 
     Subjects of equal name are the same person. A piece without meshes makes its rows `mesh_valid = False`, one
-    without landmarks makes them NaN. A picture has no such mark: the joined data has anchors, and flows, only where
-    every piece has them.
+    without landmarks makes them NaN. Others have no such mark: the joined data has anchors, flows and the intensities
+    of both sides only where every piece has them.
     Raises UserError when AUs, crop size, margin, alignment or occurrence level differ.
     """
     if not pieces:
@@ -271,12 +276,18 @@ def concatenate(pieces: Sequence[CropData]) -> CropData:
         anchor=_concatenate_rows([piece.anchor for piece in pieces]),
         flow=_concatenate_rows([piece.flow for piece in pieces]),
         landmarks=_concatenate_landmarks(pieces),
+        au_sides=_concatenate_sides(pieces),
     )
 
 
 def _concatenate_rows(pieces: Sequence[Rows | None]) -> Rows | None:
     there = [piece for piece in pieces if piece is not None]
     return Rows.concatenate(there) if len(there) == len(pieces) else None
+
+
+def _concatenate_sides(pieces: Sequence[CropData]) -> np.ndarray | None:
+    there = [piece.au_sides for piece in pieces if piece.au_sides is not None]
+    return np.concatenate(there) if len(there) == len(pieces) else None
 
 
 def _concatenate_landmarks(pieces: Sequence[CropData]) -> np.ndarray | None:

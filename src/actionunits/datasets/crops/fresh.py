@@ -98,7 +98,8 @@ def _from_file(picture_rgb: np.ndarray, quality: int | None) -> np.ndarray:
 
 def as_crop_data(plan: FreshPlan, numbers: Sequence[int], people: Sequence[FreshRows]) -> CropData:
     """Frames of several people as data that models are judged on."""
-    intensity = np.concatenate([rows.au_sides for rows in people]).max(-1)
+    sides = np.concatenate([rows.au_sides for rows in people])
+    intensity = sides.max(-1)
     known = np.ones(intensity.shape, bool)
     person = np.repeat(np.arange(len(people), dtype=np.int32), [len(rows.images) for rows in people])
     names = tuple(plan.person_name(number) for number in numbers)
@@ -117,4 +118,5 @@ def as_crop_data(plan: FreshPlan, numbers: Sequence[int], people: Sequence[Fresh
         names=(f"fresh-{plan.seed}",),
         mesh=np.concatenate([rows.mesh for rows in people]),
         mesh_valid=np.concatenate([rows.mesh_valid for rows in people]),
+        au_sides=sides,
     )

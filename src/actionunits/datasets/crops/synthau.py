@@ -180,9 +180,9 @@ def load_crops(
     pieces = []
     for folder in map(Path, folders):
         labels = [au_label(au) for au in aus]
+        sides = [f"{name}_r_{side}" for name in labels for side in ("left", "right")]
         columns = [*labels, *(f"{name}_r" for name in labels), *LANDMARK_COLUMNS]
-        if "anchor" in _column_names(folder):
-            columns.append("anchor")
+        columns += [name for name in ("anchor", *sides) if name in _column_names(folder)]
         frames = read_frames(folder, columns)
         target = Path(cache) if cache is not None else folder / CACHE_FOLDER
         key = cache_key(folder, frames, crop_size, margin, every)
@@ -246,6 +246,8 @@ def _with_labels(folder: Path, frames: pd.DataFrame, aus: tuple[int, ...], margi
     present = frames[[au_label(au) for au in aus]].to_numpy(np.int8)
     intensity = frames[[f"{au_label(au)}_r" for au in aus]].to_numpy(np.float32)
     subject, subjects = pd.factorize(frames["subject"], sort=True)
+    both = [f"{au_label(au)}_r_{side}" for au in aus for side in ("left", "right")]
+    known = set(both) <= set(frames.columns)
     return CropData(
         aus=aus,
         images=np.empty((0, 0, 0, 3), np.uint8),
@@ -261,4 +263,5 @@ def _with_labels(folder: Path, frames: pd.DataFrame, aus: tuple[int, ...], margi
         names=(str(info["name"]),),
         occurrence_level=OCCURRENCE_LEVEL,
         margin=margin,
+        au_sides=frames[both].to_numpy(np.float32).reshape(-1, len(aus), 2) if known else None,
     )

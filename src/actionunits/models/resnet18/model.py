@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from actionunits.aus import INTENSITY_MAX
 from actionunits.models.batch import Batch, Output
-from actionunits.models.contract import HasFeatures, LendsResNetBody, Stage, TakesBody
+from actionunits.models.contract import HasFeatures, LendsResNetBody, Stage, TakesBody, TellsSides
 from actionunits.models.layers.blendshapes import BlendshapeNet
 from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import loss
@@ -74,7 +74,7 @@ class ImageBranch(nn.Module):
         return F.interpolate(middle, wanted, mode="bilinear", align_corners=False)
 
 
-class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody):
+class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
     """ResNet-18 with an occurrence and an intensity head."""
 
     au_weight: Tensor | None
@@ -97,6 +97,11 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody):
         if len(config.intensity_scale) not in (0, len(aus)):
             raise ValueError(f"intensity_scale has {len(config.intensity_scale)} values for {len(aus)} action units")
         self.register_buffer("au_weight", weight, persistent=False)
+
+    @property
+    def tells_sides(self) -> bool:
+        """Whether its settings have outputs for left and right."""
+        return self.config.sides
 
     def take_body(self, weights: Mapping[str, Tensor]) -> None:
         """Start the image branch's body from a ResNet-18, its weights named as in torchvision.
