@@ -1,4 +1,7 @@
-"""Batches from people who are rendered while the model trains: other processes render, the device keeps the crops."""
+"""Batches from people who are rendered while models train: some processes render, others train on what is there.
+
+The device keeps the crops, and every training process draws from the same ones.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, Thr
 from itertools import count
 
 import torch
+from torch import Tensor
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import STORED_MARGIN
@@ -22,83 +26,55 @@ from actionunits.synth.dataset import PRESENT_FROM
 from actionunits.training.source import step_seed
 from actionunits.types import MESH_POINTS
 
-AHEAD = 3  # people that wait for each process
+AHEAD = 3  # people that wait for each rendering process
+ROW_TENSORS = ("images", "mesh", "mesh_valid", "au_sides")
 
 
 class FreshFrames:
-    """Crops of rendered people on the training device; more arrive until there is no room.
+    """Room for crops of rendered people on one device; torch's own processes share it.
 
     A frame stays once it is there, so that later batches draw from more and more people.
     """
 
-    def __init__(self, plan: FreshPlan, capacity: int, device: torch.device, first_person: int = 0) -> None:
-        """capacity: frames to hold, 3 bytes a pixel of the stored crop each. first_person: number to begin at."""
-        self.plan, self.capacity, self.device, self.first_person = plan, capacity, device, first_person
+    def __init__(self, plan: FreshPlan, capacity: int, device: torch.device) -> None:
+        """capacity: frames to hold, 3 bytes a pixel of the stored crop each."""
+        self.plan, self.capacity, self.device = plan, capacity, device
         size = plan.crop_size
         self.images = torch.zeros(capacity, size, size, 3, dtype=torch.uint8, device=device)
         self.mesh = torch.zeros(capacity, MESH_POINTS, 3, dtype=torch.float16, device=device)
         self.mesh_valid = torch.zeros(capacity, dtype=torch.bool, device=device)
         self.au_sides = torch.zeros(capacity, len(SYNTH_AUS), 2, device=device)
-        self.frames = self.people = 0
-        self.with_mesh = torch.zeros(0, dtype=torch.long, device=device)  # numbers of the frames that have one
-        self._failure: BaseException | None = None
-        self._stop = threading.Event()
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._counts = torch.zeros(2, dtype=torch.long).share_memory_()
 
-    def start(self, workers: int, least: int) -> None:
-        """Begin to render in so many processes, and wait until `least` frames are there.
+    @property
+    def frames(self) -> int:
+        """How many frames are there."""
+        return int(self._counts[0])
 
-        Raises what made a process fail, UserError where one was ended from outside.
-        """
-        self._thread = threading.Thread(target=self._fill, args=(workers,), daemon=True)
-        self._thread.start()
-        with self._changed:
-            self._changed.wait_for(lambda: self.frames >= min(least, self.capacity) or self._failure is not None)
-        self.check()
+    @property
+    def people(self) -> int:
+        """How many people they show."""
+        return int(self._counts[1])
 
-    def check(self) -> None:
-        """Raise what ended the rendering, if something did."""
-        if self._failure is not None:
-            raise UserError(f"rendering stopped: {self._failure}") from self._failure
+    def add(self, rows: FreshRows) -> None:
+        """Take in the frames of a person for whom there is room."""
+        start, stop = self.frames, self.frames + len(rows.images)
+        for name in ROW_TENSORS:
+            getattr(self, name)[start:stop] = torch.from_numpy(getattr(rows, name)).to(self.device)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # others read what the counts say is there
+        self._counts += torch.tensor([len(rows.images), 1])
 
-    def stop(self) -> None:
-        """Render nobody else; what is there stays."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _fill(self, workers: int) -> None:
-        try:
-            for rows in _rendered(self.plan, self.first_person, workers, self._stop):
-                if not self._add(rows):
-                    break
-        except BaseException as error:
-            self._failure = error
-        with self._changed:
-            self._changed.notify_all()
-
-    def _add(self, rows: FreshRows) -> bool:
-        """Take a person in; False where the last one filled the room."""
-        number = min(len(rows.images), self.capacity - self.frames)
-        place = slice(self.frames, self.frames + number)
-        for name in ("images", "mesh", "mesh_valid", "au_sides"):
-            getattr(self, name)[place] = torch.from_numpy(getattr(rows, name)[:number]).to(self.device)
-        found = torch.from_numpy(rows.mesh_valid[:number]).nonzero()[:, 0] + self.frames
-        with self._changed:
-            self.with_mesh = torch.cat([self.with_mesh, found.to(self.device)])
-            self.frames, self.people = self.frames + number, self.people + 1
-            self._changed.notify_all()
-        return self.frames < self.capacity
-
-    def batch(self, rows: torch.Tensor, mesh: bool) -> Batch:
-        """The frames of the given numbers as whole stored crops, with their meshes where these are wanted."""
+    def batch(self, rows: Tensor, mesh: bool) -> Batch:
+        """The frames of the given numbers: whole stored crops, or their meshes alone."""
         sides = self.au_sides[rows]
         intensity = sides.amax(-1)
         known = torch.ones_like(intensity, dtype=torch.bool)
-        pixels = self.images[rows].permute(0, 3, 1, 2).float().mul_(1 / 255)
+        image = sides.new_zeros(len(rows), 3, 0, 0)
+        if not mesh:
+            image = self.images[rows].permute(0, 3, 1, 2).float().mul_(1 / 255)
         return Batch(
-            image=pixels if not mesh else pixels.new_zeros(len(rows), 3, 0, 0),
+            image=image,
             au_present=(intensity >= PRESENT_FROM).float(),
             au_present_valid=known,
             au_intensity=intensity,
@@ -109,9 +85,49 @@ class FreshFrames:
         )
 
 
-def _rendered(plan: FreshPlan, first: int, workers: int, stop: threading.Event) -> Iterator[FreshRows]:
+class Rendering:
+    """Fills the room of `frames` from other processes, until it is full or `stop` is called."""
+
+    def __init__(self, frames: FreshFrames, workers: int) -> None:
+        self.frames = frames
+        self._failure: BaseException | None = None
+        self._stop = threading.Event()
+        self._arrived = threading.Condition()
+        self._thread = threading.Thread(target=self._fill, args=(workers,), daemon=True)
+        self._thread.start()
+
+    def wait_for(self, least: int) -> None:
+        """Wait until so many frames are there. Raises UserError if rendering has failed."""
+        with self._arrived:
+            self._arrived.wait_for(
+                lambda: self.frames.frames >= least or not self._thread.is_alive() or self._failure
+            )
+        if self._failure is not None:
+            raise UserError(f"rendering stopped: {self._failure}") from self._failure
+
+    def stop(self) -> None:
+        """Render nobody else; what is there stays. Raises UserError if rendering has failed."""
+        self._stop.set()
+        self._thread.join()
+        self.wait_for(0)
+
+    def _fill(self, workers: int) -> None:
+        try:
+            for rows in _rendered(self.frames.plan, workers, self._stop):
+                if self.frames.frames + len(rows.images) > self.frames.capacity:
+                    break
+                self.frames.add(rows)
+                with self._arrived:
+                    self._arrived.notify_all()
+        except BaseException as error:
+            self._failure = error
+        with self._arrived:
+            self._arrived.notify_all()
+
+
+def _rendered(plan: FreshPlan, workers: int, stop: threading.Event) -> Iterator[FreshRows]:
     """People one after the other as they are finished, until `stop` is set."""
-    numbers = count(first)
+    numbers = count()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), be_a_worker) as pool:
         running: set[Future[FreshRows]] = {
             pool.submit(render_person, plan, next(numbers)) for _ in range(AHEAD * workers)
@@ -145,12 +161,13 @@ class FreshSource:
 
     def batch(self, step: int) -> Batch:
         """The batch of a step; which people it holds depends on how many have been rendered."""
-        self.frames.check()
         generator = torch.Generator().manual_seed(step_seed(self.seed, self.stage_number, step))
-        numbers = self.frames.with_mesh
-        there = len(numbers) if self._mesh else self.frames.frames
+        there = self.frames.frames
+        if self._mesh:
+            usable = self.frames.mesh_valid[:there].nonzero()[:, 0]
+            there = len(usable)
         rows = torch.randint(there, (self.stage.batch_size,), generator=generator).to(self.frames.device)
-        stored = self.frames.batch(numbers[rows] if self._mesh else rows, self._mesh)
+        stored = self.frames.batch(usable[rows] if self._mesh else rows, self._mesh)
         return augment(stored, self.image_size, generator, self.augment_config, STORED_MARGIN)
 
     def batches(self, start: int) -> Generator[Batch, None, None]:
