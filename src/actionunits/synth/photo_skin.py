@@ -1,0 +1,132 @@
+"""Skins of photographs: the pictures of a folder of assets, varied in tone, mixed in pairs, and given hair and brows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actionunits.synth.assets import Assets
+from actionunits.synth.head import TEXTURE_HALF_ANGLE_DEG
+from actionunits.synth.skin import HAIR_SRGB, TEXTURE_SIZE, Skin, SkinPainter, to_linear
+
+MIXED_SHARE, HAIR_SHARE = 0.3, 0.85
+CROWN = np.s_[5:40, 180:268]  # texture pixels of the crown, where hair shows as contrast
+_LUMA = np.array([0.3, 0.6, 0.1], np.float32)
+
+
+class SkinPhotographs:
+    """Draws skins of one folder of assets for one painter."""
+
+    def __init__(self, painter: SkinPainter, assets: Assets) -> None:
+        self.painter, self.assets = painter, assets
+        angle = np.abs((np.arange(TEXTURE_SIZE) + 0.5) / TEXTURE_SIZE - 0.5) * 2 * TEXTURE_HALF_ANGLE_DEG
+        height = painter.height_cm
+        # Where hair may be taken from: above a line over forehead, temples and ears, down to the neck.
+        line = np.interp(angle, [0, 25, 40, 55, 68, 75, 95, 102, 110], [6.0, 5.6, 4.2, 2.6, 2.2, 5.0, 4.6, 1.0, -5.0])
+        self.scalp = np.clip((height - line[None]) / 0.8 + 0.5, 0, 1)
+        across, down = angle[None] / 58.0, (height - 1.0) / 7.0
+        self.face = np.clip((1.0 - np.hypot(across, down)) / 0.25, 0, 1)[..., None].astype(np.float32)
+
+    def sample(self, rng: np.random.Generator) -> Skin:
+        """Draw the skin of one person."""
+        name = self.assets.skins[rng.integers(len(self.assets.skins))]
+        used = [name]
+        colour = self._picture(name)
+        group = [other for other in self.assets.skins if _source_and_sex(other) == _source_and_sex(name)]
+        if rng.random() < MIXED_SHARE:
+            mate = group[rng.integers(len(group))]
+            used.append(mate)
+            self._mix(colour, self._picture(mate), float(rng.uniform(0.25, 0.6)))
+        tone = self._tone(colour)
+        self._take_shine_off(colour, tone)
+        hairy = _is_hairy(colour)
+        colour *= _shift(rng, tone)
+        if not hairy and rng.random() < HAIR_SHARE:
+            donors = [n for n in self.assets.skins if _sex(n) == _sex(name) and _is_hairy(self._picture(n))]
+            if donors:
+                used.append(donors[rng.integers(len(donors))])
+                self._lend_hair(colour, self._picture(used[-1]))
+                hairy = True
+        tone = self._tone(colour)
+        if hairy:
+            hair = colour[CROWN].reshape(-1, 3).mean(0)
+        else:
+            hair = HAIR_SRGB[rng.integers(2 if tone @ _LUMA < 130 else len(HAIR_SRGB))]
+        self.painter.add_spots(rng, colour)
+        if rng.random() < 0.5:
+            self.painter.add_blood(rng, colour)
+            self.painter.add_eye_region(rng, colour)
+        if name.startswith("makehuman"):  # its faces have next to no brows
+            self.painter.add_brows(rng, colour, hair)
+        eye = self._eye(rng, name, dark=bool(tone @ _LUMA < 150))
+        albedo_gloss = np.empty((TEXTURE_SIZE, TEXTURE_SIZE, 4), np.float32)
+        albedo_gloss[..., :3] = to_linear(colour)
+        albedo_gloss[..., 3] = np.clip(self.painter.gloss(rng), 0, 1.5)
+        return Skin(
+            albedo_gloss,
+            tone,
+            hair,
+            hairy=hairy,
+            female=_sex(name) == "F",
+            drawn_folds=0.35 if "old" in name or "middleage" in name else 0.6,
+            eye_disc=np.clip(self.assets.eye(eye) * rng.uniform(0.85, 1.15), 0, 0.75).astype(np.float32),
+            sources=(*(f"skins_cyl/{n}" for n in used), f"eyes/{eye}"),
+        )
+
+    def _picture(self, name: str) -> np.ndarray:
+        return self.assets.skin(name, TEXTURE_SIZE).astype(np.float32)
+
+    def _tone(self, colour: np.ndarray) -> np.ndarray:
+        """Skin colour (3,): the median of the middle of the face."""
+        return np.median(colour[self.face[..., 0] > 0.6][::7], axis=0)
+
+    def _mix(self, colour: np.ndarray, other: np.ndarray, weight: float) -> None:
+        """Mix the middle of another face, brought to the same tone, into this one."""
+        colour += weight * self.face * (other * (self._tone(colour) / self._tone(other)) - colour)
+
+    def _take_shine_off(self, colour: np.ndarray, tone: np.ndarray) -> None:
+        """Pull highlights that the picture holds toward the skin's tone; they show most on dark skin."""
+        strength = 0.15 + 0.6 * np.clip((170 - tone @ _LUMA) / 60, 0, 1)
+        colour -= strength * self.face * np.maximum(colour - tone * 1.04, 0)
+
+    def _lend_hair(self, colour: np.ndarray, donor: np.ndarray) -> None:
+        """Lay the hair of another person's picture over a bald scalp."""
+        dark = (donor @ _LUMA) / (self._tone(donor) @ _LUMA)
+        cover = self.scalp * np.clip((0.72 - dark) / 0.3, 0, 1)
+        # Strands shine: what lies well above the hairline is hair, bright or dark.
+        cover = np.maximum(cover, np.clip((self.painter.height_cm - 10.0) / 1.0, 0, 1))[..., None]
+        colour += cover.astype(np.float32) * (donor - colour)
+
+    def _eye(self, rng: np.random.Generator, name: str, dark: bool) -> str:
+        """Name of an eye: the person's own or one of any colour; brown ones for people of dark skin."""
+        own = name.rsplit(".", 1)[0]
+        mine = [eye for eye in self.assets.eyes if eye.rsplit(".", 1)[0] == own]
+        if mine and rng.random() < 0.5:
+            return mine[0]
+        fitting = [eye for eye in self.assets.eyes if "brown" in eye or (not dark and eye.startswith("makehuman"))]
+        eyes = fitting or self.assets.eyes
+        return eyes[rng.integers(len(eyes))]
+
+
+def _sex(name: str) -> str:
+    return "F" if "_F_" in name or "female" in name else "M"
+
+
+def _source_and_sex(name: str) -> tuple[str, str]:
+    return name.split("_")[0], _sex(name)
+
+
+def _is_hairy(colour: np.ndarray) -> bool:
+    """Whether the crown of a picture is covered with strands."""
+    crown = colour[CROWN] @ _LUMA
+    neighbours = (crown[:-4] + crown[4:]) / 2
+    across = (crown[:, :-4] + crown[:, 4:]) / 2
+    contrast = np.abs(crown[2:-2] - neighbours).mean() + np.abs(crown[:, 2:-2] - across).mean()
+    return bool(contrast > 0.2 * crown.mean())
+
+
+def _shift(rng: np.random.Generator, tone: np.ndarray) -> np.ndarray:
+    """Factors (3,) that make a skin lighter or darker, redder or yellower, within what skins are."""
+    light = np.clip(rng.normal(0, 0.09), -0.2, 0.2)
+    low, high = np.log(70 / (tone @ _LUMA)), np.log(205 / (tone @ _LUMA))
+    light = np.clip(light, min(low, 0), max(high, 0))
+    return np.exp(light + rng.normal(0, 0.025, 3)).astype(np.float32)
