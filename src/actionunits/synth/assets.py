@@ -8,6 +8,7 @@ DIR/env/pano_NAME.jpg        the same surroundings as pictures, where there are 
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
@@ -53,6 +54,15 @@ class Assets:
         self._skin = lru_cache(maxsize=None)(self._read_skin)
         self._eye = lru_cache(maxsize=None)(self._read_eye)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for folders of the same files, wherever they lie, and another one for others."""
+        environments = self.folder / "env"
+        paths = [self.folder / "skins_cyl" / n for n in self.skins] + [self.folder / "eyes" / n for n in self.eyes]
+        paths += [environments / "environments.npz", *sorted(environments.glob("pano_*.jpg"))]
+        listed = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
+        return hashlib.sha256(listed.encode()).hexdigest()[:16]
+
     def skin(self, name: str, size: int) -> np.ndarray:
         """sRGB picture (size, size, 3) uint8 of a skin."""
         return self._skin(name, size)
@@ -87,11 +97,11 @@ class Assets:
     def _read_eye(self, name: str) -> np.ndarray:
         picture = _picture(self.folder / "eyes" / name, None, None)
         disc = _DISCS["makehuman" if name.startswith("makehuman") else "valid"]
-        x, y, iris, edge = (v * picture.shape[1] for v in disc)
+        x, y, inner, edge = (v * picture.shape[1] for v in disc)
         step = (np.arange(EYE_SIZE) + 0.5) / EYE_SIZE * 2 - 1
         radius = np.hypot(*np.meshgrid(step, step)) + 1e-6
         # The iris fills 22.5 of 90 degrees; the white is stretched over the rest.
-        reach = np.where(radius < 0.25, radius / 0.25 * iris, iris + (radius - 0.25) / 0.75 * (edge - iris))
+        reach = np.where(radius < 0.25, radius / 0.25 * inner, inner + (radius - 0.25) / 0.75 * (edge - inner))
         reach = np.minimum(reach, edge) / radius
         across = (x + step[None] * reach).astype(np.float32)
         down = (y + step[:, None] * reach).astype(np.float32)
@@ -99,10 +109,12 @@ class Assets:
         eye = linear_light(disc_srgb)
         # Highlights that are painted onto one side of the iris go: the scene makes its own.
         mirrored = np.minimum(np.minimum(eye, eye[:, ::-1]), np.minimum(eye[::-1], eye[::-1, ::-1]))
+        iris = (radius < 0.25)[..., None]
         eye = np.where((radius < 0.3)[..., None], mirrored * (1.5, 1.4, 1.3), eye)
+        # The pictures' irises are brighter and more colourful than irises are, and their whites are red.
         grey = eye.mean(2, keepdims=True)
-        keep = np.where(radius < 0.25, 0.75, 0.3)[..., None]
-        return (grey + keep * (eye - grey)).astype(np.float32)
+        eye = grey + np.where(iris, 0.65, 0.3) * (eye - grey)
+        return (eye * np.where(iris, 0.75, 1.0)).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

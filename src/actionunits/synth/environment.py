@@ -71,10 +71,14 @@ def sample_surroundings(rng: np.random.Generator, assets: Assets, wild: bool, si
     panorama = assets.panorama(name)
     # In a studio the light comes rather from the front.
     turns = rng.random(1 if wild else 3)
-    turn = max(turns, key=lambda t: _front_light(_turned(radiance, t)))
+    turn = max(turns, key=lambda t: _light_on_face(_turned(radiance, t)) @ _LUMA)
     flip, tint = rng.random() < 0.5, np.exp(rng.normal(0, 0.06 if wild else 0.03, 3)).astype(np.float32)
-    radiance = _turned(radiance, turn, flip) * tint
+    radiance = _turned(radiance, turn, flip)
     radiance /= max(float((radiance @ _LUMA * _solid_angles(*radiance.shape[:2])).sum() / (4 * np.pi)), 1e-6)
+    # A camera's white balance takes away most of the light's colour.
+    front = _light_on_face(radiance)
+    tint = (front @ _LUMA / np.maximum(front, 1e-6)) ** np.float32(rng.uniform(0.6, 0.9)) * tint
+    radiance *= tint
     rest, direction, colour = _lamps(radiance)
     environment = build_environment(rest)
     if panorama is None:
@@ -85,8 +89,8 @@ def sample_surroundings(rng: np.random.Generator, assets: Assets, wild: bool, si
     background = _background(rng, panorama, size)
     # A camera exposes for the face: what is behind it may be brighter than a white wall in its light, but not much.
     facing = np.array([0.0, 0.0, 1.0], np.float32)
-    front = float((harmonics_of(facing) @ environment.harmonics + np.maximum(direction @ facing, 0) @ colour) @ _LUMA)
-    background *= min(1.0, 1.3 * max(front, 0.05) / max(float((background @ _LUMA).mean()), 1e-6))
+    light = float((harmonics_of(facing) @ environment.harmonics + np.maximum(direction @ facing, 0) @ colour) @ _LUMA)
+    background *= min(1.0, 1.3 * max(light, 0.05) / max(float((background @ _LUMA).mean()), 1e-6))
     if not wild:
         colour *= 0.6
     if rng.random() < 0.25:  # one hard lamp beside what is left of the surroundings
@@ -94,7 +98,7 @@ def sample_surroundings(rng: np.random.Generator, assets: Assets, wild: bool, si
         toward = [np.sin(side) * np.cos(height), np.sin(height), np.cos(side) * np.cos(height)]
         environment = Environment(*(0.35 * v for v in (environment.harmonics, environment.rough, environment.mirror)))
         warm = rng.normal(0, 0.1)
-        lamp = front * rng.uniform(0.4, 0.9) * np.array([1 + warm, 1.0, 1 - warm])
+        lamp = light * rng.uniform(0.4, 0.9) * np.array([1 + warm, 1.0, 1 - warm])
         direction = np.vstack([direction[:0], toward]).astype(np.float32)
         colour = np.vstack([colour[:0], lamp]).astype(np.float32)
     return Surroundings(name, environment, direction, colour, background)
@@ -144,12 +148,11 @@ def _turned(panorama: np.ndarray, turn: float, flip: bool = False) -> np.ndarray
     return rolled[:, ::-1] if flip else rolled
 
 
-def _front_light(radiance: np.ndarray) -> float:
-    """Light on a face that looks at the camera, as a share of the light from everywhere."""
-    weight = _solid_angles(*radiance.shape[:2])
-    facing = np.maximum(directions_of(*radiance.shape[:2])[..., 2], 0)
-    luma = np.minimum(radiance @ _LUMA, 50 * radiance.mean())
-    return float((luma * weight * facing).sum() / (luma * weight).sum())
+def _light_on_face(radiance: np.ndarray) -> np.ndarray:
+    """Diffuse light (3,) on a face that looks at the camera, over pi; suns count little."""
+    weight = _solid_angles(*radiance.shape[:2]) * np.maximum(directions_of(*radiance.shape[:2])[..., 2], 0) / np.pi
+    dim = np.minimum(radiance, 2 * LAMP_FROM * radiance.mean((0, 1)))
+    return (dim * weight[..., None]).sum((0, 1))
 
 
 def _lamps(radiance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -94,20 +94,19 @@ def brightness(environment: Environment, directions: np.ndarray) -> np.ndarray:
 def arriving(normals, reached, directions, radiance, out):
     """Share of the light around that arrives at each vertex, written to out (V,).
 
-    normals (V, 3) and directions (D, 3) in the same space; reached (V, D), 1 where light from that direction arrives;
+    normals (V, 3) and directions (3, D) in the same space; reached (V, D), 1 where light from that direction arrives;
     radiance (D,) from that direction. Light that the skin throws back into a hollow is counted.
     """
     for v in range(reached.shape[0]):
-        open_light, all_light = 0.0, 0.0
+        open_light, all_light = np.float32(0), np.float32(1e-9)  # in double precision this takes thrice as long
+        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
         for d in range(reached.shape[1]):
-            facing = (
-                normals[v, 0] * directions[d, 0] + normals[v, 1] * directions[d, 1] + normals[v, 2] * directions[d, 2]
-            )
-            amount = max(facing, 0.0) * radiance[d]
+            facing = x * directions[0, d] + y * directions[1, d] + z * directions[2, d]
+            amount = max(facing, np.float32(0)) * radiance[d]
             all_light += amount
             open_light += amount * reached[v, d]
-        share = open_light / (all_light + 1e-9)
-        out[v] = share / (1.0 - BOUNCE * (1.0 - share))
+        share = open_light / all_light
+        out[v] = share / (np.float32(1) - BOUNCE * (np.float32(1) - share))
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -162,7 +161,7 @@ def _shade_under_lids(triangle_id, barycentric, surfaces, paint, albedo):
             wa, wb = barycentric[y, x, 0], barycentric[y, x, 1]
             height = wa * points[a, 1] + wb * points[b, 1] + (1.0 - wa - wb) * points[c, 1]
             below = min(max((paint.lid_height[eye] - height) / LID_SHADOW_CM, 0.0), 1.0)
-            tone = 0.5 + 0.5 * below * (2.0 - below)
+            tone = 0.42 + 0.45 * below * (2.0 - below)
             for k in range(3):
                 albedo[y, x, k] *= tone
 

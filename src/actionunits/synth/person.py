@@ -80,7 +80,7 @@ class Casting:
             frame, lenses = accessories.glasses(rng, landmarks)
             meshes.append(frame)
             tint = np.append(rng.uniform(0.0, 0.3, 3), rng.choice([0.04, rng.uniform(0.1, 0.5)], p=[0.85, 0.15]))
-        parts = _assemble(head, meshes, lashes=self._lashes(rng, 0.3 if photographed else 1.0))
+        parts = _assemble(head, meshes, lashes=self._lashes(rng, 0.15 if photographed else 1.0))
         extra = sum(len(m.vertices) for m in meshes)
         return Person(
             head=head,

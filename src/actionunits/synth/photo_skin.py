@@ -23,6 +23,9 @@ class SkinPhotographs:
         # Where hair may be taken from: above a line over forehead, temples and ears, down to the neck.
         line = np.interp(angle, [0, 25, 40, 55, 68, 75, 95, 102, 110], [6.0, 5.6, 4.2, 2.6, 2.2, 5.0, 4.6, 1.0, -5.0])
         self.scalp = np.clip((height - line[None]) / 0.8 + 0.5, 0, 1)
+        # Where brows may be taken from: above the lids, from the root of the nose to the temples.
+        tall = np.clip((height - 4.3) / 0.5, 0, 1) * np.clip((6.5 - height) / 0.4, 0, 1)
+        self.brows = (tall * np.clip((46 - angle) / 5, 0, 1) * np.clip(angle / 5, 0, 1))[..., None].astype(np.float32)
         across, down = angle[None] / 58.0, (height - 1.0) / 7.0
         self.face = np.clip((1.0 - np.hypot(across, down)) / 0.25, 0, 1)[..., None].astype(np.float32)
 
@@ -46,6 +49,13 @@ class SkinPhotographs:
                 used.append(donors[rng.integers(len(donors))])
                 self._lend_hair(colour, self._picture(used[-1]))
                 hairy = True
+        if name.startswith("makehuman"):  # its faces have next to no brows
+            donors = [other for other in self.assets.skins if other.startswith("valid") and _sex(other) == _sex(name)]
+            if donors:
+                used.append(donors[rng.integers(len(donors))])
+                self._lend_brows(colour, self._picture(used[-1]))
+            else:
+                self.painter.add_brows(rng, colour, HAIR_SRGB[rng.integers(3)])
         tone = self._tone(colour)
         if hairy:
             hair = colour[CROWN].reshape(-1, 3).mean(0)
@@ -54,9 +64,8 @@ class SkinPhotographs:
         self.painter.add_spots(rng, colour)
         if rng.random() < 0.5:
             self.painter.add_blood(rng, colour)
+        if _sex(name) == "F" and rng.random() < 0.5:
             self.painter.add_eye_region(rng, colour)
-        if name.startswith("makehuman"):  # its faces have next to no brows
-            self.painter.add_brows(rng, colour, hair)
         eye = self._eye(rng, name, dark=bool(tone @ _LUMA < 150))
         albedo_gloss = np.empty((TEXTURE_SIZE, TEXTURE_SIZE, 4), np.float32)
         albedo_gloss[..., :3] = to_linear(colour)
@@ -68,7 +77,7 @@ class SkinPhotographs:
             hairy=hairy,
             female=_sex(name) == "F",
             drawn_folds=0.35 if "old" in name or "middleage" in name else 0.6,
-            eye_disc=np.clip(self.assets.eye(eye) * rng.uniform(0.85, 1.15), 0, 0.75).astype(np.float32),
+            eye_disc=np.clip(self.assets.eye(eye) * rng.uniform(0.75, 1.05), 0, 0.58).astype(np.float32),
             sources=(*(f"skins_cyl/{n}" for n in used), f"eyes/{eye}"),
         )
 
@@ -95,6 +104,11 @@ class SkinPhotographs:
         # Strands shine: what lies well above the hairline is hair, bright or dark.
         cover = np.maximum(cover, np.clip((self.painter.height_cm - 10.0) / 1.0, 0, 1))[..., None]
         colour += cover.astype(np.float32) * (donor - colour)
+
+    def _lend_brows(self, colour: np.ndarray, donor: np.ndarray) -> None:
+        """Darken the skin where another person's brows are, as much as they darken theirs."""
+        shade = np.minimum(donor / self._tone(donor), 1.0)
+        colour *= 1 + self.brows * (shade - 1)
 
     def _eye(self, rng: np.random.Generator, name: str, dark: bool) -> str:
         """Name of an eye: the person's own or one of any colour; brown ones for people of dark skin."""

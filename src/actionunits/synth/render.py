@@ -204,9 +204,10 @@ class ClipRenderer:
         directions = head.directions @ rotation_matrix(self.motion.pose_deg[frame]).T
         radiance = natural_light.brightness(self._environment, directions)
         openness = self.person.openness.copy()
-        natural_light.arriving(normals, head.reached, directions, radiance, openness[: len(head.reached)])
+        toward = np.ascontiguousarray(directions.T)
+        natural_light.arriving(normals, head.reached, toward, radiance, openness[: len(head.reached)])
         for eye in (EYE_LEFT, EYE_RIGHT):
-            openness[eye] = 0.35 + 0.55 * openness[eye]
+            openness[eye] = 0.3 + 0.45 * openness[eye]
         return openness
 
     def _paint(self, frame: int, model: np.ndarray) -> shading.Paint:
