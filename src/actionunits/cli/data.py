@@ -35,7 +35,8 @@ def synth(
         bool, typer.Option("--flow", help="Also write the motion from every frame to the first.")
     ] = False,
     assets: Annotated[
-        Path | None, typer.Option(help="Folder of photographed skins, eyes and surroundings for most people and clips.")
+        Path | None,
+        typer.Option(help="Folder of photographed skins, eyes and surroundings for most people and clips."),
     ] = None,
     workers: WorkersOption = None,
 ) -> None:

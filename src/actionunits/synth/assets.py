@@ -1,7 +1,7 @@
-"""A folder of free photographic skins, eyes and surroundings for renders, read one by one when they are first asked for.
+"""A folder of photographed skins, eyes and surroundings for renders, each read when it is first asked for.
 
-DIR/skins_cyl/*.jpg          skin on the cylinder texture of head.py; a name's first two parts tell its source and kind
-DIR/eyes/valid_*, makehuman_*   eyeballs seen along their axes
+DIR/skins_cyl/*.jpg          skin on the cylinder texture of head.py; the name begins with its source
+DIR/eyes/valid_*, makehuman_*  eyeballs seen along their axes
 DIR/env/environments.npz     names (N,), radiance_64x128 (N, 64, 128, 3), linear; the middle of the picture is -z
 DIR/env/pano_NAME.jpg        the same surroundings as pictures, where there are some
 """
@@ -78,7 +78,7 @@ class Assets:
         try:
             with np.load(path) as held:
                 names, radiance = held["names"], held["radiance_64x128"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{path} is damaged ({error}); copy the assets again") from error
         if radiance.ndim != 4 or radiance.shape[3] != 3 or len(names) != len(radiance):
             raise UserError(f"{path} is damaged (its pictures are {radiance.shape}); copy the assets again")

@@ -108,7 +108,9 @@ def write_dataset(
     if todo:
         for folder in ("clips", ".parts", *(["flow"] if plan.flow else [])):
             make_folder(out / folder)
-    for _ in render_people(partial(_render_subject, str(facekit), str(assets) if assets else None, out, plan), todo, workers):
+    for _ in render_people(
+        partial(_render_subject, str(facekit), str(assets) if assets else None, out, plan), todo, workers
+    ):
         done += plan.clips * plan.frames
         on_progress(done, total)
     _merge_labels(out, plan)

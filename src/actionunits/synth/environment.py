@@ -1,8 +1,8 @@
 """Light and background from one environment: a picture of the radiance from all directions around the head.
 
 Diffuse light follows nine spherical harmonics (R. Ramamoorthi & P. Hanrahan, *An Efficient Representation for
-Irradiance Environment Maps*, SIGGRAPH 2001); a sun or lamp that is too small and bright for them becomes a directional
-light. Reflections are looked up in square maps of all directions (octahedral: C. Cigolle et al., *A Survey of
+Irradiance Environment Maps*, SIGGRAPH 2001); a sun or lamp that is too small and bright for them becomes a
+directional light. Reflections are looked up in square maps of all directions (octahedral: C. Cigolle et al., *A Survey of
 Efficient Representations for Independent Unit Vectors*, JCGT 2014), blurred as rough surfaces blur them.
 """
 
@@ -132,9 +132,9 @@ def directions_of(height: int, width: int) -> np.ndarray:
     polar = (np.arange(height) + 0.5) / height * np.pi
     around = (np.arange(width) + 0.5) / width * 2 * np.pi - np.pi
     polar, around = np.meshgrid(polar, around, indexing="ij")
-    return np.stack(
-        [np.sin(polar) * np.sin(around), np.cos(polar), -np.sin(polar) * np.cos(around)], axis=-1
-    ).astype(np.float32)
+    return np.stack([np.sin(polar) * np.sin(around), np.cos(polar), -np.sin(polar) * np.cos(around)], axis=-1).astype(
+        np.float32
+    )
 
 
 def _solid_angles(height: int, width: int) -> np.ndarray:
@@ -149,10 +149,9 @@ def _turned(panorama: np.ndarray, turn: float, flip: bool = False) -> np.ndarray
 
 
 def _light_on_face(radiance: np.ndarray) -> np.ndarray:
-    """Diffuse light (3,) on a face that looks at the camera, over pi; suns count little."""
+    """Diffuse light (3,) on a face that looks at the camera, over pi."""
     weight = _solid_angles(*radiance.shape[:2]) * np.maximum(directions_of(*radiance.shape[:2])[..., 2], 0) / np.pi
-    dim = np.minimum(radiance, 2 * LAMP_FROM * radiance.mean((0, 1)))
-    return (dim * weight[..., None]).sum((0, 1))
+    return (radiance * weight[..., None]).sum((0, 1))
 
 
 def _lamps(radiance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

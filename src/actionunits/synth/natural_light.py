@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from actionunits.synth.environment import Environment
-from actionunits.synth.raster import CLOTH, EYE_L, EYE_R, GUMS, HAIR, LASH, MOUTH, PLASTIC, SKIN, TEETH
+from actionunits.synth.raster import EYE_L, EYE_R, GUMS, HAIR, MOUTH, PLASTIC, SKIN, TEETH
 from actionunits.synth.shading import Light, Paint, Surfaces, paint_eyes, paint_plain, paint_skin_and_hair
 
 SCATTER_CM = (0.22, 0.09)  # how far red and green travel in the skin; blue stays where it is
@@ -79,8 +79,8 @@ def _scatter(diffuse: np.ndarray, skin: np.ndarray, px_per_cm: float) -> None:
             continue
         layer = diffuse[window][..., channel]
         blurred = cv2.GaussianBlur(layer * inside, (0, 0), sigma)
-        blurred /= np.maximum(cv2.GaussianBlur(inside, (0, 0), sigma), 1e-3)
-        np.copyto(layer, blurred, where=inside > 0)
+        weight = np.maximum(cv2.GaussianBlur(inside, (0, 0), sigma), 1e-3)
+        np.divide(blurred, weight, out=layer, where=inside > 0)
 
 
 def brightness(environment: Environment, directions: np.ndarray) -> np.ndarray:
@@ -194,7 +194,7 @@ def _reflectance(kind, gloss, tone):
     """How much a surface reflects seen from straight ahead, by material, gloss and albedo."""
     if kind == SKIN:
         # Dark skin shines no less, but exposed like light skin it would look like metal.
-        return 0.028 * min(max(9.0 * gloss, 0.4), 2.0) * min(max(tone / 0.16, 0.25), 1.0)
+        return 0.028 * min(max(6.0 * gloss, 0.4), 1.5) * min(max(tone / 0.16, 0.25), 1.0)
     if kind == EYE_L or kind == EYE_R:
         return 0.03
     if kind == MOUTH or kind == GUMS or kind == TEETH:
@@ -207,9 +207,7 @@ def _reflectance(kind, gloss, tone):
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _illuminate(
-    triangle_id, barycentric, surfaces, light, harmonics, rough, mirror, albedo, finish, diffuse, shine
-):
+def _illuminate(triangle_id, barycentric, surfaces, light, harmonics, rough, mirror, albedo, finish, diffuse, shine):
     """Diffuse light by the normal and reflections by the mirrored view, from the environment and the lamps."""
     normals, points = surfaces.normals, surfaces.camera_points
     for y in range(triangle_id.shape[0]):

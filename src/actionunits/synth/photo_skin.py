@@ -1,4 +1,4 @@
-"""Skins of photographs: the pictures of a folder of assets, varied in tone, mixed in pairs, and given hair and brows."""
+"""Skins from photographs: pictures of a folder of assets, varied in tone, mixed in pairs, given hair and brows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from actionunits.synth.assets import Assets
 from actionunits.synth.head import TEXTURE_HALF_ANGLE_DEG, TEXTURE_HEIGHT_CM
-from actionunits.synth.skin import HAIR_SRGB, TEXTURE_SIZE, Skin, SkinPainter, to_linear
+from actionunits.synth.skin import HAIR_SRGB, TEXTURE_SIZE, TONES_SRGB, Skin, SkinPainter, to_linear
 
 MIXED_SHARE, HAIR_SHARE = 0.3, 0.85
 CROWN = np.s_[5:40, 180:268]  # texture pixels of the crown, where hair shows as contrast
@@ -164,7 +164,10 @@ def _is_hairy(colour: np.ndarray) -> bool:
 
 def _shift(rng: np.random.Generator, tone: np.ndarray) -> np.ndarray:
     """Factors (3,) that make a skin lighter or darker, redder or yellower, within what skins are."""
-    light = np.clip(rng.normal(0, 0.09), -0.2, 0.2)
-    low, high = np.log(70 / (tone @ _LUMA)), np.log(205 / (tone @ _LUMA))
-    light = np.clip(light, min(low, 0), max(high, 0))
-    return np.exp(light + rng.normal(0, 0.025, 3)).astype(np.float32)
+    luma = TONES_SRGB @ _LUMA
+    light = np.exp(np.clip(rng.normal(0, 0.09), -0.2, 0.2))
+    wanted = np.clip(light * (tone @ _LUMA), luma[-1], luma[0])
+    # The pictures are redder than skins are, dark ones most: that shows when they are exposed as bright.
+    natural = np.array([np.interp(wanted, luma[::-1], TONES_SRGB[::-1, k]) for k in range(3)])
+    colour = tone * (wanted / (tone @ _LUMA))
+    return (natural**0.65 * colour**0.35 / tone * np.exp(rng.normal(0, 0.025, 3))).astype(np.float32)

@@ -207,7 +207,7 @@ class ClipRenderer:
         toward = np.ascontiguousarray(directions.T)
         natural_light.arriving(normals, head.reached, toward, radiance, openness[: len(head.reached)])
         for eye in (EYE_LEFT, EYE_RIGHT):
-            openness[eye] = 0.3 + 0.45 * openness[eye]
+            openness[eye] = 0.25 + 0.45 * openness[eye]
         return openness
 
     def _paint(self, frame: int, model: np.ndarray) -> shading.Paint:
@@ -269,7 +269,7 @@ class ClipRenderer:
         if self._environment is not None:
             # A meter that lifted dark skin to light skin's brightness would burn out everything else.
             albedo = float(self.person.colours[raster.SKIN].mean())
-            exposure *= float(np.clip(albedo / 0.3, 0.2, 1.3)) ** 0.45
+            exposure *= float(np.clip(albedo / 0.3, 0.15, 1.3)) ** 0.55
         return float(exposure / max(light, 1e-4))
 
     def frame(self, frame: int) -> np.ndarray:

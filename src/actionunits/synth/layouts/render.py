@@ -2,7 +2,8 @@
 
 Every clip depends on the plan, the layout, its subject and its number alone, so that the tree is the same whatever
 the number of workers. What the layout has no place for lies beside it: `actionunits-render.json`, the plan, and
-`.actionunits-render/`, a file for each finished clip, which names the assets that it shows. Readers of the layout pass over both.
+`.actionunits-render/`, a file for each finished clip, which names the assets that it shows. Readers of the
+layout pass over both.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def write_layout(
     frames = plan.clips * plan.frames
     done, total = (plan.subjects - len(todo)) * frames, plan.subjects * frames
     on_progress(done, total)
-    for _ in render_people(partial(_render_subject, str(facekit), str(assets) if assets else None, root, name, plan), todo, workers):
+    for _ in render_people(
+        partial(_render_subject, str(facekit), str(assets) if assets else None, root, name, plan), todo, workers
+    ):
         done += frames
         on_progress(done, total)
     if todo:
@@ -81,9 +84,7 @@ def _mark(root: Path, subject: int, task: int) -> Path:
     return root / FINISHED / f"{subject}-{task}"
 
 
-def _render_subject(
-    facekit: str, assets_folder: str | None, root: Path, name: str, plan: Plan, subject: int
-) -> None:
+def _render_subject(facekit: str, assets_folder: str | None, root: Path, name: str, plan: Plan, subject: int) -> None:
     layout = find_layout(name)
     writer = import_module(f"actionunits.synth.layouts.{layout.module}")
     code = LOOK_CODE[plan.look]
