@@ -2,8 +2,8 @@
 
 Diffuse light follows nine spherical harmonics (R. Ramamoorthi & P. Hanrahan, *An Efficient Representation for
 Irradiance Environment Maps*, SIGGRAPH 2001); a sun or lamp that is too small and bright for them becomes a
-directional light. Reflections are looked up in square maps of all directions (octahedral: C. Cigolle et al., *A Survey of
-Efficient Representations for Independent Unit Vectors*, JCGT 2014), blurred as rough surfaces blur them.
+directional light. Reflections are looked up in square maps of all directions (octahedral: C. Cigolle et al., *A
+Survey of Efficient Representations for Independent Unit Vectors*, JCGT 2014), blurred as rough surfaces blur them.
 """
 
 from __future__ import annotations

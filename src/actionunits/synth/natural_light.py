@@ -190,6 +190,17 @@ def _brightness(square, directions, out):
 
 
 @njit(cache=True, fastmath=True, nogil=True, inline="always")
+def _irradiance(harmonics, x, y, z, channel):
+    """Diffuse light for the unit normal (x, y, z), as environment.harmonics_of has it."""
+    amount = 0.282095 * harmonics[0, channel] + 0.315392 * (3 * z * z - 1) * harmonics[6, channel]
+    amount += 0.488603 * (y * harmonics[1, channel] + z * harmonics[2, channel] + x * harmonics[3, channel])
+    amount += 1.092548 * (
+        x * y * harmonics[4, channel] + y * z * harmonics[5, channel] + x * z * harmonics[7, channel]
+    )
+    return amount + 0.546274 * (x * x - y * y) * harmonics[8, channel]
+
+
+@njit(cache=True, fastmath=True, nogil=True, inline="always")
 def _reflectance(kind, gloss, tone):
     """How much a surface reflects seen from straight ahead, by material, gloss and albedo."""
     if kind == SKIN:
@@ -236,15 +247,7 @@ def _illuminate(triangle_id, barycentric, surfaces, light, harmonics, rough, mir
             reflectance = _reflectance(kind, finish[y, x, 1], tone)
             ahead = nx * vx + ny * vy + nz * vz
             for k in range(3):
-                amount = 0.282095 * harmonics[0, k] + 0.488603 * (
-                    ny * harmonics[1, k] + nz * harmonics[2, k] + nx * harmonics[3, k]
-                )
-                amount += 1.092548 * (
-                    nx * ny * harmonics[4, k] + ny * nz * harmonics[5, k] + nx * nz * harmonics[7, k]
-                )
-                amount += 0.315392 * (3 * nz * nz - 1) * harmonics[6, k]
-                amount += 0.546274 * (nx * nx - ny * ny) * harmonics[8, k]
-                diffuse[y, x, k] = max(amount, 0.0) * ambient
+                diffuse[y, x, k] = max(_irradiance(harmonics, nx, ny, nz, k), 0.0) * ambient
             if reflectance > 0.0:
                 eye = kind == EYE_L or kind == EYE_R
                 rx, ry, rz = 2 * ahead * nx - vx, 2 * ahead * ny - vy, 2 * ahead * nz - vz

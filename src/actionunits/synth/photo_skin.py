@@ -22,8 +22,8 @@ class SkinPhotographs:
         self.painter, self.assets = painter, assets
         angle = np.abs((np.arange(TEXTURE_SIZE) + 0.5) / TEXTURE_SIZE - 0.5) * 2 * TEXTURE_HALF_ANGLE_DEG
         height = painter.height_cm
-        # Where hair may be taken from: above a line over forehead, temples and ears, down to the neck.
-        line = np.interp(angle, [0, 25, 40, 55, 68, 75, 95, 102, 110], [6.0, 5.6, 4.2, 2.6, 2.2, 5.0, 4.6, 1.0, -5.0])
+        # Where hair may be taken from: above a line over brows, temples and ears, down to the neck.
+        line = np.interp(angle, [0, 47, 56, 66, 75, 95, 102, 110], [6.7, 6.5, 4.4, 2.4, 5.0, 4.6, 1.0, -5.0])
         self.scalp = np.clip((height - line[None]) / 0.8 + 0.5, 0, 1)
         # Where brows may be taken from: above the lids, from the root of the nose to the temples.
         tall = np.clip((height - 4.3) / 0.5, 0, 1) * np.clip((6.5 - height) / 0.4, 0, 1)
