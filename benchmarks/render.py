@@ -1,6 +1,6 @@
 """Speed of the renderer on one core, and where the time goes.
 
-    python benchmarks/render.py --facekit DIR [--repeats 7]
+    python benchmarks/render.py --facekit DIR [--assets DIR] [--repeats 7]
 
 Renders studio and wild clips of 128x128 pixels in one process with one thread. Every repeat renders the same frames;
 the fastest counts, since other programs can only make it slower. Prints a table and writes
@@ -25,8 +25,9 @@ from threadpoolctl import threadpool_limits
 
 from actionunits.files import write_atomically
 from actionunits.runtime.provenance import source_commit
-from actionunits.synth import raster
+from actionunits.synth import natural_light, raster, shading
 from actionunits.synth import render as render_module
+from actionunits.synth.assets import Assets, read_assets
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.head import build_head
 from actionunits.synth.motion import sample_motion
@@ -42,10 +43,11 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
         (ClipRenderer, "_model_vertices"),
         (ClipRenderer, "_camera_vertices"),
         (ClipRenderer, "_light_visible"),
+        (ClipRenderer, "_openness"),
         (raster, "vertex_normals"),
     ),
     "raster": ((ClipRenderer, "_rasterise"),),
-    "shade": ((raster, "shade"),),
+    "shade": ((shading, "shade"), (natural_light, "shade_naturally")),
     "sensor": ((render_module, "expose"), (render_module, "develop"), (render_module, "draw_occluder")),
 }
 
@@ -78,14 +80,14 @@ class Split:
         return call
 
 
-def clips(casting: Casting, look: str) -> list[ClipRenderer]:
+def clips(casting: Casting, look: str, assets: Assets | None) -> list[ClipRenderer]:
     """A clip of each of some people, ready to render: metering and labels, which are done once a clip, are done."""
     made = []
     for person in range(PEOPLE):
         rng = np.random.default_rng((5, look == "wild", person))
         motion = sample_motion(rng, look, FRAMES, 12.0, "balanced")  # type: ignore[arg-type]
-        scene = sample_scene(rng, look, SIZE, FRAMES / 12.0)  # type: ignore[arg-type]
-        made.append(ClipRenderer(casting.sample(rng), scene, motion, SIZE, rng))
+        scene = sample_scene(rng, look, SIZE, FRAMES / 12.0, assets)  # type: ignore[arg-type]
+        made.append(ClipRenderer(casting.sample(rng, assets), scene, motion, SIZE, rng))
         made[-1].frame(0)
     return made
 
@@ -99,9 +101,9 @@ def render_all(renderers: list[ClipRenderer]) -> float:
     return time.perf_counter() - start
 
 
-def measure(casting: Casting, look: str, repeats: int) -> list[tuple[str, str, float, str]]:
+def measure(casting: Casting, look: str, repeats: int, assets: Assets | None) -> list[tuple[str, str, float, str]]:
     """Frames per second, and milliseconds per frame of each part, each in its fastest repeat."""
-    renderers, count = clips(casting, look), PEOPLE * FRAMES
+    renderers, count = clips(casting, look, assets), PEOPLE * FRAMES
     whole = min(render_all(renderers) for _ in range(repeats))
     splits = []
     for _ in range(repeats):
@@ -115,16 +117,16 @@ def measure(casting: Casting, look: str, repeats: int) -> list[tuple[str, str, f
     return [*rows, (look, "averaging and background", 1000 * rest / count, "ms per frame")]
 
 
-def once(casting: Casting) -> list[tuple[str, str, float, str]]:
+def once(casting: Casting, assets: Assets | None) -> list[tuple[str, str, float, str]]:
     """What is spent once a person or a clip."""
     seconds: dict[str, list[float]] = {"new person": [], "labels of a clip of 24 frames": []}
     for k in range(12):
         rng = np.random.default_rng((6, k))
         start = time.perf_counter()
-        person = casting.sample(rng)
+        person = casting.sample(rng, assets)
         drawn = time.perf_counter()
         motion = sample_motion(rng, "studio", FRAMES, 12.0)
-        renderer = ClipRenderer(person, sample_scene(rng, "studio", SIZE, 2.0), motion, SIZE, rng)
+        renderer = ClipRenderer(person, sample_scene(rng, "studio", SIZE, 2.0, assets), motion, SIZE, rng)
         _ = renderer.labels
         seconds["new person"].append(drawn - start)
         seconds["labels of a clip of 24 frames"].append(time.perf_counter() - drawn)
@@ -134,13 +136,16 @@ def once(casting: Casting) -> list[tuple[str, str, float, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facekit", type=Path, required=True, help="folder or .npz of ICT Face Model Light")
+    parser.add_argument("--assets", type=Path, help="folder of photographed skins, eyes and surroundings")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     threadpool_limits(1)
     casting = Casting(build_head(read_facekit(options.facekit)))
-    rows = [row for look in ("studio", "wild") for row in measure(casting, look, options.repeats)] + once(casting)
+    assets = read_assets(str(options.assets)) if options.assets else None
+    rows = [row for look in ("studio", "wild") for row in measure(casting, look, options.repeats, assets)]
+    rows += once(casting, assets)
     table = Table("look", "measured", "value", "unit", title=f"{SIZE}x{SIZE} pixels, one thread")
     for look, name, value, unit in rows:
         table.add_row(look, name, f"{value:.2f}", unit)

@@ -68,3 +68,10 @@ def test_a_foreign_folder_is_refused_and_left_alone(run, facekit_dir, tmp_path):
 def test_no_face_model_or_no_place_to_write_is_a_usage_error(run, tmp_path):
     assert run("--out", "renders")[0] == 2
     assert run("--facekit", tmp_path)[0] == 2
+
+
+def test_a_folder_without_assets_is_one_clear_line(run, facekit_dir, tmp_path):
+    code, out, err = run("--facekit", facekit_dir, "--assets", tmp_path, "--out", "renders")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith("actionunits: ") and "is no folder of assets" in err
+    assert not (tmp_path / "renders").exists()

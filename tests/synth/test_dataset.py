@@ -2,6 +2,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,28 @@ def test_first_frame_is_the_neutral_anchor(written):
     assert len(anchors) == 4
     assert not anchors[[c for c in COLUMNS if c.startswith("AU")]].to_numpy().any()
     assert table[[f"{label}_r" for label in LABELS]].to_numpy().any()
+
+
+def test_assets_are_recorded_and_credited(facekit_dir, assets_dir, tmp_path):
+    plan, out = small_plan(subjects=4, clips=1, frames=1), tmp_path / "out"
+    write_dataset(facekit_dir, out, plan, assets=assets_dir, workers=1)
+    table = pd.read_parquet(out / "frames.parquet")
+    shown = {name for text in [*table["skin"], *table["surroundings"]] for name in text.split()}
+    credited = {line.split(" | ")[0].strip("| ") for line in (out / "CREDITS.md").read_text().splitlines()[4:]}
+    assert shown == credited and any(name.startswith("skins_cyl/") for name in shown)
+    # It goes on with these assets alone.
+    write_dataset(facekit_dir, out, plan, assets=assets_dir, workers=1)
+    with pytest.raises(UserError, match=r"holds another data set \(assets="):
+        write_dataset(facekit_dir, out, plan, workers=1)
+    others = shutil.copytree(assets_dir, tmp_path / "others")
+    (others / "env" / "pano_sunny.jpg").unlink()
+    with pytest.raises(UserError, match=r"holds another data set \(assets="):
+        write_dataset(facekit_dir, out, plan, assets=others, workers=1)
+
+
+def test_without_assets_nothing_is_credited(written):
+    assert not (written / "CREDITS.md").exists()
+    assert json.loads((written / "dataset.json").read_text())["assets"] is None
 
 
 def test_occurrence_is_intensity_of_level_a_and_above(written):

@@ -6,7 +6,10 @@ import pytest
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.faces.pose import estimate_pose
+from actionunits.synth.assets import Assets
 from actionunits.synth.motion import sample_motion
+from actionunits.synth.render import ClipRenderer
+from actionunits.synth.scene import sample_scene
 from actionunits.synth.staged import one_at_a_time, staged_motion
 
 NEUTRAL = np.zeros((1, len(SYNTH_AUS)), np.float32)
@@ -249,6 +252,47 @@ def test_any_order_of_frames_gives_the_same_pictures(render):
     np.testing.assert_array_equal(forward, backward)
     assert forward[0].dtype == np.uint8 and forward[0].shape == (128, 128, 3)
     assert (forward[0] != forward[4]).mean() > 0.05
+
+
+@pytest.fixture
+def dressed(casting, assets_dir):
+    """Renderer of a photographed person in photographed surroundings, moved as given."""
+    assets = Assets(assets_dir)
+
+    def make(motion):
+        for seed in range(100):
+            rng = np.random.default_rng((9, seed))
+            person, scene = casting.sample(rng, assets), sample_scene(rng, "studio", 96, 1.0, assets)
+            if person.skin.photographed and scene.environment and person.lenses is None:
+                return ClipRenderer(person, scene, motion, 96, rng)
+        raise AssertionError("nobody is photographed")
+
+    return make
+
+
+def test_photographed_people_move_and_are_the_same_each_time(dressed):
+    drive = np.vstack([NEUTRAL, driven(45, 5), driven(12, 5)])
+    renderer, again = dressed(staged_motion(drive)), dressed(staged_motion(drive))
+    frames = [renderer.frame(k).astype(float) for k in range(3)]
+    for k in (2, 0, 1):
+        np.testing.assert_array_equal(again.frame(k), frames[k])
+    # Closed lids cover the eyes with skin.
+    eyes = renderer.labels.landmarks_px[0, 36:48].round().astype(int)
+    window = np.s_[eyes[:, 1].min() : eyes[:, 1].max() + 1, eyes[:, 0].min() : eyes[:, 0].max() + 1]
+    assert np.abs(frames[1] - frames[0])[window].mean() > 2 * np.abs(frames[1] - frames[0]).mean()
+
+
+def test_where_there_are_assets_some_people_and_most_scenes_are_photographed(casting, assets_dir):
+    assets, rng = Assets(assets_dir), np.random.default_rng(0)
+    people = [casting.sample(rng, assets).skin.photographed for _ in range(10)]
+    scenes = [bool(sample_scene(rng, "wild", 32, 1.0, assets).sources) for _ in range(40)]
+    assert 0 < np.mean(people) < 1 and 0.5 < np.mean(scenes) < 0.95
+
+
+def test_without_assets_nobody_is_photographed(people, render):
+    assert not any(person.skin.photographed or person.skin.eye_disc.size for person in people)
+    renderer = render(staged_motion(NEUTRAL))
+    assert renderer.scene.environment is None and not renderer.scene.sources
 
 
 def test_people_scenes_and_looks_differ(render):

@@ -34,6 +34,10 @@ def synth(
     flow: Annotated[
         bool, typer.Option("--flow", help="Also write the motion from every frame to the first.")
     ] = False,
+    assets: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photographed skins, eyes and surroundings for most people and clips."),
+    ] = None,
     workers: WorkersOption = None,
 ) -> None:
     """Render labelled clips of people who do not exist: videos, and a table of exact labels."""
@@ -47,9 +51,9 @@ def synth(
     plan = Plan(look, subjects, clips, frames, size, fps, seed, rates, flow)  # type: ignore[arg-type]
     with told_when_interrupted(), frames_progress("rendering") as on_progress:
         if layout:
-            write_layout(facekit, out, layout, plan, workers=workers, on_progress=on_progress)
+            write_layout(facekit, out, layout, plan, assets=assets, workers=workers, on_progress=on_progress)
         else:
-            write_dataset(facekit, out, plan, workers=workers, on_progress=on_progress)
+            write_dataset(facekit, out, plan, assets=assets, workers=workers, on_progress=on_progress)
     typer.echo(f"{subjects * clips} clips of {frames} frames in {out}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import numpy as np
 from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
+from actionunits.synth.assets import read_assets, write_credits
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.folder import claim_folder, make_folder, remove_unfinished
 from actionunits.synth.motion import Look, Rates, sample_motion
@@ -50,6 +51,7 @@ class Plan:
     seed: int
     rates: Rates = "published"
     flow: bool = False
+    assets: str | None = None  # fingerprint of the folder of assets
 
     def __post_init__(self) -> None:
         for name in ("subjects", "clips", "frames"):
@@ -81,6 +83,7 @@ def write_dataset(
     out: Path | str,
     plan: Plan,
     *,
+    assets: Path | str | None = None,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
@@ -88,11 +91,13 @@ def write_dataset(
 
     The folder gets dataset.json, clips/NAME.mp4, with `flow` also flow/NAME.npz (motion from every frame to the
     first: flow (T, S, S, 2) float16 in pixels, valid (T, S, S) bool), and at the end frames.parquet.
+    assets: a folder of photographed skins, eyes and surroundings (assets.py); the folder then also gets CREDITS.md.
     on_progress(done, total) counts frames. workers: all cores by default.
     Raises UserError if `out` holds another data set or cannot be written.
     """
     out = Path(out)
     read_facekit(facekit)  # a wrong path is told before anything is written
+    plan = with_assets(plan, assets)
     claim_folder(out, CARD_FILE, _card(plan))
     total = plan.subjects * plan.clips * plan.frames
     todo = [s for s in range(plan.subjects) if any(not _is_done(out, plan, s, c) for c in range(plan.clips))]
@@ -103,11 +108,18 @@ def write_dataset(
     if todo:
         for folder in ("clips", ".parts", *(["flow"] if plan.flow else [])):
             make_folder(out / folder)
-    for _ in render_people(partial(_render_subject, str(facekit), out, plan), todo, workers):
+    for _ in render_people(
+        partial(_render_subject, str(facekit), str(assets) if assets else None, out, plan), todo, workers
+    ):
         done += plan.clips * plan.frames
         on_progress(done, total)
     _merge_labels(out, plan)
     return out
+
+
+def with_assets(plan: Plan, assets: Path | str | None) -> Plan:
+    """The plan with what its folder of assets holds. Raises UserError if that is no folder of assets."""
+    return plan if assets is None else replace(plan, assets=read_assets(str(assets)).fingerprint)
 
 
 def _card(plan: Plan) -> dict[str, Any]:
@@ -126,15 +138,16 @@ def _is_done(out: Path, plan: Plan, subject: int, clip: int) -> bool:
     return video.is_file() and (_label_part(out, plan, subject, clip).is_file() or (out / "frames.parquet").is_file())
 
 
-def _render_subject(facekit: str, out: Path, plan: Plan, subject: int) -> None:
+def _render_subject(facekit: str, assets_folder: str | None, out: Path, plan: Plan, subject: int) -> None:
     code = LOOK_CODE[plan.look]
-    person = casting_of(facekit).sample(np.random.default_rng((plan.seed, code, subject)))
+    assets = read_assets(assets_folder) if assets_folder else None
+    person = casting_of(facekit).sample(np.random.default_rng((plan.seed, code, subject)), assets)
     for clip in range(plan.clips):
         if _is_done(out, plan, subject, clip):
             continue
         rng = np.random.default_rng((plan.seed, code, subject, clip + 1))
         motion = sample_motion(rng, plan.look, plan.frames, plan.fps, plan.rates)
-        scene = sample_scene(rng, plan.look, plan.size, plan.frames / plan.fps)
+        scene = sample_scene(rng, plan.look, plan.size, plan.frames / plan.fps, assets)
         _write_clip(ClipRenderer(person, scene, motion, plan.size, rng), out, plan, subject, clip)
 
 
@@ -157,6 +170,9 @@ def _write_clip(renderer: ClipRenderer, out: Path, plan: Plan, subject: int, cli
     table.insert(0, "subject", plan.subject_name(subject))
     table.insert(1, "task", f"T{clip + 1}")
     table.insert(2, "clip", f"clips/{name}.mp4")
+    if plan.assets:
+        table.insert(3, "skin", " ".join(renderer.person.skin.sources))
+        table.insert(4, "surroundings", " ".join(renderer.scene.sources))
     with write_atomically(_label_part(out, plan, subject, clip)) as temporary:
         table.to_parquet(temporary, compression="zstd", index=False)
 
@@ -203,9 +219,10 @@ def _merge_labels(out: Path, plan: Plan) -> None:
         return
     with write_atomically(out / "frames.parquet") as temporary:
         writer = None
-        batch = []
+        batch, used = [], set[str]()
         for k, (subject, clip) in enumerate(order):
             batch.append(pyarrow.parquet.read_table(_label_part(out, plan, subject, clip)))
+            used.update(_assets_of(batch[-1]) if plan.assets else ())
             if len(batch) == 256 or k == len(order) - 1:  # large row groups, so that columns compress well
                 table = pyarrow.concat_tables(batch)
                 writer = writer or pyarrow.parquet.ParquetWriter(temporary, table.schema, compression="zstd")
@@ -213,7 +230,14 @@ def _merge_labels(out: Path, plan: Plan) -> None:
                 batch = []
         if writer is not None:
             writer.close()
+        write_credits(out, used)
     _tidy(out)
+
+
+def _assets_of(table: Any) -> set[str]:
+    """The assets that a clip's table of labels names."""
+    texts = [text for column in ("skin", "surroundings") for text in table[column].unique().to_pylist()]
+    return {name for text in texts for name in text.split()}
 
 
 def _tidy(out: Path) -> None:

@@ -8,11 +8,14 @@ import numpy as np
 
 from actionunits.aus import INTENSITY_MAX, SYNTH_AUS
 from actionunits.synth import accessories, raster
+from actionunits.synth.assets import Assets
 from actionunits.synth.facekit import EXPRESSIONS, FACE, HEAD_AND_NECK
 from actionunits.synth.head import Head, hair_region, landmarks_of
+from actionunits.synth.photo_skin import SkinPhotographs
 from actionunits.synth.skin import FOLD_GROUPS, Skin, SkinPainter, to_linear
 
 FOLD_PATTERNS, FOLD_SEED = 32, 4181
+PHOTOGRAPHED_SHARE = 0.7  # of the people, where there are assets
 
 
 @dataclass(frozen=True)
@@ -55,27 +58,29 @@ class Casting:
         # person, is enough.
         fold_rng = np.random.default_rng(FOLD_SEED)
         self.fold_bank = [self.painter.folds(fold_rng) for _ in range(FOLD_PATTERNS)]
+        self._skin_photographs: SkinPhotographs | None = None
         self.scalp_normals = np.empty_like(head.kit.neutral)
         raster.vertex_normals(head.kit.neutral, head.triangles[head.kind == raster.SKIN], self.scalp_normals)
 
-    def sample(self, rng: np.random.Generator) -> Person:
-        """Draw one person."""
+    def sample(self, rng: np.random.Generator, assets: Assets | None = None) -> Person:
+        """Draw one person; with assets, most have a photographed skin and eyes."""
         head = self.head
+        photographed = assets is not None and rng.random() < PHOTOGRAPHED_SHARE
         neutral = self._shape(rng)
-        skin = self.painter.paint(rng)
+        skin = self._photographs(assets).sample(rng) if assets and photographed else self.painter.paint(rng)
         fold_profile, fold_group = self.fold_bank[rng.integers(FOLD_PATTERNS)]
         fold_rest, fold_gain = _fold_strengths(rng)
-        cover = self._hair(rng, neutral)
+        cover = self._grown_scalp(rng, neutral, skin) if photographed else self._hair(rng, neutral)
         landmarks = landmarks_of(neutral)
         meshes = [accessories.shoulders(rng)]
-        if cover.max() > 0.5 and rng.random() < 0.35:
+        if ((skin.hairy and skin.female) or cover.max() > 0.5) and rng.random() < 0.35:
             meshes.append(accessories.long_hair(rng))
         lenses, tint = None, np.zeros(4, np.float32)
         if rng.random() < 0.2:
             frame, lenses = accessories.glasses(rng, landmarks)
             meshes.append(frame)
             tint = np.append(rng.uniform(0.0, 0.3, 3), rng.choice([0.04, rng.uniform(0.1, 0.5)], p=[0.85, 0.15]))
-        parts = _assemble(head, meshes, lashes=self._lashes(rng))
+        parts = _assemble(head, meshes, lashes=self._lashes(rng, 0.15 if photographed else 1.0))
         extra = sum(len(m.vertices) for m in meshes)
         return Person(
             head=head,
@@ -88,8 +93,8 @@ class Casting:
             skin=skin,
             fold_profile=fold_profile,
             fold_group=fold_group,
-            fold_rest=fold_rest,
-            fold_gain=fold_gain,
+            fold_rest=fold_rest * np.float32(skin.drawn_folds),
+            fold_gain=fold_gain * np.float32(skin.drawn_folds),
             strands=_strands(rng),
             colours=_colours(rng, skin),
             eye_angles=_eye_angles(rng),
@@ -97,6 +102,12 @@ class Casting:
             lenses=lenses,
             lens_tint=tint.astype(np.float32),
         )
+
+    def _photographs(self, assets: Assets) -> SkinPhotographs:
+        """The skins of these assets; those of the last folder are kept."""
+        if self._skin_photographs is None or self._skin_photographs.assets is not assets:
+            self._skin_photographs = SkinPhotographs(self.painter, assets)
+        return self._skin_photographs
 
     def _shape(self, rng: np.random.Generator) -> np.ndarray:
         """Neutral head (V, 3) of a new identity."""
@@ -114,9 +125,12 @@ class Casting:
         amplitude[SYNTH_AUS.index(45)] = np.clip(1.06 * _eye_opening(landmarks_cm) / closing, 0.5, 1.5)
         return amplitude.astype(np.float32)
 
-    def _lashes(self, rng: np.random.Generator) -> np.ndarray:
-        """Which triangles of the head are drawn (F,): the model's lash cards are opaque, so only some are kept."""
-        share = rng.choice([0.0, rng.uniform(0.05, 0.25), rng.uniform(0.25, 0.6)], p=[0.25, 0.6, 0.15])
+    def _lashes(self, rng: np.random.Generator, most: float) -> np.ndarray:
+        """Which triangles of the head are drawn (F,): the model's lash cards are opaque, so only some are kept.
+
+        most: scales the share, since photographed lids show lashes of their own.
+        """
+        share = most * rng.choice([0.0, rng.uniform(0.05, 0.25), rng.uniform(0.25, 0.6)], p=[0.25, 0.6, 0.15])
         return (self.head.kind != raster.LASH) | (rng.random(len(self.head.kind)) < share)
 
     def _hair(self, rng: np.random.Generator, neutral: np.ndarray) -> np.ndarray:
@@ -129,11 +143,23 @@ class Casting:
         inside = self.scalp_cm + hairline + wave
         cover = np.clip(0.5 + inside / 2.2, 0, 1)
         cover[(self.scalp_cm < -9)] = 0
-        thickness = np.clip(inside / 5.0, 0, 1) ** 0.8 * rng.uniform(0.1, 2.8)
+        self._raise_scalp(rng, neutral, inside, 2.8)
+        return cover.astype(np.float32)
+
+    def _grown_scalp(self, rng: np.random.Generator, neutral: np.ndarray, skin: Skin) -> np.ndarray:
+        """No hair cover (V,), since the skin's texture shows the hair; it only gets its thickness."""
+        if skin.hairy:
+            self._raise_scalp(rng, neutral, self.scalp_cm, 1.8)
+        return np.zeros(len(neutral), np.float32)
+
+    def _raise_scalp(
+        self, rng: np.random.Generator, neutral: np.ndarray, inside_cm: np.ndarray, most_cm: float
+    ) -> None:
+        """Raise the scalp of `neutral` (V, 3), as far as it lies inside the hairline (V,), in place."""
+        thickness = np.clip(inside_cm / 5.0, 0, 1) ** 0.8 * rng.uniform(0.1, most_cm)
         lumps = 1 + 0.15 * np.sin(self.hair_uv[:, 0] * 2 * np.pi * 5 + rng.uniform(0, 6))
         outer = np.r_[FACE, HEAD_AND_NECK]
         neutral[outer] += (self.scalp_normals * (thickness * lumps)[:, None])[outer]
-        return cover.astype(np.float32)
 
 
 def _eye_opening(landmarks_cm: np.ndarray) -> float:

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from actionunits.aus import SYNTH_AUS
-from actionunits.synth import raster
+from actionunits.synth import natural_light, raster, shading
 from actionunits.synth.action_units import lips_part_intensity, shape_strengths
+from actionunits.synth.environment import Environment, sky_and_ground
 from actionunits.synth.facekit import EXPRESSIONS, EYE_LEFT, EYE_RIGHT
 from actionunits.synth.head import landmarks_of
 from actionunits.synth.motion import SPEECH_SHAPES, ClipMotion
@@ -158,7 +159,7 @@ class ClipRenderer:
         normals = np.empty_like(camera)
         raster.vertex_normals(camera, person.triangles, normals)
         image: np.ndarray = np.zeros((fine, fine, 3), np.float32)
-        surfaces = raster.Surfaces(
+        surfaces = shading.Surfaces(
             triangles=person.triangles,
             kind=person.kind,
             face_uv=person.face_uv,
@@ -166,12 +167,19 @@ class ClipRenderer:
             camera_points=camera,
             model_points=model,
             light_visible=self._light_visible(frame),
-            openness=person.openness,
+            openness=self._openness(frame, normals),
             hair_cover=person.hair_cover,
             hair_uv=person.hair_uv,
         )
-        light = raster.Light(scene.lights.direction, scene.lights.colour, scene.lights.sky, scene.lights.ground)
-        raster.shade(triangle_id, barycentric, surfaces, self._paint(frame), light, image)
+        light = shading.Light(scene.lights.direction, scene.lights.colour, scene.lights.sky, scene.lights.ground)
+        paint = self._paint(frame, model)
+        if self._environment is None:
+            shading.shade(triangle_id, barycentric, surfaces, paint, light, image)
+        else:
+            px_per_cm = scene.fill * fine / 20 * float(np.exp(self.motion.position[frame][2]))
+            natural_light.shade_naturally(
+                triangle_id, barycentric, surfaces, paint, light, self._environment, px_per_cm, image
+            )
         cover = cv2.resize(
             (triangle_id >= 0).astype(np.float32), (self.size, self.size), interpolation=cv2.INTER_AREA
         )
@@ -181,9 +189,31 @@ class ClipRenderer:
             self._tint_lenses(image, frame)
         return image, cover
 
-    def _paint(self, frame: int) -> raster.Paint:
+    @cached_property
+    def _environment(self) -> Environment | None:
+        """What lights the clip from all around; None for painted people in a painted scene."""
+        if self.scene.environment is None and self.person.skin.photographed:
+            return sky_and_ground(self.scene.lights.sky, self.scene.lights.ground)
+        return self.scene.environment
+
+    def _openness(self, frame: int, normals: np.ndarray) -> np.ndarray:
+        """Share of the light around that reaches each vertex, (V + E,)."""
+        if self._environment is None:
+            return self.person.openness
+        head = self.person.head
+        directions = head.directions @ rotation_matrix(self.motion.pose_deg[frame]).T
+        radiance = natural_light.brightness(self._environment, directions)
+        openness = self.person.openness.copy()
+        toward = np.ascontiguousarray(directions.T)
+        natural_light.arriving(normals, head.reached, toward, radiance, openness[: len(head.reached)])
+        for eye in (EYE_LEFT, EYE_RIGHT):
+            openness[eye] = 0.25 + 0.45 * openness[eye]
+        return openness
+
+    def _paint(self, frame: int, model: np.ndarray) -> shading.Paint:
         person = self.person
-        return raster.Paint(
+        lids = landmarks_of(model[: len(person.head.kit.neutral)])[:, 1]
+        return shading.Paint(
             skin=person.skin.albedo_gloss,
             fold_profile=person.fold_profile,
             fold_group=person.fold_group,
@@ -193,6 +223,8 @@ class ClipRenderer:
             eye_centre=self._eye_centres,
             gaze=self._gaze_vectors(frame),
             eye_angles=person.eye_angles,
+            eye_disc=person.skin.eye_disc,
+            lid_height=np.array([lids[43:45].mean(), lids[37:39].mean()], np.float32),
             gloss=SKIN_GLOSS,
             exponent=SKIN_GLOSS_EXPONENT,
             wrap=SKIN_LIGHT_WRAP,
@@ -233,7 +265,12 @@ class ClipRenderer:
         window = np.s_[box[1] : max(box[3], box[1] + 1), box[0] : max(box[2], box[0] + 1)]
         covered = cover[window] > 0.5
         light = image[window][covered].mean() if covered.any() else image.mean()
-        return float(self.scene.sensor.exposure / max(light, 1e-4))
+        exposure = self.scene.sensor.exposure
+        if self._environment is not None:
+            # A meter that lifted dark skin to light skin's brightness would burn out everything else.
+            albedo = float(self.person.colours[raster.SKIN].mean())
+            exposure *= float(np.clip(albedo / 0.3, 0.15, 1.3)) ** 0.55
+        return float(exposure / max(light, 1e-4))
 
     def frame(self, frame: int) -> np.ndarray:
         """Picture of a frame, (S, S, 3) uint8 RGB."""

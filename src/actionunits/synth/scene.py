@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
 import numpy as np
+
+from actionunits.synth.assets import Assets
+from actionunits.synth.environment import Environment, sample_surroundings
+
+SURROUNDED_SHARE = 0.75  # of the clips whose light and background come from an environment, where there are assets
+SHOULDER, SOFT_SHOULDER = 0.7, 0.5  # brightness from which the tone curve bends
 
 Look = Literal["studio", "wild"]
 
@@ -34,6 +40,7 @@ class Sensor:
     detail: float  # 1 keeps every pixel; 0.5 halves the resolution
     vignette: float
     jpeg_quality: int | None
+    shoulder: float = SHOULDER
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,8 @@ class Scene:
     distance_cm: float
     fill: float  # part of the frame's width that 20 cm at the face take
     occluders: tuple[Occluder, ...]
+    environment: Environment | None = None  # instead of the lights' sky and ground
+    sources: tuple[str, ...] = ()  # the assets that it is made of
 
 
 @dataclass(frozen=True)
@@ -60,19 +69,38 @@ class Occluder:
     end_s: float
 
 
-def sample_scene(rng: np.random.Generator, look: Look, size: int, duration_s: float) -> Scene:
-    """Draw the surroundings of one clip of `size` pixels."""
+def sample_scene(
+    rng: np.random.Generator, look: Look, size: int, duration_s: float, assets: Assets | None = None
+) -> Scene:
+    """Draw the surroundings of one clip of `size` pixels; with assets, most are photographed."""
     wild = look == "wild"
     occluders: tuple[Occluder, ...] = ()
     if wild and rng.random() < 0.3:
         occluders = tuple(sample_occluder(rng, duration_s) for _ in range(rng.integers(1, 3)))
-    return Scene(
+    scene = Scene(
         lights=sample_lights(rng, wild),
         sensor=sample_sensor(rng, wild),
         background=sample_background(rng, wild, size),
         distance_cm=float(np.exp(rng.uniform(np.log(40 if wild else 90), np.log(220)))),
         fill=float(rng.uniform(0.48, 0.8) if wild else rng.uniform(0.66, 0.78)),
         occluders=occluders,
+    )
+    if assets is None or rng.random() >= SURROUNDED_SHARE:
+        return scene
+    around = sample_surroundings(rng, assets, wild, size)
+    height = around.environment.harmonics[1] * 0.488603
+    return replace(
+        scene,
+        lights=Lights(
+            around.direction,
+            around.colour,
+            sky=np.maximum(around.environment.harmonics[0] * 0.282095 + height, 0),
+            ground=np.maximum(around.environment.harmonics[0] * 0.282095 - height, 0),
+        ),
+        background=around.background,
+        sensor=replace(scene.sensor, shoulder=SOFT_SHOULDER),
+        environment=around.environment,
+        sources=(f"env/{around.name}",),
     )
 
 
@@ -210,7 +238,8 @@ def expose(linear: np.ndarray, sensor: Sensor, gain: float) -> np.ndarray:
         y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
         light *= (1 - sensor.vignette * np.clip(x * x + y * y, 0, 2) / 2).astype(np.float32)[..., None]
     # A shoulder keeps highlights from clipping hard.
-    light = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), np.maximum(light, 0))
+    bend = sensor.shoulder
+    light = np.where(light > bend, bend + (1 - bend) * np.tanh((light - bend) / (1 - bend)), np.maximum(light, 0))
     return (light.astype(np.float32) ** np.float32(1 / 2.2)) * np.float32(255)
 
 

@@ -6,7 +6,7 @@ the renderer weighs every group by the action units of the frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cv2
@@ -53,6 +53,17 @@ class Skin:
     albedo_gloss: np.ndarray  # (N, N, 4) float32: linear RGB albedo, gloss 0-1
     tone_srgb: np.ndarray  # (3,) 0-255: the plain skin colour
     hair_srgb: np.ndarray  # (3,) 0-255
+    hairy: bool = False  # the texture shows hair on the scalp
+    female: bool = False
+    drawn_folds: float = 1.0  # share of the drawn folds that is laid over the texture's own
+    # (D, D, 3) float32 linear: a photographed eyeball along its axis; D is 0 for painted eyes.
+    eye_disc: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
+    sources: tuple[str, ...] = ()  # the assets that it is made of; none for a painted skin
+
+    @property
+    def photographed(self) -> bool:
+        """Whether it is a picture of a person."""
+        return bool(self.sources)
 
 
 def to_linear(srgb: np.ndarray) -> np.ndarray:
@@ -144,25 +155,32 @@ class SkinPainter:
         colour = np.repeat(base[None, None], TEXTURE_SIZE, 0).repeat(TEXTURE_SIZE, 1).astype(np.float32)
         mottle = 0.025 * _noise(rng, 1) + 0.015 * _noise(rng, 3) + 0.012 * _noise(rng, 5) + 0.012 * _noise(rng, 6)
         colour *= 1 + rng.uniform(0.4, 1.5) * mottle[..., None]
-        self._add_blood(rng, colour)
-        self._add_spots(rng, colour)
-        self._add_eye_region(rng, colour)
-        gloss = np.clip(0.25 + 0.08 * _noise(rng, 2) + 0.06 * _noise(rng, 6), 0, 1)
-        gloss += 0.35 * (self._blob(0, 7.0, 3.0, 2.0) + self._blob(0, 1.5, 1.0, 2.5) + self._blob(4.6, 1.0, 1.5, 1.0))
+        self.add_blood(rng, colour)
+        self.add_spots(rng, colour)
+        self.add_eye_region(rng, colour)
+        gloss = self.gloss(rng)
         self._add_lips(rng, colour, gloss)
-        self._add_brows(rng, colour, hair)
+        self.add_brows(rng, colour, hair)
         self._add_beard(rng, colour, hair)
         albedo_gloss = np.empty((TEXTURE_SIZE, TEXTURE_SIZE, 4), np.float32)
         albedo_gloss[..., :3] = to_linear(colour)
         albedo_gloss[..., 3] = np.clip(gloss, 0, 1.5)
         return Skin(albedo_gloss, base, hair)
 
-    def _add_blood(self, rng: np.random.Generator, colour: np.ndarray) -> None:
+    def gloss(self, rng: np.random.Generator) -> np.ndarray:
+        """How oily the skin is, (N, N): most on forehead, nose and cheekbones."""
+        gloss: np.ndarray = np.clip(0.25 + 0.08 * _noise(rng, 2) + 0.06 * _noise(rng, 6), 0, 1)
+        gloss += 0.35 * (self._blob(0, 7.0, 3.0, 2.0) + self._blob(0, 1.5, 1.0, 2.5) + self._blob(4.6, 1.0, 1.5, 1.0))
+        return gloss
+
+    def add_blood(self, rng: np.random.Generator, colour: np.ndarray) -> None:
+        """Redden cheeks, nose and chin of a skin (N, N, 3), 0-255, in place."""
         red = rng.uniform(0, 1) * (self._blob(4.8, -0.3, 2.2, 1.8) + 0.8 * self._blob(0, 0.6, 1.2, 1.2))
         red += rng.uniform(0, 0.4) * self._blob(0, -6.0, 2.0, 1.2) + 0.15 * np.clip(_noise(rng, 2), 0, 2)
         colour *= 1 - red[..., None] * np.array([0.02, 0.14, 0.12], np.float32)
 
-    def _add_spots(self, rng: np.random.Generator, colour: np.ndarray) -> None:
+    def add_spots(self, rng: np.random.Generator, colour: np.ndarray) -> None:
+        """Add freckles and moles to a skin (N, N, 3), 0-255, in place."""
         if rng.random() < 0.3:
             freckles = np.clip(_noise(rng, 6) * 0.6 + _noise(rng, 5) * 0.6 - 1.0, 0, 1.2)
             freckles *= self._blob(3.0, 1.0, 4.5, 3.5) * rng.uniform(0.1, 0.35)
@@ -172,7 +190,8 @@ class SkinPainter:
             dark = tuple(float(v) for v in colour[int(centre[1]), int(centre[0])] * rng.uniform(0.45, 0.8))
             cv2.circle(colour, (int(centre[0]), int(centre[1])), int(rng.integers(1, 4)), dark, -1, cv2.LINE_AA)
 
-    def _add_eye_region(self, rng: np.random.Generator, colour: np.ndarray) -> None:
+    def add_eye_region(self, rng: np.random.Generator, colour: np.ndarray) -> None:
+        """Add shade around the eyes, or make-up, to a skin (N, N, 3), 0-255, in place."""
         shade = rng.uniform(0, 0.28) * self._blob(3.1, 2.3, 1.5, 0.6) + rng.uniform(0, 0.2) * self._blob(
             3.1, 4.1, 1.8, 0.7
         )
@@ -199,7 +218,8 @@ class SkinPainter:
         colour += (mask * cover)[..., None] * (tint * texture - colour)
         gloss += mask * rng.uniform(0.0, 0.7)
 
-    def _add_brows(self, rng: np.random.Generator, colour: np.ndarray, hair_srgb: np.ndarray) -> None:
+    def add_brows(self, rng: np.random.Generator, colour: np.ndarray, hair_srgb: np.ndarray) -> None:
+        """Draw the hairs of both brows onto a skin (N, N, 3), 0-255, in place."""
         if rng.random() < 0.03:
             return
         # The hair lies below the model's brow landmarks, which follow the upper edge of the bone.
