@@ -10,6 +10,7 @@ from actionunits.aus import INTENSITY_MAX, SYNTH_AUS
 from actionunits.synth import accessories, raster
 from actionunits.synth.facekit import EXPRESSIONS, FACE, HEAD_AND_NECK
 from actionunits.synth.head import Head, hair_region, landmarks_of
+from actionunits.synth.shapes import rest_strengths
 from actionunits.synth.skin import FOLD_GROUPS, Skin, SkinPainter, to_linear
 
 FOLD_PATTERNS, FOLD_SEED = 32, 4181
@@ -99,10 +100,11 @@ class Casting:
         )
 
     def _shape(self, rng: np.random.Generator) -> np.ndarray:
-        """Neutral head (V, 3) of a new identity."""
+        """Neutral head (V, 3) of a new identity, brows, lids and lips at rest as this person holds them."""
         kit = self.head.kit
         coefficients = np.clip(rng.standard_normal(len(kit.identity)) * 0.9, -2.2, 2.2).astype(np.float32)
         flat = coefficients @ kit.identity.reshape(len(kit.identity), -1)
+        flat += rest_strengths(rng) @ kit.expression.reshape(len(kit.expression), -1)
         return kit.neutral + flat.reshape(-1, 3)
 
     def _amplitude(self, rng: np.random.Generator, landmarks_cm: np.ndarray) -> np.ndarray:

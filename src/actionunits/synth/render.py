@@ -66,7 +66,7 @@ class ClipRenderer:
 
     @cached_property
     def _shape_strengths(self) -> np.ndarray:
-        """(T, 57): action units, speech, and lids that follow the gaze."""
+        """(T, S): action units, speech, and lids that follow the gaze."""
         motion = self.motion
         strengths = shape_strengths(motion.au_left, motion.au_right, self.person.amplitude)
         for k, name in enumerate(SPEECH_SHAPES):
