@@ -12,9 +12,10 @@ from actionunits.aus import SYNTH_AUS
 from actionunits.synth import raster
 from actionunits.synth.action_units import lips_part_intensity, shape_strengths
 from actionunits.synth.facekit import EXPRESSIONS, EYE_LEFT, EYE_RIGHT
+from actionunits.synth.folds import fold_weights
 from actionunits.synth.head import landmarks_of
 from actionunits.synth.motion import SPEECH_SHAPES, ClipMotion
-from actionunits.synth.person import Person, fold_weights
+from actionunits.synth.person import Person
 from actionunits.synth.scene import Scene, develop, draw_occluder, expose
 
 SUPERSAMPLING = 2
@@ -187,7 +188,9 @@ class ClipRenderer:
             skin=person.skin.albedo_gloss,
             fold_profile=person.fold_profile,
             fold_group=person.fold_group,
-            fold_weight=fold_weights(person, self.motion.au_left[frame], self.motion.au_right[frame]),
+            fold_weight=fold_weights(
+                person.fold_rest, person.fold_gain, self.motion.au_left[frame], self.motion.au_right[frame]
+            ),
             strands=person.strands,
             colours=person.colours,
             eye_centre=self._eye_centres,
