@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from actionunits.aus import SYNTH_AUS
-from actionunits.synth.expressions import MEDIAL_AUS, PROTOTYPES, REPERTOIRES
+from actionunits.synth.expressions import MEDIAL_AUS, REPERTOIRES
 from actionunits.synth.motion import SPEECH_SHAPES, ClipMotion, sample_motion
+from actionunits.synth.prototypes import PROTOTYPES
 
 COLUMN = {au: i for i, au in enumerate(SYNTH_AUS)}
 KEYS = {"studio": ("studio", "published"), "wild": ("wild", "published"), "balanced": ("wild", "balanced")}

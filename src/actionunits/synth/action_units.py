@@ -58,7 +58,7 @@ def shape_strengths(au_left: np.ndarray, au_right: np.ndarray, amplitude: np.nda
 
 
 def _limit_brow(strengths: np.ndarray, side: str) -> None:
-    """Raised and lowered at once (AU1 and AU4), a brow is drawn together and slants instead of staying where it was."""
+    """A brow that is raised and lowered at once (AU1 and AU4) slants instead of staying where it was."""
     down, up = (SHAPES.index(f"{name}_{side}") for name in ("browDown", "browOblique"))
     strengths[:, down] *= 1 - 0.6 * np.clip(strengths[:, up], 0, 1)
 

@@ -1,7 +1,7 @@
 """Shapes of our own beside those of the face model, for what FACS describes and the model lacks; and resting faces.
 
-Each is a small field of offsets around places of the mean face (Ekman, Friesen & Hager, FACS, 2002, appearance changes
-of the action units): frontal x, y in cm, the person's own left; the right side is its mirror image.
+Each is a small field of offsets around places of the mean face, after the appearance changes that FACS lists
+(Ekman, Friesen & Hager, 2002): frontal x, y in cm, the person's own left; the right side is its mirror image.
 """
 
 from __future__ import annotations

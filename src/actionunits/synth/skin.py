@@ -1,4 +1,4 @@
-"""Skin: colour, lips, brows, beard and the folds that action units draw, painted on the cylinder texture of head.py."""
+"""Skin: colour, lips, brows, beard and the folds of folds.py, painted on the cylinder texture of head.py."""
 
 from __future__ import annotations
 
