@@ -15,14 +15,14 @@ from actionunits.synth.shapes import SHAPES
 SHAPES_OF_AU: dict[int, tuple[tuple[str, float], ...]] = {
     1: (("browInnerUp_S", 0.95), ("browOblique_S", 0.9)),
     2: (("browOuterUp_S", 1.05),),
-    4: (("browDown_S", 1.3), ("browKnit_S", 1.0)),
-    5: (("eyeWide_S", 1.7),),
-    6: (("cheekSquint_S", 1.0), ("cheekRaiser_S", 0.45), ("cheekLift_S", 1.0)),
+    4: (("browDown_S", 1.45), ("browKnit_S", 1.0)),
+    5: (("eyeWide_S", 1.85),),
+    6: (("cheekSquint_S", 0.85), ("cheekRaiser_S", 0.3), ("cheekLift_S", 1.0)),
     7: (("eyeSquint_S", 1.5), ("eyeBlink_S", 0.2)),
     9: (("noseWrinkle_S", 1.15), ("browDown_S", 0.2), ("browKnit_S", 0.25)),
     10: (("mouthUpperUp_S", 0.9), ("lipSquare_S", 1.0)),
     12: (("mouthSmile_S", 1.0),),
-    14: (("mouthDimple_S", 1.1), ("cornerTuck_S", 0.8)),
+    14: (("mouthDimple_S", 1.45), ("cornerTuck_S", 0.8)),
     15: (("mouthFrown_S", 1.35),),
     17: (("mouthShrugLower", 1.1), ("mouthShrugUpper", 0.3)),
     20: (("mouthStretch_S", 1.15), ("cornerWide_S", 1.0)),
@@ -32,6 +32,9 @@ SHAPES_OF_AU: dict[int, tuple[tuple[str, float], ...]] = {
     26: (("jawOpen", 0.8),),
     45: (("eyeBlink_S", 1.0),),
 }
+# How far a shape of strength 1 closes the eye, as a share of eyeBlink.
+SQUINT_CLOSES = 0.3
+CHEEK_CLOSES = {"cheekSquint": 0.28, "cheekRaiser": 0.26, "cheekLift": 0.03, "noseWrinkle": 0.15}
 LIPS_PART_FULL_CM = 1.2  # inner-lip gap, beyond the neutral one, that counts as AU25 of intensity 5
 
 
@@ -51,9 +54,10 @@ def shape_strengths(au_left: np.ndarray, au_right: np.ndarray, amplitude: np.nda
                 result[:, SHAPES.index(shape[:-1] + "R")] += gain * right[:, k]
             else:
                 result[:, SHAPES.index(shape)] += gain * (left[:, k] + right[:, k]) / 2
+    full = float(amplitude[SYNTH_AUS.index(45)])
     for side in "LR":
         _limit_brow(result, side)
-        _limit_lids(result, side)
+        _limit_lids(result, side, full)
     return result
 
 
@@ -63,13 +67,18 @@ def _limit_brow(strengths: np.ndarray, side: str) -> None:
     strengths[:, down] *= 1 - 0.6 * np.clip(strengths[:, up], 0, 1)
 
 
-def _limit_lids(strengths: np.ndarray, side: str) -> None:
-    """Shapes add up; without this a closed eye that is tightened too would close past the other lid."""
-    blink, squint, wide, cheek = (
-        SHAPES.index(f"{name}_{side}") for name in ("eyeBlink", "eyeSquint", "eyeWide", "cheekSquint")
-    )
-    closed = np.clip(strengths[:, blink], 0, 1)
-    strengths[:, squint] *= 1 - np.maximum(0.8 * closed, 0.35 * np.clip(strengths[:, cheek], 0, 1))
+def _limit_lids(strengths: np.ndarray, side: str, full: float) -> None:
+    """Shapes add up; without this a closed eye that is tightened too would close past the other lid.
+
+    full: the strength of eyeBlink that closes this person's eyes; narrowed ones keep a slit.
+    """
+    blink, squint, wide = (SHAPES.index(f"{name}_{side}") for name in ("eyeBlink", "eyeSquint", "eyeWide"))
+    closed = np.clip(strengths[:, blink] / full, 0, 1)
+    cheek = sum(share * strengths[:, SHAPES.index(f"{name}_{side}")] for name, share in CHEEK_CLOSES.items())
+    lids = strengths[:, blink] + SQUINT_CLOSES * strengths[:, squint]
+    room = (0.8 + 0.2 * closed) * full - cheek
+    share = np.clip(room / np.maximum(lids, 1e-6), 0, 1)
+    strengths[:, [blink, squint]] *= share[:, None]
     strengths[:, wide] *= 1 - closed
 
 

@@ -114,9 +114,10 @@ class Casting:
         """How strongly each action (A,) moves this person; a full blink always closes the eyes, and hardly more."""
         amplitude = rng.uniform(0.82, 1.15, len(SYNTH_AUS))
         blink = sum(self.head.kit.expression[EXPRESSIONS.index(f"eyeBlink_{side}")] for side in "LR")
-        closing = _eye_opening(landmarks_cm) - _eye_opening(landmarks_cm + landmarks_of(blink))
-        # A little more than closes the middle, since the corners of the eye close last.
-        amplitude[SYNTH_AUS.index(45)] = np.clip(1.06 * _eye_opening(landmarks_cm) / closing, 0.5, 1.5)
+        opening = _eye_openings(landmarks_cm)
+        closing = opening - _eye_openings(landmarks_cm + landmarks_of(blink))
+        # The place that closes last counts.
+        amplitude[SYNTH_AUS.index(45)] = np.clip((opening / closing).max(), 0.5, 1.6)
         return amplitude.astype(np.float32)
 
     def _lashes(self, rng: np.random.Generator) -> np.ndarray:
@@ -141,9 +142,9 @@ class Casting:
         return cover.astype(np.float32)
 
 
-def _eye_opening(landmarks_cm: np.ndarray) -> float:
-    """Mean height of the gap between the lids of landmarks (68, 3), cm."""
-    return float((landmarks_cm[[37, 38, 43, 44], 1] - landmarks_cm[[41, 40, 47, 46], 1]).mean())
+def _eye_openings(landmarks_cm: np.ndarray) -> np.ndarray:
+    """Height of the gap between the lids (4,) at two places of each eye, of landmarks (68, 3), cm."""
+    return landmarks_cm[[37, 38, 43, 44], 1] - landmarks_cm[[41, 40, 47, 46], 1]
 
 
 def _assemble(head: Head, meshes: list[accessories.Mesh], lashes: np.ndarray) -> dict[str, np.ndarray]:

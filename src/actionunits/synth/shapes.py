@@ -50,7 +50,7 @@ PULLS: dict[str, tuple[Pull, ...]] = {
     "cheekLift": (
         Pull((3.7, 1.0), (1.7, 1.2), (0.0, 0.36, 0.30)),
         Pull((5.7, 3.3), (0.9, 1.2), (-0.16, 0.0, 0.05)),
-        Pull((3.4, 2.4), (1.5, 0.5), (0.0, 0.08, 0.10)),
+        Pull((3.4, 2.2), (1.5, 0.5), (0.0, 0.04, 0.12)),
     ),
     # AU10: the lip is drawn up beside its middle, which squares it; its corner stays.
     "lipSquare": (
@@ -60,7 +60,7 @@ PULLS: dict[str, tuple[Pull, ...]] = {
     ),
     # AU14: the corner sinks in, narrows, and the skin beyond it is drawn toward it.
     "cornerTuck": (
-        Pull((2.5, -3.5), (0.6, 0.7), (0.10, -0.28, -0.40)),
+        Pull((2.5, -3.5), (0.6, 0.7), (0.10, -0.16, -0.35)),
         Pull((3.4, -3.4), (0.6, 1.1), (-0.28, 0.0, 0.30)),
     ),
     # AU20: the corner goes straight to the side.
@@ -72,16 +72,17 @@ SHAPES: tuple[str, ...] = (
     "lipsThin",
 )
 
-# Shape -> strength that a resting face may have, about that of the action at intensity 1.2.
+# Shape -> most that a resting face may have: of brows about the strength of the action at intensity 1.2, of lids 0.7,
+# of the mouth 0.5, so that an action of full strength is still told from other people's resting faces.
 REST_LIMIT: dict[str, float] = {
     "browDown": 0.42,
     "browInnerUp": 0.34,
     "browOuterUp": 0.30,
-    "eyeSquint": 0.42,
-    "eyeWide": 0.45,
-    "mouthSmile": 0.20,
-    "mouthFrown": 0.32,
-    "mouthPress": 0.36,
+    "eyeSquint": 0.28,
+    "eyeWide": 0.22,
+    "mouthSmile": 0.10,
+    "mouthFrown": 0.18,
+    "mouthPress": 0.16,
 }
 
 
