@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from actionunits.aus import SYNTH_AUS
-from actionunits.synth.expressions import MEDIAL_AUS, PROTOTYPES, REPERTOIRES
+from actionunits.synth.expressions import MEDIAL_AUS, REPERTOIRES
 from actionunits.synth.motion import SPEECH_SHAPES, ClipMotion, sample_motion
+from actionunits.synth.prototypes import ONE_SIDED, PROTOTYPES, SPOKEN
 
 COLUMN = {au: i for i, au in enumerate(SYNTH_AUS)}
 KEYS = {"studio": ("studio", "published"), "wild": ("wild", "published"), "balanced": ("wild", "balanced")}
@@ -151,6 +152,41 @@ def test_pressed_lips_and_open_mouth_exclude_each_other(clips):
         open_mouth = np.maximum(au[:, COLUMN[25]], au[:, COLUMN[26]]) > 2.0
         assert np.mean(au[open_mouth, COLUMN[24]] > 2.0) < 0.01
         assert np.mean(au[au[:, COLUMN[26]] > 2.0, COLUMN[23]] > 2.0) < 0.01
+
+
+def test_one_side_acts_alone_in_doubt_smirks_and_winks(clips):
+    everything = [clip for drawn in clips.values() for clip in drawn]
+    for kind, plan in ONE_SIDED.items():
+        agreed = []
+        for clip in everything:
+            for event in clip.events:
+                during = (clip.time_s >= event.onset_s) & (clip.time_s <= event.end_s)
+                acting = [au for au in event.aus if au in (*plan.own, *plan.opposite)]
+                if event.kind != kind or not during.any() or len(acting) < 2:
+                    continue
+                side = [(clip.au_left - clip.au_right)[during, COLUMN[au]].sum() for au in acting]
+                toward = np.sign(side) * [1 if au in plan.own else -1 for au in acting]
+                agreed.append(np.ptp(toward) == 0)
+        assert len(agreed) > 10
+        assert np.mean(agreed) > 0.6, kind  # other events overlap some of them
+
+
+def test_brows_are_lowered_over_open_mouths_and_with_raised_inner_ends(clips):
+    for key in ("wild", "balanced"):
+        au = np.concatenate([clip.au_intensity for clip in clips[key]])
+        lowered = au[:, COLUMN[4]] >= 2
+        assert np.mean(au[lowered, COLUMN[25]] >= 2) > 0.15
+        assert np.mean(au[lowered, COLUMN[26]] >= 2) > 0.1
+        assert np.mean(au[lowered, COLUMN[1]] >= 2) > 0.08
+
+
+def test_people_talk_while_their_faces_say_something(clips):
+    spoken, alone = 0, 0
+    for clip in clips["studio"]:
+        for speech in (event for event in clip.events if event.kind == "speech"):
+            met = [e for e in clip.events if e.kind in SPOKEN and abs(e.onset_s - speech.onset_s) < 0.5]
+            spoken, alone = spoken + bool(met), alone + (not met)
+    assert 0.25 < spoken / (spoken + alone) < 0.7
 
 
 def test_closed_eyes_show_no_lid_raise(clips):

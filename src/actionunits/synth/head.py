@@ -21,6 +21,7 @@ from actionunits.synth.facekit import (
     MOUTH_SOCKET,
     FaceKit,
 )
+from actionunits.synth.shapes import with_own_shapes
 
 # The skin texture is a cylinder around the head's vertical axis: half of its width in degrees, and its height range.
 TEXTURE_HALF_ANGLE_DEG = 110.0
@@ -32,7 +33,7 @@ LIGHT_DIRECTIONS = 64
 class Head:
     """V vertices as in FaceKit, F triangles that are drawn, D directions on the sphere."""
 
-    kit: FaceKit
+    kit: FaceKit  # its expressions are those of shapes.SHAPES
     triangles: np.ndarray  # (F, 3) int32
     kind: np.ndarray  # (F,) uint8, material constants of raster.py
     mouth_triangles: np.ndarray  # (F,) bool: invisible while the lips are closed
@@ -51,7 +52,8 @@ class Head:
 
 
 def build_head(kit: FaceKit) -> Head:
-    """Prepare the face model for rendering."""
+    """Prepare the face model for rendering, with the shapes of our own."""
+    kit = with_own_shapes(kit)
     triangles, kind = _drawn_triangles(kit)
     normals = np.empty_like(kit.neutral)
     outer = np.isin(kind, (raster.SKIN, raster.EYE_L, raster.EYE_R))

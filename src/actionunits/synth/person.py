@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actionunits.aus import INTENSITY_MAX, SYNTH_AUS
+from actionunits.aus import SYNTH_AUS
 from actionunits.synth import accessories, raster
 from actionunits.synth.assets import Assets
 from actionunits.synth.facekit import EXPRESSIONS, FACE, HEAD_AND_NECK
+from actionunits.synth.folds import fold_strengths
 from actionunits.synth.head import Head, hair_region, landmarks_of
 from actionunits.synth.photo_skin import SkinPhotographs
-from actionunits.synth.skin import FOLD_GROUPS, Skin, SkinPainter, to_linear
+from actionunits.synth.shapes import rest_strengths
+from actionunits.synth.skin import Skin, SkinPainter, to_linear
 
 FOLD_PATTERNS, FOLD_SEED = 32, 4181
+FOLD_BREADTH = (0.8, 1.9)  # of a smooth and of an old skin
 PHOTOGRAPHED_SHARE = 0.7  # of the people, where there are assets
 
 
@@ -57,7 +60,7 @@ class Casting:
         # Drawing folds takes as long as everything else of a person: a bank of patterns, whose strengths differ by
         # person, is enough.
         fold_rng = np.random.default_rng(FOLD_SEED)
-        self.fold_bank = [self.painter.folds(fold_rng) for _ in range(FOLD_PATTERNS)]
+        self.fold_bank = [self.painter.folds(fold_rng, b) for b in np.linspace(*FOLD_BREADTH, FOLD_PATTERNS)]
         self._skin_photographs: SkinPhotographs | None = None
         self.scalp_normals = np.empty_like(head.kit.neutral)
         raster.vertex_normals(head.kit.neutral, head.triangles[head.kind == raster.SKIN], self.scalp_normals)
@@ -68,8 +71,9 @@ class Casting:
         photographed = assets is not None and rng.random() < PHOTOGRAPHED_SHARE
         neutral = self._shape(rng)
         skin = self._photographs(assets).sample(rng) if assets and photographed else self.painter.paint(rng)
-        fold_profile, fold_group = self.fold_bank[rng.integers(FOLD_PATTERNS)]
-        fold_rest, fold_gain = _fold_strengths(rng)
+        age = rng.random()
+        fold_profile, fold_group = self.fold_bank[int(age * FOLD_PATTERNS)]
+        fold_rest, fold_gain = fold_strengths(rng, age)
         cover = self._grown_scalp(rng, neutral, skin) if photographed else self._hair(rng, neutral)
         landmarks = landmarks_of(neutral)
         meshes = [accessories.shoulders(rng)]
@@ -110,19 +114,21 @@ class Casting:
         return self._skin_photographs
 
     def _shape(self, rng: np.random.Generator) -> np.ndarray:
-        """Neutral head (V, 3) of a new identity."""
+        """Neutral head (V, 3) of a new identity, brows, lids and lips at rest as this person holds them."""
         kit = self.head.kit
         coefficients = np.clip(rng.standard_normal(len(kit.identity)) * 0.9, -2.2, 2.2).astype(np.float32)
         flat = coefficients @ kit.identity.reshape(len(kit.identity), -1)
+        flat += rest_strengths(rng) @ kit.expression.reshape(len(kit.expression), -1)
         return kit.neutral + flat.reshape(-1, 3)
 
     def _amplitude(self, rng: np.random.Generator, landmarks_cm: np.ndarray) -> np.ndarray:
         """How strongly each action (A,) moves this person; a full blink always closes the eyes, and hardly more."""
         amplitude = rng.uniform(0.82, 1.15, len(SYNTH_AUS))
         blink = sum(self.head.kit.expression[EXPRESSIONS.index(f"eyeBlink_{side}")] for side in "LR")
-        closing = _eye_opening(landmarks_cm) - _eye_opening(landmarks_cm + landmarks_of(blink))
-        # A little more than closes the middle, since the corners of the eye close last.
-        amplitude[SYNTH_AUS.index(45)] = np.clip(1.06 * _eye_opening(landmarks_cm) / closing, 0.5, 1.5)
+        opening = _eye_openings(landmarks_cm)
+        closing = opening - _eye_openings(landmarks_cm + landmarks_of(blink))
+        # The place that closes last counts.
+        amplitude[SYNTH_AUS.index(45)] = np.clip((opening / closing).max(), 0.5, 1.6)
         return amplitude.astype(np.float32)
 
     def _lashes(self, rng: np.random.Generator, most: float) -> np.ndarray:
@@ -162,49 +168,9 @@ class Casting:
         neutral[outer] += (self.scalp_normals * (thickness * lumps)[:, None])[outer]
 
 
-def _eye_opening(landmarks_cm: np.ndarray) -> float:
-    """Mean height of the gap between the lids of landmarks (68, 3), cm."""
-    return float((landmarks_cm[[37, 38, 43, 44], 1] - landmarks_cm[[41, 40, 47, 46], 1]).mean())
-
-
-def _fold_strengths(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Folds at rest (age) and folds drawn by action; independent, and each absent in part of the people, so that
-    folds alone never tell the action."""
-    groups = len(FOLD_GROUPS)
-    rest = np.zeros(groups)
-    if rng.random() < 0.45:
-        rest = rng.uniform(0, 0.55) * rng.uniform(0.2, 1.2, groups)
-    gain = np.zeros(groups)
-    if rng.random() < 0.75:
-        gain = rng.uniform(0.25, 0.8) * rng.uniform(0.5, 1.3, groups)
-    gain[FOLD_GROUPS.index("chin")] *= 0.5
-    rest[0] = gain[0] = 0
-    # Every face has some nasolabial fold.
-    for k in (FOLD_GROUPS.index("nasolabial_left"), FOLD_GROUPS.index("nasolabial_right")):
-        rest[k] = max(rest[k], 0.08)
-    return rest.astype(np.float32), gain.astype(np.float32)
-
-
-def fold_weights(person: Person, au_left: np.ndarray, au_right: np.ndarray) -> np.ndarray:
-    """Depth of every fold group (G,) for the AU intensities (A,), 0-5, of both sides."""
-    left, right = (dict(zip(SYNTH_AUS, side / INTENSITY_MAX, strict=True)) for side in (au_left, au_right))
-    both = {au: (left[au] + right[au]) / 2 for au in SYNTH_AUS}
-    active = {
-        "forehead_middle": max(both[1], 0.5 * both[2]) * (1 - 0.5 * both[4]),
-        "glabella": both[4],
-        "nose_root": max(both[9], 0.2 * both[4]),
-        "chin": both[17],
-        "lip_lines": max(both[23], 0.6 * both[24]),
-    }
-    for name, side in (("left", left), ("right", right)):
-        active[f"forehead_{name}"] = max(side[2], 0.35 * side[1])
-        active[f"crow_{name}"] = max(side[6], 0.3 * side[12])
-        active[f"lower_lid_{name}"] = max(side[6], 0.7 * side[7])
-        active[f"nasolabial_{name}"] = max(side[12], side[10], 0.7 * side[9], 0.4 * side[6])
-        active[f"corner_{name}"] = max(side[14], 0.4 * side[12], 0.3 * side[20])
-        active[f"mouth_side_{name}"] = max(side[15], 0.4 * side[20])
-    amount = np.array([active.get(name, 0.0) for name in FOLD_GROUPS], np.float32)
-    return person.fold_rest + person.fold_gain * amount
+def _eye_openings(landmarks_cm: np.ndarray) -> np.ndarray:
+    """Height of the gap between the lids (4,) at two places of each eye, of landmarks (68, 3), cm."""
+    return landmarks_cm[[37, 38, 43, 44], 1] - landmarks_cm[[41, 40, 47, 46], 1]
 
 
 def _assemble(head: Head, meshes: list[accessories.Mesh], lashes: np.ndarray) -> dict[str, np.ndarray]:

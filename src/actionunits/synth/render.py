@@ -13,9 +13,10 @@ from actionunits.synth import natural_light, raster, shading
 from actionunits.synth.action_units import lips_part_intensity, shape_strengths
 from actionunits.synth.environment import Environment, sky_and_ground
 from actionunits.synth.facekit import EXPRESSIONS, EYE_LEFT, EYE_RIGHT
+from actionunits.synth.folds import fold_weights
 from actionunits.synth.head import landmarks_of
 from actionunits.synth.motion import SPEECH_SHAPES, ClipMotion
-from actionunits.synth.person import Person, fold_weights
+from actionunits.synth.person import Person
 from actionunits.synth.scene import Scene, develop, draw_occluder, expose
 
 SUPERSAMPLING = 2
@@ -67,7 +68,7 @@ class ClipRenderer:
 
     @cached_property
     def _shape_strengths(self) -> np.ndarray:
-        """(T, 57): action units, speech, and lids that follow the gaze."""
+        """(T, S): action units, speech, and lids that follow the gaze."""
         motion = self.motion
         strengths = shape_strengths(motion.au_left, motion.au_right, self.person.amplitude)
         for k, name in enumerate(SPEECH_SHAPES):
@@ -217,7 +218,9 @@ class ClipRenderer:
             skin=person.skin.albedo_gloss,
             fold_profile=person.fold_profile,
             fold_group=person.fold_group,
-            fold_weight=fold_weights(person, self.motion.au_left[frame], self.motion.au_right[frame]),
+            fold_weight=fold_weights(
+                person.fold_rest, person.fold_gain, self.motion.au_left[frame], self.motion.au_right[frame]
+            ),
             strands=person.strands,
             colours=person.colours,
             eye_centre=self._eye_centres,

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from actionunits.aus import SYNTH_AUS
-from actionunits.synth.expressions import EXCLUDED, PROTOTYPES, Repertoire, draw_levels, split_sides
+from actionunits.synth.expressions import EXCLUDED, ONE_SIDED_SHARE, Repertoire, draw_levels, split_sides
+from actionunits.synth.prototypes import ONE_SIDED, PROTOTYPES, SPOKEN
 
 # Unlabelled movements of the mouth, by their names in ICT FaceKit: visemes and fidgeting.
 SPEECH_SHAPES: tuple[str, ...] = (
@@ -25,7 +26,8 @@ SPEECH_SHAPES: tuple[str, ...] = (
 )
 _VISEMES = 5  # the first so many shapes take part in speech
 
-MAX_ACTIVE_AUS = 7
+MAX_ACTIVE_AUS = 8
+SPOKEN_SHARE = 0.4  # of speech that goes with an expression
 FIDGET_WEIGHT = 0.08  # expected share of a clip's time
 _BINS = 48  # resolution of the book-keeping of overlaps
 _INDEX = {au: i for i, au in enumerate(SYNTH_AUS)}
@@ -94,7 +96,7 @@ class Scheduler:
         self._channel: list[int] = []
         self._times: list[np.ndarray] = []
         self._level: list[float] = []
-        self._one_sided: list[bool] = []
+        self._favoured: list[int] = []
 
     def run(self) -> tuple[tuple[Event, ...], Pulses]:
         """Schedule a clip: speech and expressions, single actions, blinks and fidgeting."""
@@ -186,13 +188,23 @@ class Scheduler:
             lag = rng.exponential(0.06, (count, 2))
             rows[:, :2] += lag[:, :1]
             rows[:, 2:] += lag[:, :1] + lag[:, 1:]
-        one_sided = kind == "contempt" and rng.random() < 0.7
+        favoured = self._sides(kind, aus)
         starts, ends = active_interval(rows)
         kept = [i for i in range(count) if self._claim(aus[i], starts[i], ends[i])]
         for i in kept:
-            self._add_pulse(_INDEX[aus[i]], rows[i], levels[i], one_sided)
+            self._add_pulse(_INDEX[aus[i]], rows[i], levels[i], favoured[i])
         if kept:
             self._add_event(kind, [aus[i] for i in kept], rows[kept])
+
+    def _sides(self, kind: str, aus: list[int]) -> list[int]:
+        """For each action 1 if the left side does it alone, -1 if the right does, 0 where nothing says so."""
+        side, luck = int(self.rng.choice((1, -1))), self.rng.random()
+        if kind in ONE_SIDED:
+            plan = ONE_SIDED[kind]
+            return [side * ((au in plan.own) - (au in plan.opposite)) * (luck < plan.chance) for au in aus]
+        # Lids that close alone are winks; those of blinks and of other expressions keep together.
+        wink = kind not in PROTOTYPES and luck < ONE_SIDED_SHARE
+        return [side * (wink and au == 45) for au in aus]
 
     def _add_speech(self, times: np.ndarray) -> None:
         """A burst of syllables: jaw and lips move 3-5.5 times a second, with brow and cheek accents."""
@@ -219,6 +231,8 @@ class Scheduler:
                 amount = jaw[i] / 5.0 if closed[i] else effort * (0.25 + 0.5 * draw[i, 4])
                 self._add_pulse(len(SYNTH_AUS) + int(viseme[i]), rows[i], amount)
         self._add_event("speech", [25, 26], rows)
+        if rng.random() < SPOKEN_SHARE:
+            self._add_emotion(SPOKEN[rng.integers(len(SPOKEN))], times)
         accents = [au for au, luck in zip((1, 2, 10, 14), rng.random(4), strict=True) if luck < 0.2]
         if accents:
             levels = np.clip(draw_levels(rng, len(accents)), 0.5, 2.5)
@@ -248,11 +262,11 @@ class Scheduler:
             self._add_pulse(len(SYNTH_AUS) + int(shape), row, amount)
             self._add_event("fidget", [], row[None])
 
-    def _add_pulse(self, channel: int, times: np.ndarray, level: float, one_sided: bool = False) -> None:
+    def _add_pulse(self, channel: int, times: np.ndarray, level: float, favoured: int = 0) -> None:
         self._channel.append(channel)
         self._times.append(times)
         self._level.append(level)
-        self._one_sided.append(one_sided)
+        self._favoured.append(favoured)
 
     def _add_event(self, kind: str, aus: list[int], rows: np.ndarray) -> None:
         onset, apex, offset, end = rows[:, 0].min(), rows[:, 1].min(), rows[:, 2].max(), rows[:, 3].max()
@@ -261,7 +275,7 @@ class Scheduler:
     def _pulses(self) -> Pulses:
         count = len(self._channel)
         channel = np.array(self._channel, int)
-        sides = split_sides(self.rng, channel, np.array(self._one_sided, bool))
+        sides = split_sides(self.rng, channel, np.array(self._favoured, int))
         tremor = self.rng.uniform((0.0, 1.0, 0.0), (0.04, 3.5, 2 * np.pi), (count, 3))
         return Pulses(
             channel,

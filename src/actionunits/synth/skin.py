@@ -1,8 +1,4 @@
-"""Skin: colour, lips, brows, beard and the folds that action units draw, painted on the cylinder texture of head.py.
-
-Folds come in groups, one for each place where FACS names a fold or furrow (Ekman, Friesen & Hager, FACS, 2002);
-the renderer weighs every group by the action units of the frame.
-"""
+"""Skin: colour, lips, brows, beard and the folds of folds.py, painted on the cylinder texture of head.py."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ import cv2
 import numpy as np
 
 from actionunits.synth.facekit import LANDMARK_VERTICES
+from actionunits.synth.folds import FOLD_GROUPS, fold_lines
 from actionunits.synth.head import TEXTURE_HALF_ANGLE_DEG, TEXTURE_HEIGHT_CM, TEXTURE_TOP_CM, Head
 
 TEXTURE_SIZE = 448
@@ -23,26 +20,6 @@ TONES_SRGB = np.array(
 HAIR_SRGB = np.array(
     [(28, 24, 22), (50, 36, 28), (84, 58, 40), (122, 88, 56), (176, 138, 90), (120, 62, 36), (150, 148, 146)],
     np.float32,
-)
-FOLD_GROUPS = (
-    "none",
-    "forehead_middle",
-    "forehead_left",
-    "forehead_right",
-    "glabella",
-    "crow_left",
-    "crow_right",
-    "lower_lid_left",
-    "lower_lid_right",
-    "nose_root",
-    "nasolabial_left",
-    "nasolabial_right",
-    "chin",
-    "corner_left",
-    "corner_right",
-    "mouth_side_left",
-    "mouth_side_right",
-    "lip_lines",
 )
 
 
@@ -274,71 +251,25 @@ class SkinPainter:
         amount = np.clip(mask * cover * strands * (1 - cv2.GaussianBlur(lips, (0, 0), 1.0)), 0, 0.97)
         colour += amount[..., None] * (hair_srgb * rng.uniform(0.6, 1.0) * (0.7 + 0.3 * strands[..., None]) - colour)
 
-    def folds(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A fold map: signed profile (N, N) float32, dark line with a bright ridge, and its group (N, N) uint8."""
-        lines: dict[str, np.ndarray] = {}
-        for group, strokes in _fold_lines(rng).items():
-            canvas = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.float32)
-            for points, width in strokes:
-                self._stroke(canvas, points, width, float(rng.uniform(0.6, 1.0)))
-            lines[group] = canvas
+    def folds(self, rng: np.random.Generator, breadth: float) -> tuple[np.ndarray, np.ndarray]:
+        """A fold map: signed profile (N, N) float32, dark line with a bright ridge, and its group (N, N) uint8.
+
+        breadth: width of the folds, about 1; broad ones are deep as well.
+        """
         profile = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.float32)
         winner = np.zeros_like(profile)
         index = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.uint8)
-        for group, canvas in lines.items():
+        for group, strokes in fold_lines(rng).items():
+            canvas = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.float32)
+            for points, width in strokes:
+                self._stroke(canvas, points, breadth * width, float(rng.uniform(0.6, 1.0)))
             dark = cv2.GaussianBlur(canvas, (0, 0), 1.1)
             ridge = cv2.GaussianBlur(canvas, (0, 0), 2.6)
-            # Light from above: the lower side of a fold is brighter than its upper side.
-            signed = -1.15 * dark + 0.75 * np.roll(ridge, 3, axis=0) - 0.15 * ridge
+            # Light from above: the lower side of a fold is brighter than its upper side, its ground always dark.
+            signed = -1.25 * dark + (0.75 * np.roll(ridge, 3, axis=0) - 0.1 * ridge) * np.clip(1 - 2 * dark, 0, 1)
             reach = cv2.GaussianBlur(canvas, (0, 0), 5.0)
             better = reach > winner
             profile = np.where(better, signed, profile)
             index = np.where(better, np.uint8(FOLD_GROUPS.index(group)), index)
             winner = np.maximum(winner, reach)
         return profile.astype(np.float32), index
-
-
-def _curve(rng: np.random.Generator, points: list[tuple[float, float]], wobble_cm: float) -> np.ndarray:
-    """A smooth curve (12, 2) through control points, with a little irregularity, cm."""
-    control = np.array(points, np.float64)
-    t = np.linspace(0, 1, len(control))
-    degree = min(2, len(control) - 1)
-    fine = np.linspace(0, 1, 12)
-    curve = np.stack([np.polyval(np.polyfit(t, control[:, k], degree), fine) for k in (0, 1)], axis=1)
-    return curve + wobble_cm * np.interp(fine, np.linspace(0, 1, 5), rng.standard_normal(5))[:, None] * (0.3, 1.0)
-
-
-def _fold_lines(rng: np.random.Generator) -> dict[str, list[tuple[np.ndarray, float]]]:
-    """Strokes (curve in frontal cm, width in texture pixels) of every fold group of one person."""
-    lines: dict[str, list[tuple[np.ndarray, float]]] = {name: [] for name in FOLD_GROUPS[1:]}
-
-    def add(name: str, points: list[tuple[float, float]], width: float, wobble: float = 0.06) -> None:
-        lines[name].append((_curve(rng, points, wobble), width))
-
-    for y in np.arange(6.9, 9.2, rng.uniform(0.55, 0.85)):
-        add("forehead_middle", [(-1.9, y + 0.1), (0, y + rng.normal(0, 0.1)), (1.9, y + 0.1)], 1.6)
-        for sign, side in ((1, "left"), (-1, "right")):
-            add(f"forehead_{side}", [(sign * 1.7, y), (sign * 3.4, y + 0.3), (sign * 5.0, y - 0.2)], 1.6)
-    for x in (-0.55, 0.55, *([0.0] if rng.random() < 0.4 else [])):
-        add("glabella", [(x * 0.8, 4.4), (x, 5.2), (x * 1.3, 6.1)], 1.8)
-    for y in (3.4, 3.9):
-        add("nose_root", [(-0.75, y + 0.1), (0, y - 0.1), (0.75, y + 0.1)], 1.5)
-    for sign, side in ((1, "left"), (-1, "right")):
-        add("nose_root", [(sign * 0.9, 2.2), (sign * 1.2, 2.9), (sign * 1.5, 3.3)], 1.4)
-        for tilt in np.linspace(-0.5, 0.7, rng.integers(2, 5)):
-            start = (sign * 4.9, 3.35 + 0.5 * tilt)
-            add(f"crow_{side}", [start, (sign * 5.5, 3.4 + 0.9 * tilt), (sign * 6.2, 3.3 + 1.6 * tilt)], 1.4)
-        add(f"lower_lid_{side}", [(sign * 1.9, 2.5), (sign * 3.1, 2.0), (sign * 4.5, 2.5)], 1.6)
-        if rng.random() < 0.6:
-            add(f"lower_lid_{side}", [(sign * 2.1, 2.9), (sign * 3.1, 2.55), (sign * 4.3, 2.9)], 1.3)
-        add(f"nasolabial_{side}", [(sign * 1.6, 0.1), (sign * 2.6, -1.2), (sign * 3.3, -3.0)], 2.2)
-        add(f"corner_{side}", [(sign * 3.0, -2.7), (sign * 3.25, -3.4), (sign * 3.05, -4.2)], 1.9)
-        add(f"mouth_side_{side}", [(sign * 2.7, -3.9), (sign * 3.1, -4.7), (sign * 3.2, -5.6)], 1.8)
-    for _ in range(7):
-        x, y = rng.uniform(-1.1, 1.1), rng.uniform(-6.6, -5.2)
-        add("chin", [(x - 0.18, y), (x, y + 0.1), (x + 0.18, y - 0.02)], 2.4)
-    add("chin", [(-1.4, -5.1), (0, -4.85), (1.4, -5.1)], 1.8)
-    for x in np.linspace(-1.5, 1.5, 7) + rng.normal(0, 0.08, 7):
-        add("lip_lines", [(x, -1.7), (x * 0.98, -2.05), (x * 0.95, -2.45)], 1.2, 0.03)
-        add("lip_lines", [(x * 0.9, -4.2), (x * 0.95, -4.5), (x, -4.75)], 1.2, 0.03)
-    return lines
