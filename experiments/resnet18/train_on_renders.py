@@ -32,6 +32,7 @@ from actionunits.models import find_model
 from actionunits.models.contract import Stage
 from actionunits.runtime.processes import be_a_worker
 from actionunits.runtime.provenance import source_commit
+from actionunits.synth.assets import read_assets
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.fresh_source import FreshFrames, FreshSource, Rendering
 from actionunits.training.hardware import Hardware, make_fabric
@@ -103,7 +104,8 @@ def _without_end(model: Any) -> Any:
 
 def header_of(frames: FreshFrames, validation: CropData, options: argparse.Namespace) -> dict[str, Any]:
     """What the checkpoint tells of its run."""
-    plan = dataclasses.asdict(frames.plan) | {"facekit": "ICT Face Model Light"}
+    assets = read_assets(frames.plan.assets).fingerprint if frames.plan.assets else None
+    plan = dataclasses.asdict(frames.plan) | {"facekit": "ICT Face Model Light", "assets": assets}
     return {
         "data": {
             "names": [f"fresh-{frames.plan.seed}"],
@@ -125,6 +127,7 @@ def header_of(frames: FreshFrames, validation: CropData, options: argparse.Names
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facekit", required=True, help="the face model")
+    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--minutes", type=float, required=True, help="of training, beside the first renders")
     parser.add_argument("--run", action="append", required=True, help="NAME=MODEL[:setting=value,...]")
     parser.add_argument("--out", type=Path, required=True)
@@ -143,7 +146,7 @@ def main() -> int:
     options = parse()
     try:
         crop = stored_size(max(settings_of(text)[2].model.image_size for text in options.run))
-        plan = FreshPlan(options.facekit, options.seed, crop)
+        plan = FreshPlan(options.facekit, options.seed, crop, options.assets)
         began = time.monotonic()
         unseen = dataclasses.replace(plan, seed=options.seed + 1)
         validation = render_validation(unseen, options.validation_people, options.workers)

@@ -26,7 +26,7 @@ SPEECH_SHAPES: tuple[str, ...] = (
 )
 _VISEMES = 5  # the first so many shapes take part in speech
 
-MAX_ACTIVE_AUS = 8
+MAX_ACTIVE_AUS, MAX_EXPRESSION_AUS = 7, 8  # at a time; the fuller are expressions of their own
 SPOKEN_SHARE = 0.4  # of speech that goes with an expression
 FIDGET_WEIGHT = 0.08  # expected share of a clip's time
 _BINS = 48  # resolution of the book-keeping of overlaps
@@ -147,8 +147,8 @@ class Scheduler:
                 groups.append(("micro" if luck > 0.95 and first != 45 else "single", (first,)))
         return groups
 
-    def _claim(self, au: int, start_s: float, end_s: float) -> bool:
-        """Book an AU for an interval; False, and nothing booked, if something there excludes it."""
+    def _claim(self, au: int, start_s: float, end_s: float, most: int = MAX_ACTIVE_AUS) -> bool:
+        """Book an AU for an interval; False, and nothing booked, if something excludes it or `most` would act."""
         first = min(max(int(start_s / self.span_s * _BINS), 0), _BINS - 1)
         last = min(max(int(np.ceil(end_s / self.span_s * _BINS)), first + 1), _BINS)
         window = self._active[:, first:last]
@@ -156,7 +156,7 @@ class Scheduler:
             if window[_INDEX[other]].any():
                 return False
         others = window.sum(0) - window[_INDEX[au]]
-        if others.max() >= MAX_ACTIVE_AUS:
+        if others.max() >= most:
             return False
         window[_INDEX[au]] = True
         return True
@@ -190,7 +190,8 @@ class Scheduler:
             rows[:, 2:] += lag[:, :1] + lag[:, 1:]
         favoured = self._sides(kind, aus)
         starts, ends = active_interval(rows)
-        kept = [i for i in range(count) if self._claim(aus[i], starts[i], ends[i])]
+        most = MAX_EXPRESSION_AUS if kind in PROTOTYPES else MAX_ACTIVE_AUS
+        kept = [i for i in range(count) if self._claim(aus[i], starts[i], ends[i], most)]
         for i in kept:
             self._add_pulse(_INDEX[aus[i]], rows[i], levels[i], favoured[i])
         if kept:
@@ -225,7 +226,7 @@ class Scheduler:
         for i in range(count):
             self._add_pulse(_INDEX[26], rows[i], jaw[i])
             if not closed[i]:
-                self._add_pulse(_INDEX[25], rows[i], 0.8 + jaw[i])
+                self._add_pulse(_INDEX[25], rows[i], 0.6 + 0.8 * jaw[i])
             if viseme[i] < _VISEMES:
                 # Closing the lips takes back as much as the jaw opens; other visemes are free.
                 amount = jaw[i] / 5.0 if closed[i] else effort * (0.25 + 0.5 * draw[i, 4])

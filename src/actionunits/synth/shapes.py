@@ -60,7 +60,7 @@ PULLS: dict[str, tuple[Pull, ...]] = {
     ),
     # AU14: the corner sinks in, narrows, and the skin beyond it is drawn toward it.
     "cornerTuck": (
-        Pull((2.5, -3.5), (0.6, 0.7), (0.10, -0.16, -0.35)),
+        Pull((2.5, -3.5), (0.6, 0.7), (0.10, -0.22, -0.35)),
         Pull((3.4, -3.4), (0.6, 1.1), (-0.28, 0.0, 0.30)),
     ),
     # AU20: the corner goes straight to the side.

@@ -7,7 +7,7 @@ by the finder's points, as it is in detection, and in the others by the renderer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -19,6 +19,7 @@ from actionunits.datasets.crops.found_mesh import found_mesh, in_own_crop
 from actionunits.faces.align import register
 from actionunits.faces.landmarks import landmarks_from_mesh
 from actionunits.faces.mesh import MeshReader
+from actionunits.synth.assets import read_assets
 from actionunits.synth.dataset import PRESENT_FROM
 from actionunits.synth.motion import Look, Rates, sample_motion
 from actionunits.synth.people import casting_of
@@ -39,11 +40,13 @@ class FreshPlan:
     facekit: str  # folder or file of the face model
     seed: int
     crop_size: int  # stored width, margin included, pixels
+    assets: str | None = None  # folder of photographed skins, eyes and surroundings
     frames: int = 10  # of each person
     wild_share: float = 0.6  # of the people; the others have the studio look
     rates: Rates = "balanced"
-    sizes_px: tuple[int, int] = (112, 224)  # width of the pictures, drawn evenly on a logarithmic scale
-    mesh_every: int = 2
+    sizes_px: tuple[int, int] = (96, 192)  # width of the pictures, drawn evenly on a logarithmic scale
+    fill: tuple[float, float] = (0.7, 0.82)  # 20 cm in the face's depth over the width: little but the face is drawn
+    mesh_every: int = 3
 
     def person_name(self, number: int) -> str:
         """Name of a person; no other seed has one of the same name, nor has a data set of clips."""
@@ -71,9 +74,11 @@ def render_person(plan: FreshPlan, number: int) -> FreshRows:
     look = LOOKS[int(rng.random() < plan.wild_share)]
     size = 2 * round(2 ** rng.uniform(*np.log2(plan.sizes_px)) / 2)
     quality = int(rng.integers(*JPEG_QUALITY)) if rng.random() < JPEG_SHARE else None
-    person = casting_of(plan.facekit).sample(rng)
+    assets = read_assets(plan.assets) if plan.assets else None
+    person = casting_of(plan.facekit).sample(rng, assets)
     motion = sample_motion(rng, look, plan.frames, CLIP_FPS, plan.rates)
-    scene = sample_scene(rng, look, size, plan.frames / CLIP_FPS)
+    scene = sample_scene(rng, look, size, plan.frames / CLIP_FPS, assets)
+    scene = replace(scene, fill=rng.uniform(*plan.fill))
     renderer = ClipRenderer(person, scene, motion, size, rng)
     labels = renderer.labels
     images = np.empty((plan.frames, plan.crop_size, plan.crop_size, 3), np.uint8)
