@@ -439,7 +439,7 @@ def test_scale_1_and_bias_0_are_the_vanilla_resnet18_with_own_rows_alone():
         model.take_body(plain.resnet_body())
         with torch.inference_mode():
             logits = model(batch).au_logit
-            rows = model.head.weight[..., 0, :], model.head.bias[..., 0]
+            rows = model.head.weight[..., 0, :].view(-1, 64), model.head.bias[..., 0].view(-1)
             torch.testing.assert_close(
                 logits, F.linear(plain.features(batch), *rows).expand(3, 4), atol=1e-5, rtol=1e-4
             )

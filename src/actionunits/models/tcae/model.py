@@ -65,7 +65,7 @@ class TcaeOutput(Output):
 class Tcae(nn.Module, EntersStages, TransfersByProbe):
     """Encoder, a decoder for each kind of movement, and the probe that reads the AU vector."""
 
-    au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1}
+    au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1, "probe.intercept": 1}
     class_weights: Tensor
 
     def __init__(self, config: TcaeConfig, aus: tuple[int, ...]) -> None:
@@ -101,9 +101,9 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         """The AU vectors, (B, D)."""
         return self.encoder(batch.image).au
 
-    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter]:
+    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter, nn.Parameter]:
         """What the probe consists of: the paper's way to labelled data, Sec. 4.1."""
-        return self.probe.norm, self.probe.weight
+        return self.probe.norm, self.probe.weight, self.probe.intercept
 
     def forward(self, batch: Batch) -> TcaeOutput:
         """Presence of every AU in the image; with target frames also what turns the one into the other."""
