@@ -24,7 +24,7 @@ def test_scores_and_differences_are_those_of_an_evaluation():
     a, b = drawn_predictions(noise=1.0), drawn_predictions(noise=2.0, seed=1)
     result = compare(a, b, replicates=100)
     own, other = score_frames(a, 5), score_frames(b, 5)
-    for metric in ("f1", "auc", "icc"):
+    for metric in ("f1", "f1_event", "auc", "icc", "mae"):
         rows = result.table[result.table["metric"] == metric]
         np.testing.assert_allclose(rows["a"][:-1], own.table[metric])
         np.testing.assert_allclose(rows["b"][:-1], other.table[metric])
@@ -40,7 +40,7 @@ def test_a_clear_difference_is_found_and_none_is_not():
     back = of_mean(compare(worse, better, replicates=300), "auc")
     assert (back["low"], back["high"]) == pytest.approx((-row["high"], -row["low"]))
     alike = compare(drawn_predictions(seed=2), drawn_predictions(seed=3), replicates=300)
-    for metric in ("f1", "auc", "icc"):
+    for metric in ("f1", "f1_event", "auc", "icc", "mae"):
         row = of_mean(alike, metric)
         assert row["low"] < 0 < row["high"] and row["p_bootstrap"] > 0.05 and row["p_flip"] > 0.05
 
@@ -83,6 +83,20 @@ def test_bootstrap_differences_equal_those_of_the_drawn_rows():
     assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])))
 
 
+def test_several_trainings_are_one_model_whose_noise_the_interval_holds():
+    better, worse = ([drawn_predictions(noise=n, seed=s) for s in (1, 2, 3)] for n in (0.8, 1.6))
+    several = of_mean(compare(better, worse, replicates=300), "auc")
+    alone = [score_frames(x, 5).means["auc"] for x in (*better, *worse)]
+    assert several["a"] == pytest.approx(np.mean(alone[:3])) and several["b"] == pytest.approx(np.mean(alone[3:]))
+    # A model whose trainings differ widely: more than people is left to luck.
+    mixed = [drawn_predictions(noise=n, seed=1) for n in (0.5, 4.0)]
+    wide = of_mean(compare(mixed, worse, replicates=300), "auc")
+    one = of_mean(compare(mixed[0], worse[0], replicates=300), "auc")
+    assert wide["high"] - wide["low"] > 2 * (one["high"] - one["low"])
+    with pytest.raises(UserError, match="are in the first table and not in the second"):
+        compare([better[0], rows_of(better[1], np.arange(100))], worse)
+
+
 def test_sign_flips_are_all_patterns_for_few_units():
     differences = np.array([0.3, -0.1, 0.2, 0.4, 0.05])
     patterns = [abs(np.dot(signs, differences)) for signs in itertools.product([1, -1], repeat=5)]
@@ -118,7 +132,7 @@ def test_people_without_the_au_say_nothing_about_it():
     without = np.where((data.subject < 3)[:, None], 0, data.au_present)
     data = dataclasses.replace(data, au_present=without, au_intensity=np.where(without, data.au_intensity, 0))
     table = compare(drawn_predictions(data), drawn_predictions(data, seed=1), replicates=50).table
-    assert (table[table["metric"] != "icc"]["units"] == 5).all()
+    assert (table[~table["metric"].isin(["icc", "mae"])]["units"] == 5).all()
 
 
 def test_folds_can_be_the_unit():
@@ -149,7 +163,7 @@ def test_only_shared_aus_are_compared():
 
 def test_a_model_without_intensity_has_no_icc_to_compare():
     a, b = drawn_predictions(), drawn_predictions(intensity=False)
-    assert set(compare(a, b, replicates=50).table["metric"]) == {"f1", "auc"}
+    assert set(compare(a, b, replicates=50).table["metric"]) == {"f1", "f1_event", "auc"}
     with pytest.raises(UserError, match="icc needs intensities"):
         compare(a, b, metric_names=("icc",))
     with pytest.raises(UserError, match="unknown metric 'acc'"):
@@ -189,7 +203,7 @@ def test_command_prints_and_writes_every_difference(files, tmp_path):
     outcome = CliRunner().invoke(app, command, env={"COLUMNS": "80"})
     assert outcome.exit_code == 0, outcome.output
     table = pd.read_csv(out)
-    assert len(table) == 12 and list(table["metric"].unique()) == ["f1", "auc", "icc"]
+    assert len(table) == 20 and list(table["metric"].unique()) == ["f1", "f1_event", "auc", "icc", "mae"]
     mean = table[(table["metric"] == "auc") & (table["au"] == "mean")].iloc[0]
     for name in ("a", "b", "difference", "low", "high"):
         assert f"{mean[name]:.3f}" in outcome.stdout

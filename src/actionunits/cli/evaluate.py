@@ -64,9 +64,14 @@ def evaluate(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="Outputs of one model, from evaluate ... --predictions.")],
-    second: Annotated[Path, typer.Argument(help="Outputs of another model on the same frames.")],
-    metric: Annotated[str, typer.Option(help="f1, auc, icc, or several with commas; by default all there are.")] = "",
+    first: Annotated[
+        str,
+        typer.Argument(help="Outputs of one model, from evaluate ... --predictions; of several seeds with commas."),
+    ],
+    second: Annotated[str, typer.Argument(help="Outputs of another model on the same frames, likewise.")],
+    metric: Annotated[
+        str, typer.Option(help="f1, f1_event, auc, icc, mae, or several with commas; by default all there are.")
+    ] = "",
     unit: Annotated[str, typer.Option(help="What the signs are flipped of: subject or fold.")] = "subject",
     replicates: Annotated[int, typer.Option(min=100, max=LARGEST_COUNT, help="Bootstrap draws of subjects.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draws.")] = 0,
@@ -75,10 +80,11 @@ def compare(
     """Tell whether two models differ on the same frames: differences with intervals, and two paired tests."""
     from rich.console import Console
 
+    from actionunits.datasets.crops.load import split_paths
     from actionunits.evaluation.compare import compare_files, write_comparison
     from actionunits.reports.scores import comparison_tables
 
-    result = compare_files(first, second, metric, unit, replicates, seed)
+    result = compare_files(split_paths(first), split_paths(second), metric, unit, replicates, seed)
     if out is not None:
         write_comparison(out, result)
     Console().print(comparison_tables(result))

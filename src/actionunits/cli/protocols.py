@@ -18,6 +18,7 @@ from actionunits.cli.options import (
     FoldTeacherOption,
     ImagenetOption,
     ResultsOption,
+    SeedsOption,
     SetOption,
     TestDataOption,
     ThresholdOption,
@@ -45,6 +46,7 @@ def crossval(
     imagenet: ImagenetOption = None,
     init: FoldInitOption = None,
     teacher: FoldTeacherOption = None,
+    seeds: SeedsOption = None,
     results: ResultsOption = None,
     accelerator: AcceleratorOption = "auto",
 ) -> None:
@@ -59,6 +61,7 @@ def crossval(
     from actionunits.evaluation.crossval import find_start
     from actionunits.evaluation.reproduction import Request, answer, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
+    from actionunits.reports.seeds import seeds_sections
 
     request = Request(
         data=tuple(split_paths(data)),
@@ -66,6 +69,7 @@ def crossval(
         models=(model,),
         folds=folds,
         fold_seeds=parse_seeds(fold_seeds),
+        seeds=parse_seeds(seeds) if seeds else (),
         threshold=threshold,
         results=results,
         minutes=minutes,
@@ -76,10 +80,12 @@ def crossval(
         teacher=find_start(teacher) if teacher else None,
     )
     with told_when_interrupted():
-        rows = answer(protocol, request, config, progress=True)
+        found = answer(protocol, request, config, progress=True)
     console = Console()
-    console.print(render_sections(scores_sections(rows)))
-    console.print(provenance(rows), highlight=False)
+    for rows in found:
+        console.print(render_sections(scores_sections(rows)))
+        console.print(provenance(rows), highlight=False)
+    console.print(render_sections(seeds_sections(found)))
     typer.echo(f"written to {out}")
 
 
@@ -151,9 +157,13 @@ def reproduce(
     imagenet: ImagenetOption = None,
     init: FoldInitOption = None,
     teacher: FoldTeacherOption = None,
+    seeds: SeedsOption = None,
     results: ResultsOption = None,
     minutes: FoldMinutesOption = None,
     accelerator: AcceleratorOption = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show rows, folds, settings and time of the plan; train nothing.")
+    ] = False,
 ) -> None:
     """Train and test a published table's folds, and show the paper's numbers and ours side by side.
 
@@ -168,8 +178,10 @@ def reproduce(
     from actionunits.evaluation.rates import is_of_rates, refuse_training_options
     from actionunits.evaluation.reproduction import Request, parse_seeds
     from actionunits.evaluation.reproduction import reproduce as reproduce_table
+    from actionunits.reports.plan import plan_lines
     from actionunits.reports.rates import rates_of
-    from actionunits.reports.reproduction import render, write_markdown, write_page
+    from actionunits.reports.reproduction import render, render_sections, write_markdown, write_page
+    from actionunits.reports.seeds import seeds_sections
 
     console, published, folders = Console(), published_table(table), tuple(split_paths(data))
     out = out or Path("out") / table
@@ -189,6 +201,7 @@ def reproduce(
         scale=scale,
         folds=folds,
         fold_seeds=parse_seeds(fold_seeds),
+        seeds=parse_seeds(seeds) if seeds else (),
         threshold=threshold,
         results=results,
         minutes=minutes,
@@ -198,8 +211,12 @@ def reproduce(
         imagenet=imagenet,
         teacher=find_start(teacher) if teacher else None,
     )
+    if dry_run:
+        console.print("\n".join(plan_lines(table, request)), highlight=False, markup=False, soft_wrap=True)
+        return
     with told_when_interrupted():
         found = reproduce_table(table, request, progress=True)
     for reproduction in found:
         console.print(render(reproduction, console.width))
+    console.print(render_sections(seeds_sections([item.rows for item in found])))
     typer.echo(f"written to {write_markdown(request.out / f'{table}.md', found)} and {request.out / 'results.csv'}")

@@ -106,7 +106,7 @@ def leave_one_data_set_out(data: Sequence[CropData], every: int = 1) -> Protocol
     folds = []
     for k, test in enumerate(data):
         rest = concatenate([piece for j, piece in enumerate(data) if j != k])
-        folds.append(_across(rest, test, _folder_word(f"{k + 1}-{'-'.join(test.names)}"), every))
+        folds.append(_across(rest, test, folder_word(f"{k + 1}-{'-'.join(test.names)}"), every))
     return Protocol("leave-one-data-set-out", f"{len(data)} data sets, each left out once", tuple(folds))
 
 
@@ -173,5 +173,6 @@ def _thinned(data: CropData, every: int) -> CropData:
     return data.subset(place % every == 0)
 
 
-def _folder_word(text: str) -> str:
+def folder_word(text: str) -> str:
+    """Text as part of a folder's name."""
     return re.sub(r"[^A-Za-z0-9+_.-]+", "-", text)

@@ -18,6 +18,7 @@ from actionunits.errors import UserError
 from actionunits.evaluation import questions, regression
 from actionunits.evaluation.crossval import System, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
+from actionunits.evaluation.plan import Run
 from actionunits.evaluation.questions import Question
 from actionunits.evaluation.reproduction import (
     Request,
@@ -60,7 +61,7 @@ def probe(
         part = with_label_share(divided, share)
         folder = request.out / f"labels-{percent(share)}"
         scores = run_protocol(System(key, settings), part, folder, fabric, request)
-        found.append(described_rows(scores, "", key, request, question, part))
+        found.append(described_rows(scores, "", Run(key), request, question, part, settings))
         write_rows(found[-1], request)
     return pd.concat(found, ignore_index=True)
 

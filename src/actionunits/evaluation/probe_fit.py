@@ -32,7 +32,7 @@ def fit_probe(
     valid_features: np.ndarray,
     validation: CropData,
 ) -> None:
-    """Fit batch norm, weights and intercepts of the model's probe to the labels of the rows that the features (N, D) are of."""
+    """Fit batch norm, weights and intercepts of the model's probe to the labels of the rows of features (N, D)."""
     norm, weight, intercept = model.probe_layers()
     assert norm.running_mean is not None and norm.running_var is not None
     x = torch.from_numpy(features).double()
@@ -57,7 +57,7 @@ def fit_probe(
 
 
 def solve(normal: Tensor, training: CropData, penalty: float, start: Tensor) -> Tensor:
-    """Weights and, last, intercept (A, D + 1) with the least probe loss on normalised features (N, D) and the penalty.
+    """Weights and, last, intercept (A, D + 1) with the least probe loss on normalised features (N, D), and penalty.
 
     start: where the search begins, of the same shape. The penalty of an AU counts against the mean loss of its own
     labels, whatever the number of AUs.

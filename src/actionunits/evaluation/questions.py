@@ -17,7 +17,8 @@ from actionunits.models.contract import flow_method, reads_mesh
 from actionunits.training.data import recipe_of
 from actionunits.training.settings import Settings
 
-TRANSFERS = ("finetune", "regression", "probe", "svm")  # trained on other data first, then brought to each fold
+FITTED = ("regression", "probe", "svm")  # by a layer on features of a network that stays
+TRANSFERS = ("finetune", *FITTED)  # trained on other data first, then brought to each fold
 ACROSS = ("cross", *TRANSFERS)  # with training data besides the test data
 PROTOCOLS = ("folds", "own-split", "leave-one-data-set-out", *ACROSS)
 PUBLISHED = "published"

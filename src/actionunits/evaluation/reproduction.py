@@ -9,13 +9,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from actionunits import configs
 from actionunits.aus import DATASET_AUS, au_label
 from actionunits.datasets.crops.load import coded_aus
 from actionunits.datasets.readers.layouts import RENDERED
@@ -23,16 +22,16 @@ from actionunits.errors import UserError
 from actionunits.evaluation import fold_scores, questions, regression
 from actionunits.evaluation.crossval import System, cross_validate, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
+from actionunits.evaluation.plan import PROTOCOL_OF, Run, runs_of, scored_rows, settings_of, with_seeds
 from actionunits.evaluation.predictions import concatenate, write_predictions
-from actionunits.evaluation.protocols import LEVEL_METRICS, METRICS, merge_rows, refuse_other_table, run_name
-from actionunits.evaluation.published import PublishedRow, PublishedTable, table
+from actionunits.evaluation.protocols import LEVEL_METRICS, merge_rows, refuse_other_table, run_name
+from actionunits.evaluation.published import PublishedTable, table
 from actionunits.evaluation.questions import Question
-from actionunits.models import find_model, model_keys
+from actionunits.models import find_model
 from actionunits.models.contract import BuildsOnVariants
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 
-CONFIGS = configs.FOLDER
 SCALES = ("paper", "small")
 RESULTS_FILE = "results.csv"
 CONTEXT = {"table": str, "fold": str, "threshold_rule": str, "train_data": str, "counts": str, "commit": str}
@@ -50,16 +49,6 @@ RUN_COLUMNS = (
     "division",
 )
 ROW_COLUMNS = (*RUN_COLUMNS, *fold_scores.COLUMNS)
-# Our protocol for the paper's.
-PROTOCOL_OF = {
-    "folds-3": "folds",
-    "folds-10": "folds",
-    "own-split": "own-split",
-    "cross": "cross",
-    "transfer": "finetune",
-}
-# Protocols that the papers' word for fine-tuning stands for too.
-PAPERS_WORD = {"regression": "finetune", "svm": "finetune"}
 # Where numbers come from that no fold gives.
 ELSEWHERE = {
     "time_ms": "speed depends on the machine; `make bench` measures it here",
@@ -81,6 +70,7 @@ class Request:
     scale: str = "paper"
     folds: str | None = None
     fold_seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = ()  # of training, each of which trains everything; none: the one of the settings
     threshold: str = "validation"
     results: Path | None = None  # table to extend, besides the one in `out`
     minutes: float | None = None  # of training per fold
@@ -99,48 +89,65 @@ class Reproduction:
     rows: pd.DataFrame  # ROW_COLUMNS
 
 
-def reproduce(key: str, request: Request, progress: bool = False) -> list[Reproduction]:
-    """Train and test the folds of a published table with each model, and write the scores.
+@dataclass(frozen=True)
+class Planned:
+    """One system of a table, before anything is trained."""
 
-    Raises UserError where the table, the data or a setting does not allow it, and crossval.Interrupted when stopped.
-    """
+    run: Run
+    question: Question
+    settings: Settings
+
+
+def planned(key: str, request: Request) -> list[Planned]:
+    """What `reproduce` would train. Raises UserError where the table, the data or a setting does not allow it."""
     published = table(key)
     read_threshold_rule(request.threshold)
     if request.scale not in SCALES:
         raise UserError(f"unknown scale '{request.scale}'; known are {', '.join(SCALES)}")
     refuse_without_folds(published)
-    models = request.models or systems_of(published)
-    for name in models:
-        _refuse_unknown_model(name, published)
+    asked = _asked_settings(request)
+    runs = with_seeds(runs_of(published, request.models, asked), request.seeds)
     aus = aus_in_data(published, request.data)
     refuse_unusable_places(request)
-    asked = [
-        (name, question_of(published, name, request, aus), settings_for(name, published, request)) for name in models
+    found = [
+        Planned(
+            run, question_of(published, run.model, request, aus), settings_of(run, published, request.scale, asked)
+        )
+        for run in runs
     ]
-    for _, question, _ in asked:
-        questions.check_question(question)
-    fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    found, folders = [], dict[tuple[str, int], Path]()
-    for name, question, settings in asked:
-        protocol = questions.load_protocol(question, settings, progress)
-        system = System(name.partition(":")[0], settings, request.imagenet, request.teacher)
-        folder = request.out / name.replace(":", "-")
-        begun = dataclasses.replace(request, init=earlier_of_recipe(system, folders) or request.init)
-        scores = run_protocol(system, protocol, folder, fabric, begun)
-        rows = described_rows(scores, key, name, request, question, protocol)
-        write_rows(rows, request)
-        found.append(Reproduction(published, rows))
-        folders[system.model, _place_in_recipe(system)] = folder
+    for item in found:
+        questions.check_question(item.question)
     return found
 
 
-def earlier_of_recipe(system: System, folders: Mapping[tuple[str, int], Path]) -> Path | None:
+def reproduce(key: str, request: Request, progress: bool = False) -> list[Reproduction]:
+    """Train and test the folds of a published table with each system, and write the scores.
+
+    Raises UserError where the table, the data or a setting does not allow it, and crossval.Interrupted when stopped.
+    """
+    published, plan = table(key), planned(key, request)
+    fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
+    found, folders = [], dict[tuple[str, int, int], Path]()
+    for item in plan:
+        protocol = questions.load_protocol(item.question, item.settings, progress)
+        system = System(item.run.key, item.settings, request.imagenet, request.teacher)
+        folder = request.out / item.run.folder
+        begun = dataclasses.replace(request, init=earlier_of_recipe(system, folders) or request.init)
+        scores = run_protocol(system, protocol, folder, fabric, begun)
+        rows = described_rows(scores, key, item.run, request, item.question, protocol, item.settings)
+        write_rows(rows, request)
+        found.append(Reproduction(published, rows))
+        folders[system.model, _place_in_recipe(system), item.settings.loop.seed] = folder
+    return found
+
+
+def earlier_of_recipe(system: System, folders: Mapping[tuple[str, int, int], Path]) -> Path | None:
     """Where the nearest earlier variant of a system's recipe was trained, so that its stages need no second time.
 
-    folders: by model and place in its recipe.
+    folders: by model, place in its recipe and seed.
     """
-    before = reversed(range(_place_in_recipe(system)))
-    return next((folders[system.model, place] for place in before if (system.model, place) in folders), None)
+    keys = [(system.model, place, system.settings.loop.seed) for place in reversed(range(_place_in_recipe(system)))]
+    return next((folders[key] for key in keys if key in folders), None)
 
 
 def _place_in_recipe(system: System) -> int:
@@ -149,27 +156,30 @@ def _place_in_recipe(system: System) -> int:
     return model.place_in_recipe(system.settings.model) if issubclass(model, BuildsOnVariants) else 0
 
 
-def answer(protocol: str, request: Request, config: Path | None, progress: bool = False) -> pd.DataFrame:
-    """Scores of one model in a protocol of one's own (ROW_COLUMNS), which are also written.
+def answer(protocol: str, request: Request, config: Path | None, progress: bool = False) -> list[pd.DataFrame]:
+    """Scores of one model in a protocol of one's own for each seed of training (ROW_COLUMNS), which are also written.
 
     For protocols across data sets the last of `request.data` is tested on, the others are trained on. config:
     settings that differ from the model's defaults; those of the request come after. Raises like `reproduce`.
     """
     read_threshold_rule(request.threshold)
     (name,) = request.models
-    settings = make_settings(name, (read_config_file(config) if config else {}) | _asked_settings(request))
+    values = (read_config_file(config) if config else {}) | _asked_settings(request)
     across = protocol in questions.ACROSS
     data, train_data = (request.data[-1:], request.data[:-1]) if across else (request.data, ())
     question = Question(protocol, data, train_data, request.folds, request.fold_seeds)
     refuse_unusable_places(request)
-    divided = questions.load_protocol(question, settings, progress)
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    scores = run_protocol(
-        System(name, settings, request.imagenet, request.teacher), divided, request.out, fabric, request
-    )
-    rows = described_rows(scores, "", name, request, question, divided)
-    write_rows(rows, request)
-    return rows
+    found = []
+    for run in with_seeds([Run(name)], request.seeds):
+        settings = make_settings(name, values | run.seed_setting)
+        divided = questions.load_protocol(question, settings, progress)
+        system = System(name, settings, request.imagenet, request.teacher)
+        folder = request.out / f"seed-{run.seed}" if len(request.seeds) > 1 else request.out
+        scores = run_protocol(system, divided, folder, fabric, request)
+        found.append(described_rows(scores, "", run, request, question, divided, settings))
+        write_rows(found[-1], request)
+    return found
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -220,20 +230,30 @@ def run_protocol(system: System, protocol: Protocol, out: Path, fabric: Any, req
 
 
 def described_rows(
-    scores: pd.DataFrame, key: str, model: str, request: Request, question: Question, protocol: Protocol
+    scores: pd.DataFrame,
+    key: str,
+    run: Run,
+    request: Request,
+    question: Question,
+    protocol: Protocol,
+    settings: Settings,
 ) -> pd.DataFrame:
-    """Scores of folds with RUN_COLUMNS before them. key: of a published table, or empty."""
+    """Scores of folds with RUN_COLUMNS before them, and all settings as `config`.
+
+    key: of a published table, or empty.
+    """
     cards = [questions.dataset_card(folder) for folder in question.data]
     names = names_of(question.data)
     rule = scores["threshold_rule"].iloc[0]
     start = f"from {run_name(request.init)}" if request.init else ""
     taught = f"taught by {run_name(request.teacher)}" if request.teacher else ""
-    scale = ", ".join(filter(None, (request.scale if key else "", *request.assignments, start, taught)))
-    words = (key or protocol.name, model, scale, names, protocol.division, f"threshold {rule}")
+    named = (request.scale if key else "", *run.words, *request.assignments, start, taught)
+    scale = ", ".join(filter(None, named))
+    words = (key or protocol.name, run.model, scale, names, protocol.division, f"threshold {rule}")
     fixed = {
         "run": ", ".join(word for word in words if word),
         "table": key,
-        "model": model,
+        "model": run.model,
         "scale": scale,
         "data": names,
         "renders": is_rendered((*question.data, *question.train_data)),
@@ -242,7 +262,14 @@ def described_rows(
         "protocol": protocol.name,
         "division": protocol.division,
     }
+    trained = {**json.loads(scores["config"].iloc[0]), **loop_settings(settings)}
+    fixed["config"] = json.dumps(trained, sort_keys=True)
     return scores.assign(**fixed)[list(ROW_COLUMNS)]
+
+
+def loop_settings(settings: Settings) -> dict[str, Any]:
+    """All settings of a run but those of its model, whose checkpoint holds these."""
+    return {**asdict(settings.loop), **asdict(settings.data), **asdict(settings.augment)}
 
 
 def names_of(folders: Sequence[Path]) -> str:
@@ -273,33 +300,6 @@ def refuse_without_folds(published: PublishedTable) -> None:
         return
     reason = ELSEWHERE.get(published.metric, "no command of this version gives these numbers")
     raise UserError(f"{published.key} holds {published.metric} ({published.caption.rstrip('.')}): {reason}")
-
-
-def scored_rows(published: PublishedTable) -> list[PublishedRow]:
-    """Rows of a table that hold scores of a protocol with folds."""
-    return [row for row in published.rows if row.metric in METRICS and row.protocol in PROTOCOL_OF]
-
-
-def systems_of(published: PublishedTable) -> tuple[str, ...]:
-    """Systems of this toolkit that a table scores, those of its own paper alone if there are any."""
-    rows = [row for row in scored_rows(published) if row.model]
-    own = [row for row in rows if str(row.model).partition(":")[0] == published.paper]
-    found = tuple(dict.fromkeys(str(row.model) for row in (own or rows)))
-    if not found:
-        raise UserError(f"{published.key} scores no system of this toolkit; name one, such as --model resnet18")
-    return found
-
-
-def _refuse_unknown_model(name: str, published: PublishedTable) -> None:
-    key, _, variant = name.partition(":")
-    if key in model_keys():
-        if variant and "variant" not in {f.name for f in dataclasses.fields(find_model(key).config)}:
-            raise UserError(f"model {key} has no variants; name it without ':{variant}'")
-        return
-    here = [row for row in scored_rows(published) if row.model and row.model.partition(":")[0] in model_keys()]
-    rows = ", ".join(dict.fromkeys(f"--model {row.model} ({row.method})" for row in here))
-    known = f"of this table, {rows} can be run" if rows else f"these can: --model {', '.join(model_keys())}"
-    raise UserError(f"the model '{name}' cannot be trained by this version; {known}")
 
 
 def question_of(published: PublishedTable, model: str, request: Request, aus: tuple[int, ...]) -> Question:
@@ -348,20 +348,6 @@ def aus_in_data(published: PublishedTable, folders: Sequence[Path]) -> tuple[int
 def aus_of(published: PublishedTable) -> tuple[int, ...]:
     """AUs of a table; where it prints averages alone, those that papers evaluate on its data set."""
     return published.aus or DATASET_AUS.get(published.data, DATASET_AUS["bp4d"])
-
-
-def settings_for(model: str, published: PublishedTable, request: Request) -> Settings:
-    """The paper's settings, from the model's defaults and configs/, or those of `--scale small`."""
-    key, _, variant = model.partition(":")
-    values: dict[str, Any] = {}
-    path = CONFIGS / f"{key}_{'small' if request.scale == 'small' else published.data}.yaml"
-    if path.is_file():
-        values |= read_config_file(path)
-    elif request.scale == "small":
-        raise UserError(f"there is no {path}; use --scale paper")
-    if variant:
-        values["variant"] = variant
-    return make_settings(key, values | _asked_settings(request))
 
 
 def _asked_settings(request: Request) -> dict[str, Any]:

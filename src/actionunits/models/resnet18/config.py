@@ -45,6 +45,7 @@ class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, Magnifi
     batch_size: Count = 100  # RE-Net Sec. 4.3
     weight_decay: NotNegative = 0.0
     epochs: Count = 20
+    patience: CountFromZero = 0  # validations without a better score that end training; RE-Net Sec. 4.3
     schedule: Schedule = "constant"  # "constant" | "cosine" | "plateau"
     warmup_steps: CountFromZero = 0
 
