@@ -15,7 +15,13 @@ import pandas as pd
 
 from actionunits.datasets.crops.crop_data import CropData, concatenate
 from actionunits.datasets.sampling import folds as folds_module
-from actionunits.datasets.sampling.folds import VALIDATION_FRACTION, fold_split, hold_out, subject_folds
+from actionunits.datasets.sampling.folds import (
+    VALIDATION_FRACTION,
+    fold_split,
+    hold_out,
+    subject_folds,
+    training_people,
+)
 from actionunits.errors import UserError
 
 
@@ -116,9 +122,15 @@ def cross_data_set(source: CropData, target: CropData, every: int = 1) -> Protoc
     return Protocol("cross", f"trained on {' + '.join(source.names)}", (fold,))
 
 
-def transferred(name: str, source: CropData, target: Protocol, every: int = 1) -> Protocol:
-    """Trained on all of one data set, then, in every fold of another, trained on or regressed on its features."""
-    train, validation = hold_out(source.present_subjects, VALIDATION_FRACTION, 0)
+def transferred(
+    name: str, source: CropData, target: Protocol, every: int = 1, split_of: Mapping[str, str] | None = None
+) -> Protocol:
+    """Trained on all of one data set, then, in every fold of another, trained on or regressed on its features.
+
+    split_of: the source's own split by subject, which counts where it has no labels.
+    """
+    own = {} if source.aus else split_of or {}
+    train, validation = training_people(source.present_subjects, own, VALIDATION_FRACTION, 0)
     start = Fold("source", _thinned(_only(source, train), every), _only(source, validation), None)
     how = "started from" if name == "finetune" else "on features of"
     return Protocol(name, f"{how} {' + '.join(source.names)}; {target.division}", target.folds, start)

@@ -75,7 +75,7 @@ class Run:
         'renet-with-DA'
         """
         name = self.model.replace(":", "-")
-        setting = f"-{folder_word(self.setting)}" if self.settings else ""
+        setting = f"-{folder_word(self.setting)}" if self.setting else ""
         return name + setting + ("" if self.seed is None else f"-seed{self.seed}")
 
 

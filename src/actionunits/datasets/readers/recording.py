@@ -46,7 +46,8 @@ class Recording:
     au_intensity_valid: np.ndarray  # (T, A) bool
     landmarks_px: np.ndarray | None = None  # (T, 68, 2) float32 Multi-PIE; NaN where the data set has none
     lost: dict[int, str] | None = None  # row -> why it must not be used, for instance "known bad landmarks"
-    anchor: int = 0  # row of the neutral reference
+    anchor: int = 0  # row of the sequence's first frame on disk, the reference where it may be neutral
+    coded: np.ndarray | None = None  # (T,) bool: what labels are for; other rows are there as anchors. None: all
     split: str = ""  # the data set's own split: "train", "valid", "test" or ""
 
     @property
@@ -56,6 +57,11 @@ class Recording:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @property
+    def coded_rows(self) -> int:
+        """How many rows labels are for."""
+        return len(self) if self.coded is None else int(self.coded.sum())
 
 
 @dataclass(frozen=True)
