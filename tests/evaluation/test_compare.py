@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_predictions import drawn_predictions, labelled_rows, rows_of
+from drawn_predictions import drawn_predictions, labelled_rows
 from typer.testing import CliRunner
 
 from actionunits.cli import app
@@ -55,7 +55,7 @@ def test_order_of_the_second_tables_rows_is_of_no_account():
     a, b = drawn_predictions(noise=1.0), drawn_predictions(noise=2.0, seed=1)
     order = np.random.default_rng(0).permutation(len(b))
     pd.testing.assert_frame_equal(
-        compare(a, b, replicates=50).table, compare(a, rows_of(b, order), replicates=50).table
+        compare(a, b, replicates=50).table, compare(a, b.select(order), replicates=50).table
     )
 
 
@@ -94,7 +94,7 @@ def test_several_trainings_are_one_model_whose_noise_the_interval_holds():
     one = of_mean(compare(mixed[0], worse[0], replicates=300), "auc")
     assert wide["high"] - wide["low"] > 2 * (one["high"] - one["low"])
     with pytest.raises(UserError, match="are in the first table and not in the second"):
-        compare([better[0], rows_of(better[1], np.arange(100))], worse)
+        compare([better[0], better[1].select(np.arange(100))], worse)
 
 
 def test_sign_flips_are_all_patterns_for_few_units():
@@ -172,18 +172,18 @@ def test_a_model_without_intensity_has_no_icc_to_compare():
 
 def test_other_frames_and_other_labels_are_refused():
     a = drawn_predictions()
-    some = rows_of(a, np.arange(len(a) - 7))
+    some = a.select(np.arange(len(a) - 7))
     with pytest.raises(UserError, match="7 frames are in the first table and not in the second, such as frame 53"):
         compare(a, some)
     with pytest.raises(UserError, match="in the second table and not in the first"):
         compare(some, a)
     with pytest.raises(UserError, match="first table has a frame twice"):
-        compare(rows_of(a, np.array([0, 0, 1])), a)
+        compare(a.select(np.array([0, 0, 1])), a)
     with pytest.raises(UserError, match="different labels"):
         compare(a, dataclasses.replace(a, au_present=~a.au_present))
     with pytest.raises(UserError, match="different intensities: 1 and 2"):
         compare(a, dataclasses.replace(a, occurrence_level=2.0))
-    one = rows_of(a, np.flatnonzero(a.subject.number == 0))
+    one = a.select(np.flatnonzero(a.subject.number == 0))
     with pytest.raises(UserError, match="two subjects or more"):
         compare(one, one)
     with pytest.raises(UserError, match="unknown unit 'clip'"):

@@ -15,7 +15,7 @@ from actionunits.evaluation import probe as probing
 from actionunits.evaluation import questions, regression
 from actionunits.evaluation.divisions import seeded_folds
 from actionunits.evaluation.probe_fit import solve
-from actionunits.evaluation.reproduction import Request
+from actionunits.evaluation.result_rows import Request
 from actionunits.models import find_model
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.labels import label_rates

@@ -27,7 +27,8 @@ from actionunits.evaluation import rates as rates_module
 from actionunits.evaluation.differences import differences
 from actionunits.evaluation.published import published_tables, table
 from actionunits.evaluation.rates import is_of_rates, occurrence_rates
-from actionunits.evaluation.reproduction import Reproduction, Request, read_results, reproduce
+from actionunits.evaluation.reproduction import Reproduction, reproduce
+from actionunits.evaluation.result_rows import Request, read_results
 from actionunits.reports.reproduction import narrowed, render, reproductions_in, sections, to_markdown
 from actionunits.synth.layouts import bp4d
 from actionunits.synth.layouts.render import CARD_FILE

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from actionunits.cli.options import LARGEST_BATCH, LARGEST_COUNT, LARGEST_SEED, CheckpointArgument, DeviceOption
+from actionunits.errors import UserError
 
 
 def evaluate(
@@ -24,6 +25,13 @@ def evaluate(
     cache: Annotated[
         Path | None, typer.Option(help="Folder for registered crops, when the data's own is read-only.")
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Measure each clip from its person's resting face, as detect does."),
+    ] = False,
+    over_time: Annotated[
+        str | None, typer.Option(help="Read every clip over time: average, minimum (running) or calibrated.")
+    ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Also write labels and outputs of every frame (Parquet), for `compare`.")
     ] = None,
@@ -36,11 +44,14 @@ def evaluate(
 
     from actionunits.datasets.crops.load import split_paths
     from actionunits.evaluation.protocols import evaluate_checkpoint, refuse_outputs, run_name, write_results
-    from actionunits.evaluation.reproduction import is_rendered
+    from actionunits.evaluation.result_rows import is_rendered
     from actionunits.reports.scores import evaluation_table
 
     folders = split_paths(data)
     refuse_outputs(out, predictions)
+    if calibrate and over_time not in (None, "calibrated"):
+        raise UserError("--calibrate is --over-time calibrated; give one of them")
+    reading = "calibrated" if calibrate else over_time
     result, header = evaluate_checkpoint(
         checkpoint,
         folders,
@@ -50,8 +61,9 @@ def evaluate(
         cache=cache,
         progress=True,
         predictions_file=predictions,
+        over_time=reading,
     )
-    run = run_name(checkpoint)
+    run = run_name(checkpoint) + (f", {reading}" if reading else "")
     if out is not None:
         write_results(out, result, run, header)
     console = Console()

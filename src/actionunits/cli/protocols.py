@@ -59,7 +59,8 @@ def crossval(
     from actionunits.cli.console import told_when_interrupted
     from actionunits.datasets.crops.load import split_paths
     from actionunits.evaluation.crossval import find_start
-    from actionunits.evaluation.reproduction import Request, answer, parse_seeds
+    from actionunits.evaluation.reproduction import answer
+    from actionunits.evaluation.result_rows import Request, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
     from actionunits.reports.seeds import seeds_sections
 
@@ -116,7 +117,7 @@ def probe(
     from actionunits.datasets.crops.load import split_paths
     from actionunits.evaluation.probe import parse_shares
     from actionunits.evaluation.probe import probe as run_probe
-    from actionunits.evaluation.reproduction import Request, parse_seeds
+    from actionunits.evaluation.result_rows import Request, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
     from actionunits.weights.locate import find_weights
 
@@ -143,6 +144,9 @@ def reproduce(
     table: Annotated[str, typer.Argument(help="Key of a published table, for instance renet-table1.")],
     data: TestDataOption,
     train_data: Annotated[str | None, typer.Option(help="Training data, for tables across data sets.")] = None,
+    registered: Annotated[
+        str | None, typer.Option(help="The same data with registered faces, for the table that compares both.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Another model than the table's own; several with commas.")
     ] = None,
@@ -176,8 +180,8 @@ def reproduce(
     from actionunits.evaluation.crossval import find_start
     from actionunits.evaluation.published import table as published_table
     from actionunits.evaluation.rates import is_of_rates, refuse_training_options
-    from actionunits.evaluation.reproduction import Request, parse_seeds
     from actionunits.evaluation.reproduction import reproduce as reproduce_table
+    from actionunits.evaluation.result_rows import Request, parse_seeds
     from actionunits.reports.plan import plan_lines
     from actionunits.reports.rates import rates_of
     from actionunits.reports.reproduction import render, render_sections, write_markdown, write_page
@@ -197,6 +201,7 @@ def reproduce(
         data=folders,
         out=out,
         train_data=tuple(split_paths(train_data)) if train_data else (),
+        registered=tuple(split_paths(registered)) if registered else (),
         models=tuple(name.strip() for name in model.split(",")) if model else (),
         scale=scale,
         folds=folds,

@@ -15,7 +15,8 @@ from actionunits.errors import UserError
 from actionunits.evaluation import fold_scores, questions
 from actionunits.evaluation.plan import PAPERS_WORD, PROTOCOL_OF, Run, config_file, scored_rows, settings_of
 from actionunits.evaluation.published import PublishedTable
-from actionunits.evaluation.reproduction import aus_of, is_rendered, names_of, published_counts
+from actionunits.evaluation.reproduction import aus_of
+from actionunits.evaluation.result_rows import is_rendered, names_of, published_counts
 
 # How a run is watched and ended, and what training fills in: no paper has words for these.
 NOT_COMPARED = ("seed", "log_every_steps", "save_every_minutes", "validation_frames", "relations", "au_rates", "fps")

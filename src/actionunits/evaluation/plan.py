@@ -31,6 +31,8 @@ PROTOCOL_OF = {
 }
 # Protocols that the papers' word for fine-tuning stands for too.
 PAPERS_WORD = {"regression": "finetune", "svm": "finetune", "probe": "finetune"}
+OVER_TIME = "over_time"  # names a reading of outputs that are read over time, which no paper has
+TESTED = "tested"  # names how the faces tested on were cut out, in tables where that sets rows apart
 BASELINES = ("resnet18", "hog")  # that papers ran themselves beside their own system
 
 
@@ -77,6 +79,11 @@ class Run:
         name = self.model.replace(":", "-")
         setting = f"-{folder_word(self.setting)}" if self.setting else ""
         return name + setting + ("" if self.seed is None else f"-seed{self.seed}")
+
+
+def tested_word(aligned: bool) -> str:
+    """How faces tested on were cut out, in a word."""
+    return "registered" if aligned else "as-they-are"
 
 
 def words_of(settings: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -172,9 +179,13 @@ def published_row(
     word: of PROTOCOLS of `published`. train_data: names of other data that it was trained on first, empty for none.
     scale: words of a results table that say how it was set.
     """
+    if f"{OVER_TIME}=" in scale:
+        return None
     same = [row for row in scored_rows(published) if (row.metric, row.model, row.protocol) == (metric, model, word)]
     if train_data:
         same = [row for row in same if row.train_data == train_data] or same
+    if any(row.aligned is not None for row in same):
+        same = [row for row in same if f"{TESTED}={tested_word(bool(row.aligned))}" in scale]
     if len(same) > 1:
         told = scale.replace(" ", "").split(",")
         whole = ",".join(told)

@@ -15,18 +15,13 @@ import pandas as pd
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.sampling.augment import AugmentConfig
 from actionunits.errors import UserError
-from actionunits.evaluation import questions, regression
+from actionunits.evaluation import fold_scores, questions, regression
 from actionunits.evaluation.crossval import System, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
 from actionunits.evaluation.plan import Run
 from actionunits.evaluation.questions import Question
-from actionunits.evaluation.reproduction import (
-    Request,
-    described_rows,
-    refuse_unusable_places,
-    run_protocol,
-    write_rows,
-)
+from actionunits.evaluation.reproduction import run_protocol
+from actionunits.evaluation.result_rows import Request, described_rows, refuse_unusable_places, write_rows
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings
@@ -60,7 +55,8 @@ def probe(
     for share in shares:
         part = with_label_share(divided, share)
         folder = request.out / f"labels-{percent(share)}"
-        scores = run_protocol(System(key, settings), part, folder, fabric, request)
+        outputs = run_protocol(System(key, settings), part, folder, fabric, request)
+        scores = fold_scores.score_folds(outputs, request.threshold)
         found.append(described_rows(scores, "", Run(key), request, question, part, settings))
         write_rows(found[-1], request)
     return pd.concat(found, ignore_index=True)

@@ -7,48 +7,47 @@ that is printed, and every difference, follows from these rows and from `publish
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from actionunits.aus import DATASET_AUS, au_label
-from actionunits.datasets.crops.load import coded_aus
-from actionunits.datasets.readers.layouts import RENDERED
+from actionunits.datasets.crops.crop_data import stored_size
+from actionunits.datasets.crops.load import coded_aus, load_data
 from actionunits.errors import UserError
 from actionunits.evaluation import fold_scores, questions, regression
-from actionunits.evaluation.crossval import System, cross_validate, read_threshold_rule
+from actionunits.evaluation.alignment import tested_twice
+from actionunits.evaluation.crossval import FoldOutputs, System, cross_validate, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
-from actionunits.evaluation.plan import PROTOCOL_OF, Run, runs_of, scored_rows, settings_of, with_seeds
+from actionunits.evaluation.over_time import read_over_time
+from actionunits.evaluation.plan import (
+    OVER_TIME,
+    PROTOCOL_OF,
+    TESTED,
+    Run,
+    runs_of,
+    scored_rows,
+    settings_of,
+    tested_word,
+    with_seeds,
+)
 from actionunits.evaluation.predictions import concatenate, write_predictions
-from actionunits.evaluation.protocols import LEVEL_METRICS, merge_rows, refuse_other_table, run_name
 from actionunits.evaluation.published import PublishedTable, table
 from actionunits.evaluation.questions import Question
+from actionunits.evaluation.result_rows import Request, described_rows, refuse_unusable_places, write_rows
 from actionunits.models import find_model
 from actionunits.models.contract import BuildsOnVariants
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 
 SCALES = ("paper", "small")
-RESULTS_FILE = "results.csv"
-CONTEXT = {"table": str, "fold": str, "threshold_rule": str, "train_data": str, "counts": str, "commit": str}
-# What comes before the columns of fold_scores in results.
-RUN_COLUMNS = (
-    "run",
-    "table",
-    "model",
-    "scale",
-    "data",
-    "renders",
-    "counts",
-    "train_data",
-    "protocol",
-    "division",
-)
-ROW_COLUMNS = (*RUN_COLUMNS, *fold_scores.COLUMNS)
+# Systems that read single frames, by the paper that claims more from time; simple readings of them are its baselines.
+READ_OVER_TIME = {"hybrid": ("hybrid:anet",)}
+BASELINE_READINGS = ("average", "minimum")
 # Where numbers come from that no fold gives.
 ELSEWHERE = {
     "time_ms": "speed depends on the machine; `make bench` measures it here",
@@ -57,28 +56,6 @@ ELSEWHERE = {
     "f1_gain": "it is the difference of two runs; reproduce the table of the scores themselves with both settings",
     "count": "`actionunits data describe DIR` counts your data",
 }
-
-
-@dataclass(frozen=True)
-class Request:
-    """How a table shall be reproduced."""
-
-    data: tuple[Path, ...]
-    out: Path
-    train_data: tuple[Path, ...] = ()
-    models: tuple[str, ...] = ()  # none: those of the table itself
-    scale: str = "paper"
-    folds: str | None = None
-    fold_seeds: tuple[int, ...] = (0,)
-    seeds: tuple[int, ...] = ()  # of training, each of which trains everything; none: the one of the settings
-    threshold: str = "validation"
-    results: Path | None = None  # table to extend, besides the one in `out`
-    minutes: float | None = None  # of training per fold
-    init: Path | None = None  # weights that every fold starts from, or folder of another run of the same folds
-    assignments: tuple[str, ...] = ()  # settings besides those of the scale, setting=value
-    accelerator: str = "auto"
-    imagenet: Path | None = None  # official weights of the model's body, to start training from
-    teacher: Path | None = None  # checkpoint, or folder of another run of the same folds, to learn from too
 
 
 @dataclass(frozen=True)
@@ -117,7 +94,21 @@ def planned(key: str, request: Request) -> list[Planned]:
     ]
     for item in found:
         questions.check_question(item.question)
+    if compares_alignment(published):
+        refuse_one_alignment(request)
+    elif request.registered:
+        raise UserError(f"{key} tests faces in one way; leave out --registered")
     return found
+
+
+def refuse_one_alignment(request: Request) -> None:
+    """Raises UserError where a table of both ways to cut faces out has not got both."""
+    aligned = [questions.dataset_card(folder).get("aligned", True) for folder in request.data]
+    if any(aligned) or not request.registered:
+        raise UserError(
+            "one network is trained on faces as they are and tested on both: name a folder that was prepared with "
+            "--no-align as --data, and the same data prepared without it as --registered"
+        )
 
 
 def reproduce(key: str, request: Request, progress: bool = False) -> list[Reproduction]:
@@ -133,12 +124,52 @@ def reproduce(key: str, request: Request, progress: bool = False) -> list[Reprod
         system = System(item.run.key, item.settings, request.imagenet, request.teacher)
         folder = request.out / item.run.folder
         begun = dataclasses.replace(request, init=earlier_of_recipe(system, folders) or request.init)
-        scores = run_protocol(system, protocol, folder, fabric, begun)
-        rows = described_rows(scores, key, item.run, request, item.question, protocol, item.settings)
-        write_rows(rows, request)
-        found.append(Reproduction(published, rows))
+        outputs = run_protocol(system, protocol, folder, fabric, begun)
+        readings = [(item.run, outputs), *over_time(published, item.run, outputs)]
+        if compares_alignment(published):
+            readings = list(both_alignments(item, request, protocol, folder, outputs, fabric.device))
+        for run, read in readings:
+            scores = fold_scores.score_folds(read, request.threshold)
+            rows = described_rows(scores, key, run, request, item.question, protocol, item.settings)
+            write_rows(rows, request)
+            found.append(Reproduction(published, rows))
         folders[system.model, _place_in_recipe(system), item.settings.loop.seed] = folder
     return found
+
+
+def compares_alignment(published: PublishedTable) -> bool:
+    """Whether rows of a table differ in how the faces tested on are cut out."""
+    return any(row.aligned is not None for row in published.rows)
+
+
+def both_alignments(
+    item: Planned,
+    request: Request,
+    protocol: Protocol,
+    folder: Path,
+    outputs: Sequence[FoldOutputs],
+    device: torch.device,
+) -> Iterator[tuple[Run, list[FoldOutputs]]]:
+    """The outputs for the same test frames as they are and registered."""
+    size = stored_size(item.settings.model.image_size)
+    registered = load_data(list(request.registered), size, aus=item.question.aus)
+    folders = [folder / f"fold-{fold.name}" for fold in protocol.folds]
+    for aligned, read in zip((False, True), tested_twice(outputs, folders, registered, device), strict=True):
+        yield dataclasses.replace(item.run, settings={**item.run.settings, TESTED: tested_word(aligned)}), read
+
+
+def over_time(
+    published: PublishedTable, run: Run, outputs: Sequence[FoldOutputs]
+) -> Iterator[tuple[Run, list[FoldOutputs]]]:
+    """In tables of a claim about time, the outputs of a system that reads frames, read over time: its baselines."""
+    if run.model not in READ_OVER_TIME.get(published.paper, ()) or outputs[0].frames.timeline() is None:
+        return
+    for reading in BASELINE_READINGS:
+        read = [
+            dataclasses.replace(o, frames=read_over_time(o.frames, reading, o.header.get("neutral_logit", {})))
+            for o in outputs
+        ]
+        yield dataclasses.replace(run, settings={**run.settings, OVER_TIME: reading}), read
 
 
 def earlier_of_recipe(system: System, folders: Mapping[tuple[str, int, int], Path]) -> Path | None:
@@ -176,122 +207,18 @@ def answer(protocol: str, request: Request, config: Path | None, progress: bool 
         divided = questions.load_protocol(question, settings, progress)
         system = System(name, settings, request.imagenet, request.teacher)
         folder = request.out / f"seed-{run.seed}" if len(request.seeds) > 1 else request.out
-        scores = run_protocol(system, divided, folder, fabric, request)
+        scores = fold_scores.score_folds(run_protocol(system, divided, folder, fabric, request), request.threshold)
         found.append(described_rows(scores, "", run, request, question, divided, settings))
         write_rows(found[-1], request)
     return found
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds of a list with commas.
-
-    >>> parse_seeds("0, 1,2")
-    (0, 1, 2)
-    """
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdigit() for word in words):
-        raise UserError(f"'{text}' is no list of seeds; give whole numbers with commas between")
-    return tuple(map(int, words))
-
-
-def refuse_unusable_places(request: Request) -> None:
-    """Raises UserError, before any training, where scores could not be written or would lie in the data."""
-    if request.results is not None:
-        refuse_other_table(request.results, ROW_COLUMNS)
-    for folder in (*request.data, *request.train_data):
-        if request.out.resolve().is_relative_to(folder.resolve()):
-            raise UserError(f"{request.out} lies in the data folder {folder}; choose another --out")
-
-
-def write_rows(rows: pd.DataFrame, request: Request) -> None:
-    """Write or extend the scores in the request's folder and in its own results table."""
-    for path in (request.out / RESULTS_FILE, request.results):
-        if path is not None:
-            merge_rows(path, rows, ("run",))
-
-
-def read_results(path: Path) -> pd.DataFrame | None:
-    """Rows that `reproduce` and `crossval` wrote; None where the file is another kind of table."""
-    try:
-        rows = pd.read_csv(path, dtype=CONTEXT)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from None
-    if not set(ROW_COLUMNS) - set(LEVEL_METRICS) <= set(rows.columns) <= set(ROW_COLUMNS):
-        return None
-    return rows.reindex(columns=list(ROW_COLUMNS))  # a table of an earlier version has no scores of levels
-
-
-def run_protocol(system: System, protocol: Protocol, out: Path, fabric: Any, request: Request) -> pd.DataFrame:
-    """Scores of all folds; outputs for all test frames go to `out/predictions.parquet` where each was tested once."""
+def run_protocol(system: System, protocol: Protocol, out: Path, fabric: Any, request: Request) -> list[FoldOutputs]:
+    """Outputs of all folds; those for all test frames go to `out/predictions.parquet` where each was tested once."""
     outputs, rule = cross_validate(system, protocol, out, fabric, request.init), request.threshold
     if len({fold.seed for fold in outputs}) == 1:
         write_predictions(out / "predictions.parquet", concatenate([fold.with_rule(rule) for fold in outputs]))
-    return fold_scores.score_folds(outputs, rule)
-
-
-def described_rows(
-    scores: pd.DataFrame,
-    key: str,
-    run: Run,
-    request: Request,
-    question: Question,
-    protocol: Protocol,
-    settings: Settings,
-) -> pd.DataFrame:
-    """Scores of folds with RUN_COLUMNS before them, and all settings as `config`.
-
-    key: of a published table, or empty.
-    """
-    cards = [questions.dataset_card(folder) for folder in question.data]
-    names = names_of(question.data)
-    rule = scores["threshold_rule"].iloc[0]
-    start = f"from {run_name(request.init)}" if request.init else ""
-    taught = f"taught by {run_name(request.teacher)}" if request.teacher else ""
-    named = (request.scale if key else "", *run.words, *request.assignments, start, taught)
-    scale = ", ".join(filter(None, named))
-    words = (key or protocol.name, run.model, scale, names, protocol.division, f"threshold {rule}")
-    fixed = {
-        "run": ", ".join(word for word in words if word),
-        "table": key,
-        "model": run.model,
-        "scale": scale,
-        "data": names,
-        "renders": is_rendered((*question.data, *question.train_data)),
-        "counts": json.dumps(published_counts(cards)),
-        "train_data": names_of(question.train_data),
-        "protocol": protocol.name,
-        "division": protocol.division,
-    }
-    trained = {**json.loads(scores["config"].iloc[0]), **loop_settings(settings)}
-    fixed["config"] = json.dumps(trained, sort_keys=True)
-    return scores.assign(**fixed)[list(ROW_COLUMNS)]
-
-
-def loop_settings(settings: Settings) -> dict[str, Any]:
-    """All settings of a run but those of its model, whose checkpoint holds these."""
-    return {**asdict(settings.loop), **asdict(settings.data), **asdict(settings.augment)}
-
-
-def names_of(folders: Sequence[Path]) -> str:
-    """Names of the data sets in the folders, and whether their faces are not aligned."""
-    cards = [questions.dataset_card(folder) for folder in folders]
-    return " + ".join(dict.fromkeys(f"{c['name']}{'' if c.get('aligned', True) else ' not aligned'}" for c in cards))
-
-
-def is_of_renders(card: Mapping[str, Any]) -> bool:
-    """Whether `dataset.json` tells that the pictures are of people who do not exist."""
-    return "facekit" in card or RENDERED in card.get("problems", ())
-
-
-def is_rendered(folders: Sequence[Path]) -> bool:
-    """Whether any of the folders holds such pictures."""
-    return any(is_of_renders(questions.dataset_card(folder)) for folder in folders)
-
-
-def published_counts(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
-    """What was counted in the data set's folder and what its publication says: [found, published] by what it is."""
-    counts = [count for card in cards for count in card.get("root_counts", ()) if count.get("published")]
-    return {count["what"]: [count["found"], count["published"]] for count in counts}
+    return outputs
 
 
 def refuse_without_folds(published: PublishedTable) -> None:

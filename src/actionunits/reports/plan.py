@@ -11,7 +11,8 @@ from actionunits.evaluation.cost import GPU_FLOPS, training_hours
 from actionunits.evaluation.divisions import Fold, Protocol
 from actionunits.evaluation.plan import config_file
 from actionunits.evaluation.published import PublishedTable, table
-from actionunits.evaluation.reproduction import Planned, Request, planned
+from actionunits.evaluation.reproduction import Planned, planned
+from actionunits.evaluation.result_rows import Request
 from actionunits.reports.reproduction import heading
 
 

@@ -18,7 +18,8 @@ from actionunits.evaluation.differences import differences
 from actionunits.evaluation.fold_scores import AVERAGE, INTERVALS, MEAN, POOLED
 from actionunits.evaluation.plan import PAPERS_WORD, PROTOCOL_OF, published_row, scored_rows
 from actionunits.evaluation.published import PublishedRow, PublishedTable, papers
-from actionunits.evaluation.reproduction import Reproduction, read_results
+from actionunits.evaluation.reproduction import Reproduction
+from actionunits.evaluation.result_rows import read_results
 from actionunits.files import write_atomically
 
 METRIC_NAMES = {

@@ -419,8 +419,28 @@ def test_a_person_who_comes_back_is_kept_where_labels_say_that_it_is_one_person(
         expected = register(read_image(labelled.pixels.paths[k]), points, 128, STORED_MARGIN)
         np.testing.assert_array_equal(crops[row], expected)
     folder = prepare(inventory(unlabelled(labelled)), tmp_path / "b", workers=1).folder
-    assert table_of(folder)["frame"].tolist() == [100, 101, 104]
     assert not [name for name in table_of(folder).columns if name.startswith("AU")]
+
+
+def test_without_labels_every_unbroken_track_is_a_clip_of_its_own(tmp_path, scripted):
+    # Person 0 leaves and comes back as 5; person 6 is beside them for a while; nobody is there in row 4.
+    scripted({0: {0: 80}, 1: {0: 80, 6: 40}, 2: {0: 80, 6: 40}, 3: {6: 40}, 5: {5: 80}, 6: {5: 80}})
+    recording = unlabelled(drawn_recording(tmp_path / "in", frames=7, landmarks_px=None))
+    folder = prepare(inventory(recording), tmp_path / "out", workers=1).folder
+    table = table_of(folder)
+    clips = {crops: rows["frame"].tolist() for crops, rows in table.groupby("crops", sort=False)}
+    assert clips == {
+        "crops/F001_T1.npy": [100, 101, 102],
+        "crops/F001_T1.track2.npy": [101, 102, 103],
+        "crops/F001_T1.track3.npy": [105, 106],
+    }
+    assert set(table["subject"]) == {"F001"} and lost_of(folder) == [["F001", "T1", "104", "no face found"]]
+    points = template_landmarks() * 40 + 60
+    expected = register(read_image(recording.pixels.paths[3]), points, 128, STORED_MARGIN)
+    np.testing.assert_array_equal(np.load(folder / "crops/F001_T1.track2.npy")[2], expected)
+    assert np.load(folder / "meshes/F001_T1.track3.npy").shape == (2, 478, 3)
+    data = load_data([folder], 128)
+    assert len(data) == 8 and len(set(data.clip.tolist())) == 3
 
 
 def test_landmarks_are_read_where_most_recordings_have_them(tmp_path, scripted):

@@ -223,9 +223,7 @@ def test_short_row_and_missing_columns_are_refused(tree):
     with pytest.raises(UserError, match=r"001B.csv, line 4: 3 cells, the header has 22"):
         gft.read(tree)
     table(tree).write_text("\n".join(lines).replace("AU", "au"))
-    with pytest.raises(
-        UserError, match=r"001B.csv lacks columns .* AU01 \(or AU01_r\); it has frame, split, au"
-    ):
+    with pytest.raises(UserError, match=r"001B.csv lacks columns .* AU01 \(or AU01_r\); it has frame, split, au"):
         gft.read(tree)
     table(tree).write_text("\n".join(lines).replace("frame", "Frame"))
     with pytest.raises(UserError, match=r"001B.csv lacks the columns frame; it has Frame"):

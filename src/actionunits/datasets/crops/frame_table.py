@@ -59,12 +59,11 @@ def published_fold(folds: str | None, subject: str) -> int:
     return next((k for k, part in enumerate(parts, start=1) if subject in part), 0)
 
 
-def part(
-    recording: Recording, result: CroppedRecording, task: CropTask, aus: tuple[int, ...], folds: str | None
-) -> Table:
+def part(result: CroppedRecording, task: CropTask, aus: tuple[int, ...], folds: str | None) -> Table:
     """All rows of a recording, the lost ones too: the columns of `schema` and `lost`, empty for a kept row."""
     import pyarrow as pa
 
+    recording = result.recording
     count, kept = len(recording), result.kept
     row = np.full(count, -1, np.int32)
     row[kept] = np.arange(len(kept))
@@ -121,6 +120,13 @@ def anchor_row(recording: Recording, kept: np.ndarray) -> tuple[int, str]:
         return int(neutral[0]), NEUTRAL_FRAME
     later = kept[kept >= first]
     return int(later[0] if len(later) else kept[-1]), NEXT_FRAME
+
+
+def together(parts: Iterable[Table]) -> Table:
+    """The rows of several parts, one after the other."""
+    import pyarrow as pa
+
+    return pa.concat_tables(list(parts))
 
 
 def split_lost(table: Table) -> tuple[Table, list[tuple[str, str, int, str]]]:

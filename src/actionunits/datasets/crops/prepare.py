@@ -276,8 +276,8 @@ class _Stopped(Exception):
 
 def _do(recording: Recording, work: _Work, on_rows: Callable[[int], None]) -> None:
     """Write the crops of a recording, then its part of the table, which says that it is done."""
-    result = crop_recording(recording, work.task, _finder() if work.task.find else None, on_rows)
-    table = frame_table.part(recording, result, work.task, work.aus, work.folds)
+    results = crop_recording(recording, work.task, _finder() if work.task.find else None, on_rows)
+    table = frame_table.together(frame_table.part(result, work.task, work.aus, work.folds) for result in results)
     with write_atomically(_part(work.task.out, recording)) as temporary:
         frame_table.write(table, temporary)
 
