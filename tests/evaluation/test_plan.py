@@ -27,6 +27,7 @@ FLOORS = sorted({(t.key, key) for t in published_tables().values() if scored_row
 APPEARANCE = ("brightness", "contrast", "saturation", "gamma", "grey", "blur", "noise", "low_resolution", "erase")
 # What the papers say, by model: size, optimiser, learning rate, momentum, batch, epochs, clipping, turns, flips.
 PAPERS = {
+    "drml": (170, "sgd", 1e-3, 0.9, 64, 20, 0.0, 0.0, 0.0),
     "eacnet": (224, "sgd", 1e-4, 0.9, 50, 5, 0.0, 0.0, 0.0),
     "ofnet": (128, "sgd", 2e-4, 0.9, 32, 30, 1.0, 15.0, 0.5),
     "renet": (224, "adam", 1e-4, None, 100, 100, 0.0, 0.0, 0.5),

@@ -91,9 +91,14 @@ def crossval(
 
 
 def probe(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint of a representation, from `train tcae`.")],
+    checkpoint: Annotated[
+        str, typer.Argument(help="A representation, from `train tcae`, or weights of the --backbone.")
+    ],
     data: Annotated[str, typer.Option(help="Data of known action units: one folder, or several with commas.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this probe; a started one is continued.")],
+    backbone: Annotated[
+        str | None, typer.Option(help="Probe a frozen resnet18 or vgg19 that CHECKPOINT gives the weights of.")
+    ] = None,
     labels: Annotated[
         str, typer.Option(help="Shares of the labels that are used, one after the other, such as 0.01,0.1,1.")
     ] = "1",
@@ -115,7 +120,7 @@ def probe(
 
     from actionunits.cli.console import told_when_interrupted
     from actionunits.datasets.crops.load import split_paths
-    from actionunits.evaluation.probe import parse_shares
+    from actionunits.evaluation.probe import backbone_checkpoint, parse_shares
     from actionunits.evaluation.probe import probe as run_probe
     from actionunits.evaluation.result_rows import Request, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
@@ -128,7 +133,7 @@ def probe(
         fold_seeds=parse_seeds(fold_seeds),
         threshold=threshold,
         results=results,
-        init=find_weights(checkpoint),
+        init=backbone_checkpoint(backbone, checkpoint, out) if backbone else find_weights(checkpoint),
         accelerator=accelerator,
     )
     with told_when_interrupted():

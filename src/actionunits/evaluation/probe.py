@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,12 +24,19 @@ from actionunits.evaluation.plan import Run
 from actionunits.evaluation.questions import Question
 from actionunits.evaluation.reproduction import run_protocol
 from actionunits.evaluation.result_rows import Request, described_rows, refuse_unusable_places, write_rows
-from actionunits.training.checkpoint import load_checkpoint
+from actionunits.models import find_model
+from actionunits.runtime.provenance import source_commit
+from actionunits.settings.checks import make_config
+from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings
 from actionunits.training.settings import DataSettings, Settings
+from actionunits.training.start import start_from, start_from_imagenet
+from actionunits.weights.checkpoint_file import read_header
+from actionunits.weights.locate import find_weights
 
 PROTOCOLS = ("folds", "own-split")
+BACKBONE_FILE = "backbone.safetensors"
 
 
 def probe(
@@ -60,6 +69,39 @@ def probe(
         found.append(described_rows(scores, "", Run(key), request, question, part, settings))
         write_rows(found[-1], request)
     return pd.concat(found, ignore_index=True)
+
+
+def backbone_checkpoint(network: str, weights: str, out: Path) -> Path:
+    """Write a frozen network with an empty probe and return the file, for `probe` to start from.
+
+    network: of frozen.config.NETWORKS. weights: a file of weights with torchvision's names, or the name or file of a
+    checkpoint that has such a body, as the released detector. Raises UserError where they do not fit.
+    """
+    entry = find_model("frozen")
+    path = Path(weights)
+    if path.is_file() and not is_checkpoint(path):
+        model = entry.model(entry.config(network=network), ())
+        start_from_imagenet(model, path)
+        header: dict[str, Any] = {"data": {"names": [path.stem], "training_subjects": []}, "seed": 0}
+    else:
+        found = find_weights(weights)
+        before = read_header(found)
+        shown = {k: v for k, v in before["config"].items() if k in ("image_size", "width", "magnification")}
+        model = entry.model(make_config(entry.config, {**shown, "network": network}, weights), ())
+        start_from(model, found)
+        header = {"data": before["data"], "seed": before.get("seed", 0)}
+    out.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(out / BACKBONE_FILE, model, {**header, "commit": source_commit()})
+    return out / BACKBONE_FILE
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file of weights tells what model it is of."""
+    try:
+        read_header(path)
+    except UserError:
+        return False
+    return True
 
 
 def parse_shares(text: str) -> tuple[float, ...]:

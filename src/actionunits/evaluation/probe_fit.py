@@ -17,7 +17,7 @@ from torch import Tensor
 
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.models.contract import TransfersByProbe
-from actionunits.models.tcae.loss import class_weights, probe_loss
+from actionunits.models.layers.probe import class_weights, probe_loss
 from actionunits.scores import metrics
 from actionunits.training.labels import label_rates
 

@@ -61,6 +61,7 @@ SYSTEMS = (
     "hybrid:anet",
     "hybrid:lstm",
     "hog",
+    "drml",
     "tcae",
     "tcae:fabnet",
 )

@@ -44,7 +44,6 @@ class Request:
     data: tuple[Path, ...]
     out: Path
     train_data: tuple[Path, ...] = ()
-    registered: tuple[Path, ...] = ()  # the same data with registered faces, for tables that compare both
     models: tuple[str, ...] = ()  # none: those of the table itself
     scale: str = "paper"
     folds: str | None = None
@@ -58,6 +57,7 @@ class Request:
     accelerator: str = "auto"
     imagenet: Path | None = None  # official weights of the model's body, to start training from
     teacher: Path | None = None  # checkpoint, or folder of another run of the same folds, to learn from too
+    registered: tuple[Path, ...] = ()  # the same data with registered faces, for tables that compare both
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import EntersStages, Stage, TransfersByProbe
+from actionunits.models.layers.probe import Probe, class_weights, probe_loss
 from actionunits.models.tcae import loss
 from actionunits.models.tcae.config import TcaeConfig
 from actionunits.models.tcae.curriculum import pair_weight
 from actionunits.models.tcae.decoder import Decoder, Movement
 from actionunits.models.tcae.displacement import integrate, warp
 from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
-from actionunits.models.tcae.probe import Probe
 
 AU_FIRST = "AU movement alone"  # the stage before the curriculum
 
@@ -83,7 +83,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         rates = torch.tensor(c.au_rates) if c.au_rates else torch.full((len(aus),), 0.5)
         if len(rates) != len(aus):
             raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
-        self.register_buffer("class_weights", loss.class_weights(rates), persistent=False)
+        self.register_buffer("class_weights", class_weights(rates), persistent=False)
         with torch.no_grad():
             for decoder in (self.au_decoder, self.pose_decoder):
                 if decoder is not None:
@@ -153,7 +153,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         if batch.au_present is None or batch.au_present_valid is None:
             raise ValueError("the batch carries neither target frames nor occurrence labels")
         known = batch.au_present_valid
-        return {"occurrence": loss.probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
+        return {"occurrence": probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
 
     def _pair_losses(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
         """The terms of the full loss for every pair, (B,) each. Sec. 4.1."""
