@@ -62,7 +62,7 @@ def loop_over_aus(model: Any, batch: Batch) -> None:
     folded = model.norms.folded(model.graph)
     for k in range(len(AUS)):
         one = Folded(folded.columns, folded.scale[k : k + 1], folded.shift[k : k + 1])
-        model.head(model.body(model.normalize(batch.image), one))
+        model.head(model.body(model.normalize(batch.image), one)[:, None], model.graph, (k,))
 
 
 def inference(size: int, repeats: int, device: str) -> list[Row]:

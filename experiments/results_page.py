@@ -18,9 +18,10 @@ INTRODUCTION = """<!-- Written by experiments/tables.py from results/ and publis
 # The papers' tables, and ours
 
 `actionunits reproduce TABLE --data DIR` trains and tests every fold of a published table and prints the paper's rows
-and ours side by side; `TABLE` is a key of [what the papers report](published.md). It takes the model's published
-settings; `--scale small` takes `configs/<model>_small.yaml` instead, to see the whole chain in minutes. A run that
-was stopped goes on when the same command is given again, and finished folds are read, not repeated.
+and ours side by side; `TABLE` is a key of [what the papers report](published.md). It takes the paper's settings from
+`configs/<model>_<data set>.yaml`; `--dry-run` shows the plan. `--scale small` takes `configs/<model>_small.yaml` instead,
+to see the whole chain in minutes. A run that was stopped goes on when the same command is given again, and finished
+folds are read, not repeated.
 
 BP4D, DISFA and GFT may not be passed on, so what follows comes from renders in their folder layout. Such numbers show
 that the chain works; they say nothing about real faces and do not compare with the paper's numbers beside them.
@@ -29,7 +30,8 @@ that the chain works; they say nothing about real faces and do not compare with 
 actionunits reproduce renet-table1 --data DIR --model resnet18   # another model on the table's folds
 actionunits reproduce eacnet-table6 --data DISFA --train-data BP4D --model resnet18   # trained on BP4D first
 actionunits reproduce eacnet-table2 --data DIR   # occurrence rates: nothing is trained
-actionunits reproduce renet-table8 --data DIR --set balance=duplicate   # a setting of your own
+actionunits reproduce renet-table8 --data DIR --dry-run   # rows, folds, settings and time; nothing is trained
+actionunits reproduce renet-table7 --data DIR --seeds 0,1,2   # several trainings: mean and spread
 actionunits reproduce renet-table7 --data DIR --model resnet18,renet --init resnet18 --set init_body_only=true
 actionunits crossval resnet18 --data DIR --folds 10 --fold-seeds 0,1,2 --out OUT   # a question of your own
 actionunits crossval resnet18 --data A,B --protocol cross --out OUT   # trained on A, tested on B
@@ -42,6 +44,8 @@ How to read the tables:
 - Everyone who is tested is new to the model: the checkpoint of a fold names its people, and evaluation refuses it
   otherwise.
 - Thresholds are chosen on each fold's validation people, or 0.5 with `--threshold 0.5`; AUC needs none.
+- **floor** is the score of one answer for every frame: "always present" for F1, the more frequent one for accuracy.
+- **paper** is the printed row of the same protocol; – where the paper has none, or its text has lost it.
 - One division of the people is one draw: `--fold-seeds 0,1,2 --folds 3` repeats the folds with other divisions.
 - The outputs for every test frame are in `OUT/<model>/predictions.parquet`; two models are compared on them as
   [paired tests](compare.md).

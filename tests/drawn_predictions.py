@@ -1,7 +1,5 @@
 """Outputs of models that do not exist, on people who do not exist."""
 
-import dataclasses
-
 import numpy as np
 
 from actionunits.datasets.crops.crop_data import CropData
@@ -50,20 +48,3 @@ def drawn_predictions(
     return FramePredictions.of(
         data, outputs(data, noise, seed, intensity), threshold, fold, {"run": f"noise {noise:g}"}
     )
-
-
-def rows_of(frames: FramePredictions, rows: np.ndarray) -> FramePredictions:
-    """Some rows, in the order given."""
-    changed = {name: getattr(frames, name).select(rows) for name in ("data", "subject", "clip", "fold")}
-    for name in (
-        "frame",
-        "au_present",
-        "au_present_valid",
-        "au_prob",
-        "au_detected",
-        "au_intensity",
-        "au_intensity_predicted",
-    ):
-        value = getattr(frames, name)
-        changed[name] = None if value is None else value[rows]
-    return dataclasses.replace(frames, **changed)

@@ -8,7 +8,9 @@ __all__ = ["AUS", "BY_HEART_LR", "MIXES_AUS", "SMALL", "random_batch"]
 
 # Settings that make a model small enough for a test on one core.
 SMALL: dict[str, dict[str, Any]] = {
+    "drml": {"image_size": 66, "width": 8, "dense_units": (64, 32), "dropout": 0.0},
     "eacnet": {"image_size": 64, "width": 4, "crop_units": 16, "dropout": 0.0},
+    "frozen": {"image_size": 64, "width": 8, "au_rates": (0.4, 0.2, 0.3, 0.1)},
     "hog": {"image_size": 64},
     "hybrid": {
         "image_size": 64,

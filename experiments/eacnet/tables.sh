@@ -17,18 +17,19 @@ actionunits train eacnet --data out/others --valid out/tuning --out out/vgg --co
     --set variant=fvgg --set balance=none --set epochs=2
 
 # Tables II; III, whose runs also have the accuracies of IV; the upscaling layer; V; VI and VII, on DISFA and in the wild.
+NETWORKS=eacnet:fvgg,eacnet:enet,eacnet
 START=(--scale small --set epochs=1 --set every=2 --results results/eacnet_small.csv)
 VGG=(--init out/vgg/model.safetensors)
 actionunits reproduce eacnet-table2 --data out/bp4d-crops
-actionunits reproduce eacnet-table3 --data out/bp4d-crops "${START[@]}" "${VGG[@]}" --out out/eacnet
+actionunits reproduce eacnet-table3 --data out/bp4d-crops --model "$NETWORKS" "${START[@]}" "${VGG[@]}" --out out/eacnet
 actionunits reproduce eacnet-table3 --data out/bp4d-crops --model eacnet "${START[@]}" --set upscale=false \
     --init out/eacnet/eacnet-enet --out out/eacnet-plain
-actionunits reproduce eacnet-table5 --data out/bp4d-upright --model eacnet:fvgg,eacnet:enet,eacnet \
+actionunits reproduce eacnet-table5 --data out/bp4d-upright --registered out/bp4d-crops --model "$NETWORKS" \
     "${START[@]}" "${VGG[@]}" --out out/eacnet-upright
-actionunits reproduce eacnet-table6 --data out/disfa-crops --train-data out/bp4d-crops "${START[@]}" "${VGG[@]}" \
-    --out out/eacnet-disfa
-actionunits reproduce eacnet-table6 --data data/synthau-mini/wild --train-data out/bp4d-crops "${START[@]}" "${VGG[@]}" \
-    --out out/eacnet-wild
+actionunits reproduce eacnet-table6 --data out/disfa-crops --train-data out/bp4d-crops --model "$NETWORKS" \
+    "${START[@]}" "${VGG[@]}" --out out/eacnet-disfa
+actionunits reproduce eacnet-table6 --data data/synthau-mini/wild --train-data out/bp4d-crops --model "$NETWORKS" \
+    "${START[@]}" "${VGG[@]}" --out out/eacnet-wild
 
 # Paired tests on the same frames.
 test() {

@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_predictions import drawn_predictions, labelled_rows, rows_of
+from drawn_predictions import drawn_predictions, labelled_rows
 from typer.testing import CliRunner
 
 from actionunits.cli import app
@@ -24,7 +24,7 @@ def test_scores_and_differences_are_those_of_an_evaluation():
     a, b = drawn_predictions(noise=1.0), drawn_predictions(noise=2.0, seed=1)
     result = compare(a, b, replicates=100)
     own, other = score_frames(a, 5), score_frames(b, 5)
-    for metric in ("f1", "auc", "icc"):
+    for metric in ("f1", "f1_event", "auc", "icc", "mae"):
         rows = result.table[result.table["metric"] == metric]
         np.testing.assert_allclose(rows["a"][:-1], own.table[metric])
         np.testing.assert_allclose(rows["b"][:-1], other.table[metric])
@@ -40,7 +40,7 @@ def test_a_clear_difference_is_found_and_none_is_not():
     back = of_mean(compare(worse, better, replicates=300), "auc")
     assert (back["low"], back["high"]) == pytest.approx((-row["high"], -row["low"]))
     alike = compare(drawn_predictions(seed=2), drawn_predictions(seed=3), replicates=300)
-    for metric in ("f1", "auc", "icc"):
+    for metric in ("f1", "f1_event", "auc", "icc", "mae"):
         row = of_mean(alike, metric)
         assert row["low"] < 0 < row["high"] and row["p_bootstrap"] > 0.05 and row["p_flip"] > 0.05
 
@@ -55,7 +55,7 @@ def test_order_of_the_second_tables_rows_is_of_no_account():
     a, b = drawn_predictions(noise=1.0), drawn_predictions(noise=2.0, seed=1)
     order = np.random.default_rng(0).permutation(len(b))
     pd.testing.assert_frame_equal(
-        compare(a, b, replicates=50).table, compare(a, rows_of(b, order), replicates=50).table
+        compare(a, b, replicates=50).table, compare(a, b.select(order), replicates=50).table
     )
 
 
@@ -81,6 +81,20 @@ def test_bootstrap_differences_equal_those_of_the_drawn_rows():
         f1 = [metrics.f1(x.au_present[rows], x.au_detected[rows], x.au_present_valid[rows]).mean() for x in (a, b)]
         differences.append(f1[0] - f1[1])
     assert (row["low"], row["high"]) == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])))
+
+
+def test_several_trainings_are_one_model_whose_noise_the_interval_holds():
+    better, worse = ([drawn_predictions(noise=n, seed=s) for s in (1, 2, 3)] for n in (0.8, 1.6))
+    several = of_mean(compare(better, worse, replicates=300), "auc")
+    alone = [score_frames(x, 5).means["auc"] for x in (*better, *worse)]
+    assert several["a"] == pytest.approx(np.mean(alone[:3])) and several["b"] == pytest.approx(np.mean(alone[3:]))
+    # A model whose trainings differ widely: more than people is left to luck.
+    mixed = [drawn_predictions(noise=n, seed=1) for n in (0.5, 4.0)]
+    wide = of_mean(compare(mixed, worse, replicates=300), "auc")
+    one = of_mean(compare(mixed[0], worse[0], replicates=300), "auc")
+    assert wide["high"] - wide["low"] > 2 * (one["high"] - one["low"])
+    with pytest.raises(UserError, match="are in the first table and not in the second"):
+        compare([better[0], better[1].select(np.arange(100))], worse)
 
 
 def test_sign_flips_are_all_patterns_for_few_units():
@@ -118,7 +132,7 @@ def test_people_without_the_au_say_nothing_about_it():
     without = np.where((data.subject < 3)[:, None], 0, data.au_present)
     data = dataclasses.replace(data, au_present=without, au_intensity=np.where(without, data.au_intensity, 0))
     table = compare(drawn_predictions(data), drawn_predictions(data, seed=1), replicates=50).table
-    assert (table[table["metric"] != "icc"]["units"] == 5).all()
+    assert (table[~table["metric"].isin(["icc", "mae"])]["units"] == 5).all()
 
 
 def test_folds_can_be_the_unit():
@@ -149,7 +163,7 @@ def test_only_shared_aus_are_compared():
 
 def test_a_model_without_intensity_has_no_icc_to_compare():
     a, b = drawn_predictions(), drawn_predictions(intensity=False)
-    assert set(compare(a, b, replicates=50).table["metric"]) == {"f1", "auc"}
+    assert set(compare(a, b, replicates=50).table["metric"]) == {"f1", "f1_event", "auc"}
     with pytest.raises(UserError, match="icc needs intensities"):
         compare(a, b, metric_names=("icc",))
     with pytest.raises(UserError, match="unknown metric 'acc'"):
@@ -158,18 +172,18 @@ def test_a_model_without_intensity_has_no_icc_to_compare():
 
 def test_other_frames_and_other_labels_are_refused():
     a = drawn_predictions()
-    some = rows_of(a, np.arange(len(a) - 7))
+    some = a.select(np.arange(len(a) - 7))
     with pytest.raises(UserError, match="7 frames are in the first table and not in the second, such as frame 53"):
         compare(a, some)
     with pytest.raises(UserError, match="in the second table and not in the first"):
         compare(some, a)
     with pytest.raises(UserError, match="first table has a frame twice"):
-        compare(rows_of(a, np.array([0, 0, 1])), a)
+        compare(a.select(np.array([0, 0, 1])), a)
     with pytest.raises(UserError, match="different labels"):
         compare(a, dataclasses.replace(a, au_present=~a.au_present))
     with pytest.raises(UserError, match="different intensities: 1 and 2"):
         compare(a, dataclasses.replace(a, occurrence_level=2.0))
-    one = rows_of(a, np.flatnonzero(a.subject.number == 0))
+    one = a.select(np.flatnonzero(a.subject.number == 0))
     with pytest.raises(UserError, match="two subjects or more"):
         compare(one, one)
     with pytest.raises(UserError, match="unknown unit 'clip'"):
@@ -189,7 +203,7 @@ def test_command_prints_and_writes_every_difference(files, tmp_path):
     outcome = CliRunner().invoke(app, command, env={"COLUMNS": "80"})
     assert outcome.exit_code == 0, outcome.output
     table = pd.read_csv(out)
-    assert len(table) == 12 and list(table["metric"].unique()) == ["f1", "auc", "icc"]
+    assert len(table) == 20 and list(table["metric"].unique()) == ["f1", "f1_event", "auc", "icc", "mae"]
     mean = table[(table["metric"] == "auc") & (table["au"] == "mean")].iloc[0]
     for name in ("a", "b", "difference", "low", "high"):
         assert f"{mean[name]:.3f}" in outcome.stdout

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_predictions import drawn_predictions, labelled_rows, outputs, rows_of
+from drawn_predictions import drawn_predictions, labelled_rows, outputs
 
 from actionunits.errors import UserError
 from actionunits.evaluation.predictions import (
@@ -88,7 +88,7 @@ def test_clips_of_one_name_of_different_people_stay_apart():
 def test_joined_rows_are_all_rows():
     data = labelled_rows()
     whole = drawn_predictions(data)
-    parts = [rows_of(whole, np.flatnonzero(data.subject % 2 == k)) for k in (0, 1)]
+    parts = [whole.select(np.flatnonzero(data.subject % 2 == k)) for k in (0, 1)]
     joined = concatenate(parts)
     assert sorted(joined.frame_keys()) == sorted(whole.frame_keys())
     pd.testing.assert_frame_equal(score_frames(joined, 5).table, score_frames(whole, 5).table)

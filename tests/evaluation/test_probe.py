@@ -15,7 +15,7 @@ from actionunits.evaluation import probe as probing
 from actionunits.evaluation import questions, regression
 from actionunits.evaluation.divisions import seeded_folds
 from actionunits.evaluation.probe_fit import solve
-from actionunits.evaluation.reproduction import Request
+from actionunits.evaluation.result_rows import Request
 from actionunits.models import find_model
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.labels import label_rates
@@ -47,16 +47,29 @@ def test_the_fitted_weights_are_those_of_weighted_logistic_regression():
     data = random_crops(120, "A", 1, meshes=False)
     features = np.random.default_rng(0).normal(0, 1, (120, 5)) + 0.6 * data.au_present[:, :1]
     penalty = 0.05
-    found = solve(torch.from_numpy(features), data, penalty, torch.zeros(3, 5, dtype=torch.float64)).numpy()
+    found = solve(torch.from_numpy(features), data, penalty, torch.zeros(3, 6, dtype=torch.float64)).numpy()
     known_labels = data.au_present_valid.sum()
     for a, rate in enumerate(label_rates(data)):
         known = data.au_present_valid[:, a]
         y = data.au_present[known, a]
         weight = np.where(y > 0, 0.5 / rate, 0.5 / (1 - rate))
         # sklearn minimises C sum of losses + |w|^2 / 2; ours is a mean over all labels + penalty |w|^2 / (2 A).
-        fit = LogisticRegression(C=3 / (penalty * known_labels), fit_intercept=False, tol=1e-10, max_iter=1000)
-        expected = fit.fit(features[known], y, sample_weight=weight).coef_[0]
-        np.testing.assert_allclose(found[a], expected, atol=1e-4)
+        fit = LogisticRegression(C=3 / (penalty * known_labels), tol=1e-10, max_iter=1000)
+        fit.fit(features[known], y, sample_weight=weight)
+        np.testing.assert_allclose(found[a], [*fit.coef_[0], *fit.intercept_], atol=1e-4)
+
+
+def test_a_rare_action_unit_is_not_present_in_half_of_all_frames():
+    generator = np.random.default_rng(0)
+    data = random_crops(2000, "A", 1, meshes=False)
+    present = (generator.random(data.au_present.shape) < 0.05).astype(data.au_present.dtype)
+    data = dataclasses.replace(data, au_present=present, au_present_valid=np.ones_like(data.au_present_valid))
+    features = generator.normal(0, 1, (2000, 4))
+    features[:, :3] += 6 * present  # nearly separable, with a mean far from where the classes part
+    normal = torch.from_numpy((features - features.mean(0)) / features.std(0))
+    found = solve(normal, data, 1e-4, torch.zeros(3, 5, dtype=torch.float64)).numpy()
+    said = normal.numpy() @ found[:, :-1].T + found[:, -1] > 0
+    assert np.all(np.abs(said.mean(0) - present.mean(0)) < 0.03)
 
 
 def test_few_labels_are_a_share_of_the_frames_of_everybody_and_tests_stay_whole():

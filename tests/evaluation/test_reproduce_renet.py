@@ -8,7 +8,7 @@ from drawn_faces import write_drawn_dataset
 from typer.testing import CliRunner
 
 from actionunits.cli import app
-from actionunits.evaluation import reproduction
+from actionunits.evaluation import plan
 from actionunits.models import find_model
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.weights.checkpoint_file import read_header
@@ -33,12 +33,12 @@ def command(*words):
 def test_table_7_has_fixed_and_learned_relations_and_teaches_a_student(data, tmp_path, monkeypatch):
     for model in ("renet", "resnet18"):
         (tmp_path / f"{model}_small.yaml").write_text("\n".join(f"{name}: {value}" for name, value in TINY.items()))
-    monkeypatch.setattr(reproduction, "CONFIGS", tmp_path)
+    monkeypatch.setattr(plan, "CONFIGS", tmp_path)
     out = tmp_path / "out"
     shown = command("reproduce", "renet-table7", "--data", data, "--scale", "small", "--folds", 2, "--out", out)
     assert "65.5" in shown and "63.7" in shown
     rows = pd.read_csv(out / "results.csv")
-    assert set(rows["model"]) == {"renet", "renet:learnable"}
+    assert set(rows["model"]) == {"renet", "renet:learnable", "resnet18"}
     fixed, learned = (
         read_header(out / name / "fold-1" / "model.safetensors") for name in ("renet", "renet-learnable")
     )
@@ -58,7 +58,7 @@ def test_table_7_has_fixed_and_learned_relations_and_teaches_a_student(data, tmp
 
 def test_table_4_from_other_peoples_weights_scores_both_readings_of_the_levels(data, tmp_path, monkeypatch):
     (tmp_path / "renet_small.yaml").write_text("\n".join(f"{name}: {value}" for name, value in TINY.items()))
-    monkeypatch.setattr(reproduction, "CONFIGS", tmp_path)
+    monkeypatch.setattr(plan, "CONFIGS", tmp_path)
     torch.manual_seed(0)
     body = tmp_path / "body.safetensors"
     source = find_model("resnet18").model(find_model("resnet18").config(image_size=32, width=2), (1, 12))
@@ -66,6 +66,7 @@ def test_table_4_from_other_peoples_weights_scores_both_readings_of_the_levels(d
     words = ["reproduce", "renet-table4", "--data", data, "--scale", "small", "--folds", 2, "--init", body]
     shown = command(*words, "--set", "relation_sum=absolute", "--out", tmp_path / "out")
     settings = "relation_sum=absolute, from body"
+    settings = f"tasks=intensity, {settings}"
     assert f"small, {settings}" in shown and f"settings: {settings}" in shown
     average = pd.read_csv(tmp_path / "out" / "results.csv").query("fold == 'mean' and au == 'average'").iloc[0]
     assert average[["icc", "icc_level", "mae", "mae_level"]].notna().all()

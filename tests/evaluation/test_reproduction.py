@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -16,16 +17,18 @@ from typer.testing import CliRunner
 
 from actionunits.aus import DATASET_AUS, au_label
 from actionunits.cli import app
+from actionunits.configs import FOLDER
 from actionunits.datasets.crops.load import load_labels
 from actionunits.datasets.crops.prepare import prepare
 from actionunits.datasets.readers.layouts import RENDER_CARD, find_layout
 from actionunits.errors import UserError
-from actionunits.evaluation import crossval, reproduction
+from actionunits.evaluation import crossval, plan, reproduction
 from actionunits.evaluation import rates as rates_module
 from actionunits.evaluation.differences import differences
 from actionunits.evaluation.published import published_tables, table
 from actionunits.evaluation.rates import is_of_rates, occurrence_rates
-from actionunits.evaluation.reproduction import Reproduction, Request, read_results, reproduce
+from actionunits.evaluation.reproduction import Reproduction, reproduce
+from actionunits.evaluation.result_rows import Request, read_results
 from actionunits.reports.reproduction import narrowed, render, reproductions_in, sections, to_markdown
 from actionunits.synth.layouts import bp4d
 from actionunits.synth.layouts.render import CARD_FILE
@@ -58,12 +61,14 @@ def crops(tmp_path_factory):
 def small_configs(tmp_path_factory):
     """A folder of configurations whose small scale takes a second."""
     folder = tmp_path_factory.mktemp("configs")
+    for path in FOLDER.glob("*_bp4d.yaml"):  # the paper's, which reports compare with
+        shutil.copy(path, folder)
     (folder / "resnet18_small.yaml").write_text(TINY)
     (folder / "eacnet_small.yaml").write_text(
         f"{TINY}freeze: false\ncrop_units: 4\nepochs: 1\n".replace("epochs: 2\n", "")
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reproduction, "CONFIGS", folder)
+        patch.setattr(plan, "CONFIGS", folder)
         yield folder
 
 
@@ -104,7 +109,8 @@ def test_a_repeated_command_trains_nothing_and_replaces_its_rows(finished, monke
 
 
 def test_each_network_of_a_recipe_starts_from_the_folds_of_the_one_before(crops, small_configs, tmp_path):
-    found = reproduce("eacnet-table3", Request((crops,), tmp_path, scale="small", folds="2"))
+    models = ("eacnet:fvgg", "eacnet:enet", "eacnet")
+    found = reproduce("eacnet-table3", Request((crops,), tmp_path, models=models, scale="small", folds="2"))
     assert [item.rows["model"].iloc[0] for item in found] == ["eacnet:fvgg", "eacnet:enet", "eacnet"]
     for fold in ("fold-1", "fold-2"):
         folders = [tmp_path / name / fold for name in ("eacnet-fvgg", "eacnet-enet", "eacnet")]
@@ -132,6 +138,9 @@ def test_what_differs_is_found_by_comparing(finished):
         "does not code AU24",
         "folds: published 3 folds",
         "scale: small",
+        "settings, in brackets those of the file for the paper's: image_size 32 (224), width 2 (64)",
+        "rotation_deg 15.0 (0.0)",
+        "clip_norm 1.0 (0.0)",
         "threshold: chosen on each fold's validation people",
     ):
         assert part in told
@@ -139,7 +148,7 @@ def test_what_differs_is_found_by_comparing(finished):
     other = found.rows.assign(occurrence_level=2.0, data="disfa", renders=False, threshold_rule="0.5", scale="paper")
     told = "\n".join(differences(found.table, other))
     assert "present from intensity 2 on, in the paper from 1" in told and "data: disfa, the paper's is bp4d" in told
-    assert "renders" not in told and "scale" not in told and "threshold: 0.5 throughout" in told
+    assert "renders" not in told and "scale:" not in told and "threshold: 0.5 throughout" in told
 
 
 def test_the_mark_of_rendered_trees_is_the_one_that_is_read():
@@ -272,7 +281,7 @@ def test_every_published_table_can_be_run_or_says_why_not(crops, tmp_path):
             assert "leave out --train-data" in str(error)
             question = reproduction.question_of(published, "resnet18", alone, (1, 2))
         reproduction.questions.check_question(question)
-        assert reproduction.systems_of(published)
+        assert plan.systems_of(published)
         answered += 1
     assert answered > 20
 
@@ -322,7 +331,8 @@ def test_a_table_across_data_sets_trains_on_the_other_one_first(crops, small_con
 def test_eacnet_and_its_ancestors_go_from_data_to_tables(crops, small_configs, tmp_path):
     config = "image_size: 32\nwidth: 2\ncrop_units: 4\nfreeze: false\noptimizer: adam\nbatch_size: 16\nepochs: 1\n"
     (small_configs / "eacnet_small.yaml").write_text(config)
-    folds = reproduce("eacnet-table3", Request((crops,), tmp_path / "own", scale="small"))
+    models = ("eacnet:fvgg", "eacnet:enet", "eacnet")
+    folds = reproduce("eacnet-table3", Request((crops,), tmp_path / "own", models=models, scale="small"))
     assert [found.rows.iloc[0]["model"] for found in folds] == ["eacnet:fvgg", "eacnet:enet", "eacnet"]
     header = load_checkpoint(tmp_path / "own" / "eacnet-enet" / "fold-1" / "model.safetensors").header
     assert header["config"]["variant"] == "enet" and header["config"]["width"] == 2

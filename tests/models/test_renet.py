@@ -87,12 +87,15 @@ def network_of_paper(model, image, au, state):
         y = F.relu(norm(block.conv1(x)))
         y = norm(block.conv2(y))
         x = F.relu(y + (x if block.downsample is None else norm(block.downsample(x))))
-    return model.head(x.mean((2, 3)))
+    head = model.head
+    row = (head.weight[au], head.bias[au]) if model.config.head == "own" else (head.weight, head.bias)
+    return F.linear(x.mean((2, 3)), *row)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_one_batch_of_all_aus_equals_the_papers_loop(double, training):
-    model, batch = small().train(training), batch_of()
+@pytest.mark.parametrize("head", ["own", "shared"])
+def test_one_batch_of_all_aus_equals_the_papers_loop(double, training, head):
+    model, batch = small(head=head).train(training), batch_of()
     state = {}
     expected = torch.stack([network_of_paper(model, batch.image, au, state) for au in range(len(AUS))], 1)
     expected.square().sum().backward()
@@ -382,7 +385,9 @@ def test_an_au_left_out_of_training_equals_one_added_later(double):
     left_out = small(unseen_aus=(25,)).eval()
     three = small(AUS[:3], relations=tuple(np.array(RELATIONS).reshape(4, 4)[:3, :3].flatten())).eval()
     with torch.no_grad():
-        three.load_state_dict({k: v[:3] if k.startswith("norms.") else v for k, v in left_out.state_dict().items()})
+        three.load_state_dict(
+            {k: v[:3] if k.startswith(("norms.", "own_head.")) else v for k, v in left_out.state_dict().items()}
+        )
     added = add_au(three, 25, np.array(RELATIONS).reshape(4, 4)[3, :3].tolist())
     batch = batch_of()
     with torch.inference_mode():
@@ -401,6 +406,7 @@ def test_starting_from_other_aus_takes_over_what_the_common_ones_own(tmp_path):
         for name in ("scale", "bias", "running_mean", "running_var"):
             old, new = getattr(source.norms, name), getattr(target.norms, name)
             assert torch.equal(new[[0, 2]], old[[3, 0]])
+            assert torch.equal(target.head.weight[[0, 2]], source.head.weight[[3, 0]])
         assert torch.equal(target.norms.scale[1], own)
         if settings:
             assert target.graph.weights[0, 2] == source.graph.weights[3, 0]
@@ -424,6 +430,23 @@ def test_starting_from_a_resnet18_gives_every_au_its_features(tmp_path):
         start_from(small(width=8), tmp_path / "model.safetensors")
 
 
+def test_scale_1_and_bias_0_are_the_vanilla_resnet18_with_own_rows_alone():
+    torch.manual_seed(0)
+    plain = ResNet18(ResNet18Config(image_size=32, width=8), AUS).eval()
+    batch = batch_of()
+    for head in ("own", "shared"):
+        model = ReNet(ReNetConfig(image_size=32, width=8, relations=RELATIONS, head=head), AUS).eval()
+        model.take_body(plain.resnet_body())
+        with torch.inference_mode():
+            logits = model(batch).au_logit
+            rows = model.head.weight[..., 0, :].view(-1, 64), model.head.bias[..., 0].view(-1)
+            torch.testing.assert_close(
+                logits, F.linear(plain.features(batch), *rows).expand(3, 4), atol=1e-5, rtol=1e-4
+            )
+        alike = (logits - logits[:, :1]).abs().max() < 1e-5
+        assert bool(alike) == (head == "shared")
+
+
 # --- input that cannot be used -------------------------------------------------------------------------------
 
 
@@ -433,6 +456,7 @@ def test_starting_from_a_resnet18_gives_every_au_its_features(tmp_path):
         ({"variant": "both"}, "variant is 'both'; it must be one of fixed, learnable"),
         ({"relation_sum": "squared"}, "must be one of signed, absolute"),
         ({"aus_per_step": "some"}, "must be one of one, all"),
+        ({"head": "none"}, "head is 'none'; it must be one of own, shared"),
         ({"tasks": "none"}, "must be one of both, occurrence, intensity"),
         ({"relations": ()}, "0 numbers, and 4 action units need 16"),
         ({"relations": RELATIONS[:9]}, "9 numbers, and 4 action units need 16"),

@@ -9,6 +9,7 @@ from small_models import AUS, SMALL, random_batch
 
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
+from actionunits.models.layers.probe import class_weights, probe_loss
 from actionunits.models.tcae import Tcae, TcaeConfig, loss
 from actionunits.models.tcae.curriculum import pair_weight
 from actionunits.models.tcae.decoder import Movement
@@ -72,10 +73,10 @@ def test_the_probe_weighs_classes_inversely_to_their_frequency():
             present, rate = float(y[n, a]), float(rates[a])
             total -= present / (2 * rate) * math.log(p) + (1 - present) / (2 * (1 - rate)) * math.log(1 - p)
             count += 1
-    found = loss.probe_loss(z, y, v, loss.class_weights(rates))
+    found = probe_loss(z, y, v, class_weights(rates))
     assert float(found) == pytest.approx(total / count, rel=1e-10)
     # Each class has half of the weight.
-    weights = loss.class_weights(rates)
+    weights = class_weights(rates)
     torch.testing.assert_close(weights[:, 1] * rates, torch.full((3,), 0.5, dtype=torch.float64))
     torch.testing.assert_close(weights[:, 0] * (1 - rates), torch.full((3,), 0.5, dtype=torch.float64))
 

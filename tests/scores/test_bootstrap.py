@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from actionunits.scores import bootstrap, metrics
+from actionunits.scores import bootstrap, events, metrics
 
 
 @pytest.fixture
@@ -23,11 +23,28 @@ def test_replicates_equal_the_metric_of_the_drawn_rows(case):
     f1 = bootstrap.f1(draws, subject, present, score >= 0.6, valid)
     auc = bootstrap.auc(draws, subject, present, score, valid)
     icc = bootstrap.icc_3_1(draws, subject, intensity, predicted, valid)
+    mae = bootstrap.mae(draws, subject, intensity, predicted, valid)
     for r, times in enumerate(draws):
         rows = np.concatenate([np.tile(np.flatnonzero(subject == s), t) for s, t in enumerate(times)])
         np.testing.assert_allclose(f1[r], metrics.f1(present[rows], score[rows] >= 0.6, valid[rows]), atol=1e-12)
         np.testing.assert_allclose(auc[r], metrics.auc(present[rows], score[rows], valid[rows]), atol=1e-12)
         np.testing.assert_allclose(icc[r], metrics.icc_3_1(intensity[rows], predicted[rows], valid[rows]), atol=1e-9)
+        np.testing.assert_allclose(mae[r], metrics.mae(intensity[rows], predicted[rows], valid[rows]), atol=1e-9)
+
+
+def test_event_replicates_equal_f1_event_of_clips_that_are_drawn_again(case):
+    subject, present, score, _, _, valid = case
+    subject = np.sort(subject)
+    frame = np.concatenate([np.arange(n) for n in np.bincount(subject)])
+    draws = bootstrap.draw_subjects(8, 5, seed=1)
+    timeline = events.Timeline.of(subject, frame)
+    found = bootstrap.f1_event(draws, subject, present, score >= 0.6, valid, timeline)
+    for r, times in enumerate(draws):
+        pieces = [np.flatnonzero(subject == s) for s, t in enumerate(times) for _ in range(t)]
+        rows, clip = np.concatenate(pieces), np.repeat(np.arange(len(pieces)), [len(p) for p in pieces])
+        again = events.Timeline.of(clip, frame[rows])
+        expected = events.f1_event(present[rows], score[rows] >= 0.6, valid[rows], again)
+        np.testing.assert_allclose(found[r], expected, atol=1e-12)
 
 
 def test_auc_does_not_depend_on_how_many_subjects_are_counted_together(case, monkeypatch):

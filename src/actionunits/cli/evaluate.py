@@ -28,6 +28,13 @@ def evaluate(
     cache: Annotated[
         Path | None, typer.Option(help="Folder for registered crops, when the data's own is read-only.")
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Measure each clip from its person's resting face, as detect does."),
+    ] = False,
+    over_time: Annotated[
+        str | None, typer.Option(help="Read every clip over time: average, minimum (running) or calibrated.")
+    ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Also write labels and outputs of every frame (Parquet), for `compare`.")
     ] = None,
@@ -46,11 +53,14 @@ def evaluate(
 
     from actionunits.datasets.crops.load import split_paths
     from actionunits.evaluation.protocols import evaluate_checkpoint, refuse_outputs, run_name, write_results
-    from actionunits.evaluation.reproduction import is_rendered
+    from actionunits.evaluation.result_rows import is_rendered
     from actionunits.reports.scores import evaluation_table
 
     folders = split_paths(data)
     refuse_outputs(out, predictions)
+    if calibrate and over_time not in (None, "calibrated"):
+        raise UserError("--calibrate is --over-time calibrated; give one of them")
+    reading = "calibrated" if calibrate else over_time
     result, header = evaluate_checkpoint(
         checkpoint,
         folders,
@@ -60,8 +70,9 @@ def evaluate(
         cache=cache,
         progress=True,
         predictions_file=predictions,
+        over_time=reading,
     )
-    run = run_name(checkpoint)
+    run = run_name(checkpoint) + (f", {reading}" if reading else "")
     if out is not None:
         write_results(out, result, run, header)
     console = Console()
@@ -108,9 +119,14 @@ def _evaluate_faces(checkpoint: str, folder: Path, out: Path | None, device: str
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="Outputs of one model, from evaluate ... --predictions.")],
-    second: Annotated[Path, typer.Argument(help="Outputs of another model on the same frames.")],
-    metric: Annotated[str, typer.Option(help="f1, auc, icc, or several with commas; by default all there are.")] = "",
+    first: Annotated[
+        str,
+        typer.Argument(help="Outputs of one model, from evaluate ... --predictions; of several seeds with commas."),
+    ],
+    second: Annotated[str, typer.Argument(help="Outputs of another model on the same frames, likewise.")],
+    metric: Annotated[
+        str, typer.Option(help="f1, f1_event, auc, icc, mae, or several with commas; by default all there are.")
+    ] = "",
     unit: Annotated[str, typer.Option(help="What the signs are flipped of: subject or fold.")] = "subject",
     replicates: Annotated[int, typer.Option(min=100, max=LARGEST_COUNT, help="Bootstrap draws of subjects.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draws.")] = 0,
@@ -119,10 +135,11 @@ def compare(
     """Tell whether two models differ on the same frames: differences with intervals, and two paired tests."""
     from rich.console import Console
 
+    from actionunits.datasets.crops.load import split_paths
     from actionunits.evaluation.compare import compare_files, write_comparison
     from actionunits.reports.scores import comparison_tables
 
-    result = compare_files(first, second, metric, unit, replicates, seed)
+    result = compare_files(split_paths(first), split_paths(second), metric, unit, replicates, seed)
     if out is not None:
         write_comparison(out, result)
     Console().print(comparison_tables(result))

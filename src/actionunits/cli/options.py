@@ -84,6 +84,9 @@ FoldsOption = Annotated[str | None, typer.Option(help="published, or a number of
 FoldSeedsOption = Annotated[
     str, typer.Option("--fold-seeds", "--fold-seed", help="Seeds of the division; several with commas repeat it.")
 ]
+SeedsOption = Annotated[
+    str | None, typer.Option("--seeds", help="Seeds of training, such as 0,1,2: everything is trained with each.")
+]
 ThresholdOption = Annotated[str, typer.Option(help="validation (chosen there for each fold) or 0.5.")]
 FoldMinutesOption = Annotated[
     float | None, typer.Option(callback=MINUTES, help="Time to train each fold; epochs still end it.")

@@ -18,6 +18,7 @@ from actionunits.cli.options import (
     FoldTeacherOption,
     ImagenetOption,
     ResultsOption,
+    SeedsOption,
     SetOption,
     TestDataOption,
     ThresholdOption,
@@ -45,6 +46,7 @@ def crossval(
     imagenet: ImagenetOption = None,
     init: FoldInitOption = None,
     teacher: FoldTeacherOption = None,
+    seeds: SeedsOption = None,
     results: ResultsOption = None,
     accelerator: AcceleratorOption = "auto",
 ) -> None:
@@ -57,8 +59,10 @@ def crossval(
     from actionunits.cli.console import told_when_interrupted
     from actionunits.datasets.crops.load import split_paths
     from actionunits.evaluation.crossval import find_start
-    from actionunits.evaluation.reproduction import Request, answer, parse_seeds
+    from actionunits.evaluation.reproduction import answer
+    from actionunits.evaluation.result_rows import Request, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
+    from actionunits.reports.seeds import seeds_sections
 
     request = Request(
         data=tuple(split_paths(data)),
@@ -66,6 +70,7 @@ def crossval(
         models=(model,),
         folds=folds,
         fold_seeds=parse_seeds(fold_seeds),
+        seeds=parse_seeds(seeds) if seeds else (),
         threshold=threshold,
         results=results,
         minutes=minutes,
@@ -76,17 +81,24 @@ def crossval(
         teacher=find_start(teacher) if teacher else None,
     )
     with told_when_interrupted():
-        rows = answer(protocol, request, config, progress=True)
+        found = answer(protocol, request, config, progress=True)
     console = Console()
-    console.print(render_sections(scores_sections(rows)))
-    console.print(provenance(rows), highlight=False)
+    for rows in found:
+        console.print(render_sections(scores_sections(rows)))
+        console.print(provenance(rows), highlight=False)
+    console.print(render_sections(seeds_sections(found)))
     typer.echo(f"written to {out}")
 
 
 def probe(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint of a representation, from `train tcae`.")],
+    checkpoint: Annotated[
+        str, typer.Argument(help="A representation, from `train tcae`, or weights of the --backbone.")
+    ],
     data: Annotated[str, typer.Option(help="Data of known action units: one folder, or several with commas.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of this probe; a started one is continued.")],
+    backbone: Annotated[
+        str | None, typer.Option(help="Probe a frozen resnet18 or vgg19 that CHECKPOINT gives the weights of.")
+    ] = None,
     labels: Annotated[
         str, typer.Option(help="Shares of the labels that are used, one after the other, such as 0.01,0.1,1.")
     ] = "1",
@@ -108,9 +120,9 @@ def probe(
 
     from actionunits.cli.console import told_when_interrupted
     from actionunits.datasets.crops.load import split_paths
-    from actionunits.evaluation.probe import parse_shares
+    from actionunits.evaluation.probe import backbone_checkpoint, parse_shares
     from actionunits.evaluation.probe import probe as run_probe
-    from actionunits.evaluation.reproduction import Request, parse_seeds
+    from actionunits.evaluation.result_rows import Request, parse_seeds
     from actionunits.reports.reproduction import provenance, render_sections, scores_sections
     from actionunits.weights.locate import find_weights
 
@@ -121,7 +133,7 @@ def probe(
         fold_seeds=parse_seeds(fold_seeds),
         threshold=threshold,
         results=results,
-        init=find_weights(checkpoint),
+        init=backbone_checkpoint(backbone, checkpoint, out) if backbone else find_weights(checkpoint),
         accelerator=accelerator,
     )
     with told_when_interrupted():
@@ -137,6 +149,9 @@ def reproduce(
     table: Annotated[str, typer.Argument(help="Key of a published table, for instance renet-table1.")],
     data: TestDataOption,
     train_data: Annotated[str | None, typer.Option(help="Training data, for tables across data sets.")] = None,
+    registered: Annotated[
+        str | None, typer.Option(help="The same data with registered faces, for the table that compares both.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Another model than the table's own; several with commas.")
     ] = None,
@@ -151,9 +166,13 @@ def reproduce(
     imagenet: ImagenetOption = None,
     init: FoldInitOption = None,
     teacher: FoldTeacherOption = None,
+    seeds: SeedsOption = None,
     results: ResultsOption = None,
     minutes: FoldMinutesOption = None,
     accelerator: AcceleratorOption = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show rows, folds, settings and time of the plan; train nothing.")
+    ] = False,
 ) -> None:
     """Train and test a published table's folds, and show the paper's numbers and ours side by side.
 
@@ -166,10 +185,12 @@ def reproduce(
     from actionunits.evaluation.crossval import find_start
     from actionunits.evaluation.published import table as published_table
     from actionunits.evaluation.rates import is_of_rates, refuse_training_options
-    from actionunits.evaluation.reproduction import Request, parse_seeds
     from actionunits.evaluation.reproduction import reproduce as reproduce_table
+    from actionunits.evaluation.result_rows import Request, parse_seeds
+    from actionunits.reports.plan import plan_lines
     from actionunits.reports.rates import rates_of
-    from actionunits.reports.reproduction import render, write_markdown, write_page
+    from actionunits.reports.reproduction import render, render_sections, write_markdown, write_page
+    from actionunits.reports.seeds import seeds_sections
 
     console, published, folders = Console(), published_table(table), tuple(split_paths(data))
     out = out or Path("out") / table
@@ -185,10 +206,12 @@ def reproduce(
         data=folders,
         out=out,
         train_data=tuple(split_paths(train_data)) if train_data else (),
+        registered=tuple(split_paths(registered)) if registered else (),
         models=tuple(name.strip() for name in model.split(",")) if model else (),
         scale=scale,
         folds=folds,
         fold_seeds=parse_seeds(fold_seeds),
+        seeds=parse_seeds(seeds) if seeds else (),
         threshold=threshold,
         results=results,
         minutes=minutes,
@@ -198,8 +221,12 @@ def reproduce(
         imagenet=imagenet,
         teacher=find_start(teacher) if teacher else None,
     )
+    if dry_run:
+        console.print("\n".join(plan_lines(table, request)), highlight=False, markup=False, soft_wrap=True)
+        return
     with told_when_interrupted():
         found = reproduce_table(table, request, progress=True)
     for reproduction in found:
         console.print(render(reproduction, console.width))
+    console.print(render_sections(seeds_sections([item.rows for item in found])))
     typer.echo(f"written to {write_markdown(request.out / f'{table}.md', found)} and {request.out / 'results.csv'}")

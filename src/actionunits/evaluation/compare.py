@@ -10,12 +10,16 @@ Two tests, both with people as the unit, because frames of one person are alike:
   all patterns for few people, of random ones otherwise. Good, Permutation, Parametric, and Bootstrap Tests of
   Hypotheses, 2005, Ch. 3. A person in whom an AU never occurs says nothing about its F1 and AUC.
 
+Where a model was trained with several seeds, its score is the mean over its trainings, and every draw of people also
+draws trainings of each model with replacement: the interval then holds the noise of training too.
+
 The p of single AUs are not corrected for their number.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +31,10 @@ from actionunits.errors import UserError
 from actionunits.evaluation.predictions import FramePredictions, read_predictions
 from actionunits.files import write_atomically
 from actionunits.scores import bootstrap, metrics
+from actionunits.scores.events import Timeline
 
-METRICS = ("f1", "auc", "icc")
+METRICS = ("f1", "f1_event", "auc", "icc", "mae")
+OF_INTENSITY = ("icc", "mae")
 UNITS = ("subject", "fold")
 MEAN = "mean"  # name of the row of the mean over AUs
 FLIPS = 10_000  # random sign patterns
@@ -55,8 +61,8 @@ class Comparison:
 
 
 def compare(
-    a: FramePredictions,
-    b: FramePredictions,
+    first: FramePredictions | Sequence[FramePredictions],
+    second: FramePredictions | Sequence[FramePredictions],
     *,
     metric_names: tuple[str, ...] | None = None,
     replicates: int = bootstrap.REPLICATES,
@@ -66,16 +72,18 @@ def compare(
 ) -> Comparison:
     """Compare two models' outputs on the same frames with the same labels.
 
-    metric_names: of METRICS; by default all that both models have outputs for. unit: of the sign flips, "subject" or
-    "fold". Raises UserError where frames or labels differ, no AU is shared, or there is but one unit.
+    first, second: of one training each, or of several with different seeds. metric_names: of METRICS; by default all
+    that both models have outputs for. unit: of the sign flips, "subject" or "fold". Raises UserError where frames or
+    labels differ, no AU is shared, or there is but one unit.
     """
     if unit not in UNITS:
         raise UserError(f"unknown unit '{unit}'; known are {', '.join(UNITS)}")
-    aus = tuple(au for au in a.aus if au in b.aus)
+    sides = [[given] if isinstance(given, FramePredictions) else list(given) for given in (first, second)]
+    a, b = sides[0][0], sides[1][0]
+    aus = tuple(au for au in a.aus if all(au in frames.aus for side in sides for frames in side))
     if not aus:
         raise UserError("the two models have no action unit in common")
-    left, right = _Side.of(a, aus, np.arange(len(a))), _Side.of(b, aus, _same_rows(a, b))
-    _check_labels(left, right, a, b)
+    left, right = (_Trainings.of(side, a, aus) for side in sides)
     names = _metric_names(metric_names, left, right)
     owners, subject = np.unique(a.subject.number, return_inverse=True)
     if len(owners) < 2:
@@ -86,12 +94,12 @@ def compare(
         [np.ones((1, len(owners)), np.int64), bootstrap.draw_subjects(len(owners), replicates, seed)]
     )
     alone = np.eye(units, dtype=np.int64)
-    occurs = _occurs(left, unit_of, units)
+    occurs = _occurs(left.sides[0], unit_of, units)
     tables = []
     for name in names:
-        drawn_a, drawn_b = (side.score(name, draws, subject) for side in (left, right))
-        single = left.score(name, alone, unit_of) - right.score(name, alone, unit_of)
-        if name == "f1":
+        drawn_a, drawn_b = (side.drawn(name, draws, subject, seed + k) for k, side in enumerate((left, right)))
+        single = left.mean(name, alone, unit_of) - right.mean(name, alone, unit_of)
+        if name in ("f1", "f1_event"):
             single = np.where(occurs, single, np.nan)
         tables.append(_rows(name, aus, drawn_a[0], drawn_b[0], drawn_a[1:] - drawn_b[1:], single, flips, seed))
     return Comparison(
@@ -103,16 +111,16 @@ def compare(
         data=" + ".join(a.data.present().names),
         unit=unit,
         occurrence_level=a.occurrence_level,
-        names=(str(a.about.get("run", "first")), str(b.about.get("run", "second"))),
+        names=(left.name("first"), right.name("second")),
     )
 
 
 def compare_files(
-    first: Path | str, second: Path | str, metric: str, unit: str, replicates: int, seed: int
+    first: Sequence[Path], second: Sequence[Path], metric: str, unit: str, replicates: int, seed: int
 ) -> Comparison:
-    """`compare` on two files of `predictions`. metric: names with commas between, or nothing for all."""
+    """`compare` on files of `predictions`, one per training. metric: names with commas, or nothing for all."""
     names = tuple(name.strip() for name in metric.split(",") if name.strip()) or None
-    a, b = read_predictions(first), read_predictions(second)
+    a, b = ([read_predictions(path) for path in paths] for paths in (first, second))
     return compare(a, b, metric_names=names, unit=unit, replicates=replicates, seed=seed)
 
 
@@ -145,9 +153,10 @@ class _Side:
     intensity: np.ndarray
     rated: np.ndarray
     predicted: np.ndarray | None
+    timeline: Timeline | None  # of the first model's rows
 
     @classmethod
-    def of(cls, frames: FramePredictions, aus: tuple[int, ...], rows: np.ndarray) -> _Side:
+    def of(cls, frames: FramePredictions, aus: tuple[int, ...], rows: np.ndarray, timeline: Timeline | None) -> _Side:
         pick = np.ix_(rows, np.array([frames.aus.index(au) for au in aus]))
         predicted = frames.au_intensity_predicted
         return cls(
@@ -158,6 +167,7 @@ class _Side:
             frames.au_intensity[pick],
             frames.au_intensity_valid[pick],
             None if predicted is None else predicted[pick],
+            timeline,
         )
 
     def score(self, name: str, draws: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -166,8 +176,56 @@ class _Side:
             return bootstrap.f1(draws, owner, self.present, self.detected, self.known)
         if name == "auc":
             return bootstrap.auc(draws, owner, self.present, self.prob, self.known)
+        if name == "f1_event":
+            assert self.timeline is not None
+            return bootstrap.f1_event(draws, owner, self.present, self.detected, self.known, self.timeline)
         assert self.predicted is not None
-        return bootstrap.icc_3_1(draws, owner, self.intensity, self.predicted, self.rated)
+        score = bootstrap.icc_3_1 if name == "icc" else bootstrap.mae
+        return score(draws, owner, self.intensity, self.predicted, self.rated)
+
+
+@dataclass(frozen=True)
+class _Trainings:
+    """All trainings of one model."""
+
+    sides: tuple[_Side, ...]
+    runs: tuple[str, ...]  # names of those that have one
+
+    @classmethod
+    def of(
+        cls, trainings: Sequence[FramePredictions], reference: FramePredictions, aus: tuple[int, ...]
+    ) -> _Trainings:
+        """Rows in the order of those of `reference`. Raises UserError where frames or labels differ from its own."""
+        timeline, own = reference.timeline(), _Side.of(reference, aus, np.arange(len(reference)), None)
+        sides = []
+        for frames in trainings:
+            side = _Side.of(frames, aus, _same_rows(reference, frames), timeline)
+            _check_labels(own, side, reference, frames)
+            sides.append(side)
+        return cls(tuple(sides), tuple(str(frames.about["run"]) for frames in trainings if "run" in frames.about))
+
+    def name(self, otherwise: str) -> str:
+        """Names of its runs."""
+        return " + ".join(dict.fromkeys(self.runs)) or otherwise
+
+    @property
+    def rates_intensity(self) -> bool:
+        """Whether all trainings give intensities."""
+        return all(side.predicted is not None for side in self.sides)
+
+    def mean(self, name: str, draws: np.ndarray, owner: np.ndarray) -> np.ndarray:
+        """Mean over trainings of the score of every replicate, (R, A)."""
+        return np.mean([side.score(name, draws, owner) for side in self.sides], axis=0)
+
+    def drawn(self, name: str, draws: np.ndarray, owner: np.ndarray, seed: int) -> np.ndarray:
+        """The same with trainings drawn anew for every replicate but the first, which is the sample itself."""
+        count = len(self.sides)
+        share = (
+            np.random.default_rng((seed, 7)).multinomial(count, np.full(count, 1 / count), size=len(draws)) / count
+        )
+        share[0] = 1 / count
+        scores = np.stack([side.score(name, draws, owner) for side in self.sides], axis=1)  # (R, K, A)
+        return np.where(share[..., None] > 0, scores * share[..., None], 0).sum(1)
 
 
 def _same_rows(a: FramePredictions, b: FramePredictions) -> np.ndarray:
@@ -202,15 +260,19 @@ def _check_labels(left: _Side, right: _Side, a: FramePredictions, b: FramePredic
         raise UserError("the two tables hold different labels for the same frames; evaluate both on the same data")
 
 
-def _metric_names(wanted: tuple[str, ...] | None, left: _Side, right: _Side) -> tuple[str, ...]:
-    both_rate = left.predicted is not None and right.predicted is not None
+def _metric_names(wanted: tuple[str, ...] | None, left: _Trainings, right: _Trainings) -> tuple[str, ...]:
+    both_rate, in_time = left.rates_intensity and right.rates_intensity, left.sides[0].timeline is not None
     if wanted is None:
-        return METRICS if both_rate else METRICS[:2]
+        left_out = {*(() if both_rate else OF_INTENSITY), *(() if in_time else ("f1_event",))}
+        return tuple(name for name in METRICS if name not in left_out)
     for name in wanted:
         if name not in METRICS:
             raise UserError(f"unknown metric '{name}'; known are {', '.join(METRICS)}")
-    if "icc" in wanted and not both_rate:
-        raise UserError("icc needs intensities, and one of the two models gives none")
+    rating = [name for name in wanted if name in OF_INTENSITY]
+    if rating and not both_rate:
+        raise UserError(f"{rating[0]} needs intensities, and one of the two models gives none")
+    if "f1_event" in wanted and not in_time:
+        raise UserError("f1_event needs frames that follow each other, and these are single pictures")
     return tuple(dict.fromkeys(wanted))
 
 

@@ -15,7 +15,13 @@ import pandas as pd
 
 from actionunits.datasets.crops.crop_data import CropData, concatenate
 from actionunits.datasets.sampling import folds as folds_module
-from actionunits.datasets.sampling.folds import VALIDATION_FRACTION, fold_split, hold_out, subject_folds
+from actionunits.datasets.sampling.folds import (
+    VALIDATION_FRACTION,
+    fold_split,
+    hold_out,
+    subject_folds,
+    training_people,
+)
 from actionunits.errors import UserError
 
 
@@ -106,7 +112,7 @@ def leave_one_data_set_out(data: Sequence[CropData], every: int = 1) -> Protocol
     folds = []
     for k, test in enumerate(data):
         rest = concatenate([piece for j, piece in enumerate(data) if j != k])
-        folds.append(_across(rest, test, _folder_word(f"{k + 1}-{'-'.join(test.names)}"), every))
+        folds.append(_across(rest, test, folder_word(f"{k + 1}-{'-'.join(test.names)}"), every))
     return Protocol("leave-one-data-set-out", f"{len(data)} data sets, each left out once", tuple(folds))
 
 
@@ -116,9 +122,15 @@ def cross_data_set(source: CropData, target: CropData, every: int = 1) -> Protoc
     return Protocol("cross", f"trained on {' + '.join(source.names)}", (fold,))
 
 
-def transferred(name: str, source: CropData, target: Protocol, every: int = 1) -> Protocol:
-    """Trained on all of one data set, then, in every fold of another, trained on or regressed on its features."""
-    train, validation = hold_out(source.present_subjects, VALIDATION_FRACTION, 0)
+def transferred(
+    name: str, source: CropData, target: Protocol, every: int = 1, split_of: Mapping[str, str] | None = None
+) -> Protocol:
+    """Trained on all of one data set, then, in every fold of another, trained on or regressed on its features.
+
+    split_of: the source's own split by subject, which counts where it has no labels.
+    """
+    own = {} if source.aus else split_of or {}
+    train, validation = training_people(source.present_subjects, own, VALIDATION_FRACTION, 0)
     start = Fold("source", _thinned(_only(source, train), every), _only(source, validation), None)
     how = "started from" if name == "finetune" else "on features of"
     return Protocol(name, f"{how} {' + '.join(source.names)}; {target.division}", target.folds, start)
@@ -173,5 +185,6 @@ def _thinned(data: CropData, every: int) -> CropData:
     return data.subset(place % every == 0)
 
 
-def _folder_word(text: str) -> str:
+def folder_word(text: str) -> str:
+    """Text as part of a folder's name."""
     return re.sub(r"[^A-Za-z0-9+_.-]+", "-", text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,16 @@ class FramePredictions:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def select(self, rows: np.ndarray) -> FramePredictions:
+        """Some rows, in the order given."""
+        chosen: dict[str, Any] = {n: getattr(self, n).select(rows) for n in ("data", "subject", "clip", "fold")}
+        arrays = ("frame", "au_present", "au_present_valid", "au_prob", "au_detected", "au_intensity")
+        chosen |= {name: getattr(self, name)[rows] for name in arrays}
+        for name in ("au_intensity_predicted", "au_level_predicted"):
+            value = getattr(self, name)
+            chosen[name] = None if value is None else value[rows]
+        return replace(self, **chosen)
 
     @property
     def au_intensity_valid(self) -> np.ndarray:

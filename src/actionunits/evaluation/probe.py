@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,23 +17,26 @@ import pandas as pd
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.sampling.augment import AugmentConfig
 from actionunits.errors import UserError
-from actionunits.evaluation import questions, regression
+from actionunits.evaluation import fold_scores, questions, regression
 from actionunits.evaluation.crossval import System, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
+from actionunits.evaluation.plan import Run
 from actionunits.evaluation.questions import Question
-from actionunits.evaluation.reproduction import (
-    Request,
-    described_rows,
-    refuse_unusable_places,
-    run_protocol,
-    write_rows,
-)
-from actionunits.training.checkpoint import load_checkpoint
+from actionunits.evaluation.reproduction import run_protocol
+from actionunits.evaluation.result_rows import Request, described_rows, refuse_unusable_places, write_rows
+from actionunits.models import find_model
+from actionunits.runtime.provenance import source_commit
+from actionunits.settings.checks import make_config
+from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings
 from actionunits.training.settings import DataSettings, Settings
+from actionunits.training.start import start_from, start_from_imagenet
+from actionunits.weights.checkpoint_file import read_header
+from actionunits.weights.locate import find_weights
 
 PROTOCOLS = ("folds", "own-split")
+BACKBONE_FILE = "backbone.safetensors"
 
 
 def probe(
@@ -59,10 +64,44 @@ def probe(
     for share in shares:
         part = with_label_share(divided, share)
         folder = request.out / f"labels-{percent(share)}"
-        scores = run_protocol(System(key, settings), part, folder, fabric, request)
-        found.append(described_rows(scores, "", key, request, question, part))
+        outputs = run_protocol(System(key, settings), part, folder, fabric, request)
+        scores = fold_scores.score_folds(outputs, request.threshold)
+        found.append(described_rows(scores, "", Run(key), request, question, part, settings))
         write_rows(found[-1], request)
     return pd.concat(found, ignore_index=True)
+
+
+def backbone_checkpoint(network: str, weights: str, out: Path) -> Path:
+    """Write a frozen network with an empty probe and return the file, for `probe` to start from.
+
+    network: of frozen.config.NETWORKS. weights: a file of weights with torchvision's names, or the name or file of a
+    checkpoint that has such a body, as the released detector. Raises UserError where they do not fit.
+    """
+    entry = find_model("frozen")
+    path = Path(weights)
+    if path.is_file() and not is_checkpoint(path):
+        model = entry.model(entry.config(network=network), ())
+        start_from_imagenet(model, path)
+        header: dict[str, Any] = {"data": {"names": [path.stem], "training_subjects": []}, "seed": 0}
+    else:
+        found = find_weights(weights)
+        before = read_header(found)
+        shown = {k: v for k, v in before["config"].items() if k in ("image_size", "width", "magnification")}
+        model = entry.model(make_config(entry.config, {**shown, "network": network}, weights), ())
+        start_from(model, found)
+        header = {"data": before["data"], "seed": before.get("seed", 0)}
+    out.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(out / BACKBONE_FILE, model, {**header, "commit": source_commit()})
+    return out / BACKBONE_FILE
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file of weights tells what model it is of."""
+    try:
+        read_header(path)
+    except UserError:
+        return False
+    return True
 
 
 def parse_shares(text: str) -> tuple[float, ...]:

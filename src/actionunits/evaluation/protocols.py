@@ -16,6 +16,7 @@ from actionunits.aus import au_label
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.readers.folder_contents import some
 from actionunits.errors import UserError
+from actionunits.evaluation.over_time import read_over_time
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
 from actionunits.files import write_atomically
 from actionunits.models.contract import flow_method, reads_mesh
@@ -168,11 +169,13 @@ def evaluate_checkpoint(
     replicates: int = bootstrap.REPLICATES,
     progress: bool = False,
     predictions_file: Path | str | None = None,
+    over_time: str | None = None,
 ) -> tuple[EvaluationResult, dict[str, Any]]:
     """Scores of a checkpoint (file, or the name of released weights) on folders of data, and its header.
 
     subjects: only these of the data; every: only each n-th frame; cache: where registered crops are kept.
-    predictions_file: where labels and outputs of every frame are written, see `predictions`. Thresholds are the
+    predictions_file: where labels and outputs of every frame are written, see `predictions`. over_time: a reading of
+    `over_time.READINGS` of the outputs of every clip. Thresholds are the
     checkpoint's own. Raises UserError for unusable input, and when a test subject was seen in training.
     """
     from actionunits.datasets.crops.crop_data import stored_size
@@ -211,6 +214,8 @@ def evaluate_checkpoint(
         fold=fold_of(header),
         about={"run": run_name(checkpoint), "model": header["model"], "commit": header.get("commit", "")},
     )
+    if over_time is not None:
+        frames = read_over_time(frames, over_time, header.get("neutral_logit", {}))
     result = score_frames(frames, replicates)
     if predictions_file is not None:
         write_predictions(predictions_file, frames)

@@ -61,6 +61,7 @@ SYSTEMS = (
     "hybrid:anet",
     "hybrid:lstm",
     "hog",
+    "drml",
     "tcae",
     "tcae:fabnet",
 )
@@ -101,6 +102,8 @@ class PublishedRow:
     average: float | None = None
     model: str | None = None  # one of SYSTEMS where the row is a system of this toolkit
     setting: str | None = None  # what sets the row apart from others of the same method
+    settings: Mapping[str, Any] | None = None  # of the system, that set the row apart from others of the same one
+    aligned: bool | None = None  # whether the faces tested on are registered, where that sets rows apart
     garbled: bool = False
     average_note: str | None = None
     note: str | None = None

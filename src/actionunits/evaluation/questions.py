@@ -9,7 +9,7 @@ from typing import Any
 
 from actionunits.datasets.crops import prepared, synthau
 from actionunits.datasets.crops.crop_data import CropData, stored_size
-from actionunits.datasets.crops.load import coded_aus, is_prepared, load_data
+from actionunits.datasets.crops.load import coded_aus, is_prepared, load_data, own_splits
 from actionunits.errors import UserError
 from actionunits.evaluation import divisions
 from actionunits.evaluation.divisions import Protocol
@@ -17,7 +17,8 @@ from actionunits.models.contract import flow_method, reads_mesh
 from actionunits.training.data import recipe_of
 from actionunits.training.settings import Settings
 
-TRANSFERS = ("finetune", "regression", "probe", "svm")  # trained on other data first, then brought to each fold
+FITTED = ("regression", "probe", "svm")  # by a layer on features of a network that stays
+TRANSFERS = ("finetune", *FITTED)  # trained on other data first, then brought to each fold
 ACROSS = ("cross", *TRANSFERS)  # with training data besides the test data
 PROTOCOLS = ("folds", "own-split", "leave-one-data-set-out", *ACROSS)
 PUBLISHED = "published"
@@ -112,7 +113,7 @@ def load_protocol(question: Question, settings: Settings, progress: bool = False
     folds = _folds(question, data, every)
     if question.protocol in TRANSFERS:
         source = load(question.train_data, common_aus(question.train_data))
-        return divisions.transferred(question.protocol, source, folds, every)
+        return divisions.transferred(question.protocol, source, folds, every, own_splits(question.train_data))
     return folds
 
 
@@ -124,21 +125,6 @@ def _folds(question: Question, data: CropData, every: int) -> Protocol:
     if count is None:
         return divisions.published_folds(data, every)
     return divisions.seeded_folds(data, count, question.fold_seeds, every)
-
-
-def own_splits(folders: Sequence[Path]) -> dict[str, str]:
-    """The data sets' own split by subject, empty for renders. Raises UserError for a person in two parts."""
-    found: dict[str, str] = {}
-    for folder in folders:
-        if not is_prepared(folder):
-            continue
-        info = prepared.read_info(folder)
-        table = prepared.read_frames(folder, ["subject", "split"]).drop_duplicates()
-        for own, split in table.itertuples(index=False, name=None):
-            name = prepared.subject_name(info, own)
-            if found.setdefault(name, split) != split:
-                raise UserError(f"{folder}: {name} is in two parts of the split, {found[name]} and {split}")
-    return found
 
 
 def dataset_card(folder: Path) -> dict[str, Any]:

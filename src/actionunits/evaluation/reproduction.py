@@ -7,59 +7,47 @@ that is printed, and every difference, follows from these rows and from `publish
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
-from actionunits import configs
 from actionunits.aus import DATASET_AUS, au_label
-from actionunits.datasets.crops.load import coded_aus
-from actionunits.datasets.readers.layouts import RENDERED
+from actionunits.datasets.crops.crop_data import stored_size
+from actionunits.datasets.crops.load import coded_aus, load_data
 from actionunits.errors import UserError
 from actionunits.evaluation import fold_scores, questions, regression
-from actionunits.evaluation.crossval import System, cross_validate, read_threshold_rule
+from actionunits.evaluation.alignment import tested_twice
+from actionunits.evaluation.crossval import FoldOutputs, System, cross_validate, read_threshold_rule
 from actionunits.evaluation.divisions import Protocol
+from actionunits.evaluation.over_time import read_over_time
+from actionunits.evaluation.plan import (
+    OVER_TIME,
+    PROTOCOL_OF,
+    TESTED,
+    Run,
+    runs_of,
+    scored_rows,
+    settings_of,
+    tested_word,
+    with_seeds,
+)
 from actionunits.evaluation.predictions import concatenate, write_predictions
-from actionunits.evaluation.protocols import LEVEL_METRICS, METRICS, merge_rows, refuse_other_table, run_name
-from actionunits.evaluation.published import PublishedRow, PublishedTable, table
+from actionunits.evaluation.published import PublishedTable, table
 from actionunits.evaluation.questions import Question
-from actionunits.models import find_model, model_keys
+from actionunits.evaluation.result_rows import Request, described_rows, refuse_unusable_places, write_rows
+from actionunits.models import find_model
 from actionunits.models.contract import BuildsOnVariants
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 
-CONFIGS = configs.FOLDER
 SCALES = ("paper", "small")
-RESULTS_FILE = "results.csv"
-CONTEXT = {"table": str, "fold": str, "threshold_rule": str, "train_data": str, "counts": str, "commit": str}
-# What comes before the columns of fold_scores in results.
-RUN_COLUMNS = (
-    "run",
-    "table",
-    "model",
-    "scale",
-    "data",
-    "renders",
-    "counts",
-    "train_data",
-    "protocol",
-    "division",
-)
-ROW_COLUMNS = (*RUN_COLUMNS, *fold_scores.COLUMNS)
-# Our protocol for the paper's.
-PROTOCOL_OF = {
-    "folds-3": "folds",
-    "folds-10": "folds",
-    "own-split": "own-split",
-    "cross": "cross",
-    "transfer": "finetune",
-}
-# Protocols that the papers' word for fine-tuning stands for too.
-PAPERS_WORD = {"regression": "finetune", "svm": "finetune"}
+# Systems that read single frames, by the paper that claims more from time; simple readings of them are its baselines.
+READ_OVER_TIME = {"hybrid": ("hybrid:anet",)}
+BASELINE_READINGS = ("average", "minimum")
 # Where numbers come from that no fold gives.
 ELSEWHERE = {
     "time_ms": "speed depends on the machine; `make bench` measures it here",
@@ -71,27 +59,6 @@ ELSEWHERE = {
 
 
 @dataclass(frozen=True)
-class Request:
-    """How a table shall be reproduced."""
-
-    data: tuple[Path, ...]
-    out: Path
-    train_data: tuple[Path, ...] = ()
-    models: tuple[str, ...] = ()  # none: those of the table itself
-    scale: str = "paper"
-    folds: str | None = None
-    fold_seeds: tuple[int, ...] = (0,)
-    threshold: str = "validation"
-    results: Path | None = None  # table to extend, besides the one in `out`
-    minutes: float | None = None  # of training per fold
-    init: Path | None = None  # weights that every fold starts from, or folder of another run of the same folds
-    assignments: tuple[str, ...] = ()  # settings besides those of the scale, setting=value
-    accelerator: str = "auto"
-    imagenet: Path | None = None  # official weights of the model's body, to start training from
-    teacher: Path | None = None  # checkpoint, or folder of another run of the same folds, to learn from too
-
-
-@dataclass(frozen=True)
 class Reproduction:
     """Scores of one model, ready to be shown beside a published table."""
 
@@ -99,48 +66,119 @@ class Reproduction:
     rows: pd.DataFrame  # ROW_COLUMNS
 
 
-def reproduce(key: str, request: Request, progress: bool = False) -> list[Reproduction]:
-    """Train and test the folds of a published table with each model, and write the scores.
+@dataclass(frozen=True)
+class Planned:
+    """One system of a table, before anything is trained."""
 
-    Raises UserError where the table, the data or a setting does not allow it, and crossval.Interrupted when stopped.
-    """
+    run: Run
+    question: Question
+    settings: Settings
+
+
+def planned(key: str, request: Request) -> list[Planned]:
+    """What `reproduce` would train. Raises UserError where the table, the data or a setting does not allow it."""
     published = table(key)
     read_threshold_rule(request.threshold)
     if request.scale not in SCALES:
         raise UserError(f"unknown scale '{request.scale}'; known are {', '.join(SCALES)}")
     refuse_without_folds(published)
-    models = request.models or systems_of(published)
-    for name in models:
-        _refuse_unknown_model(name, published)
+    asked = _asked_settings(request)
+    runs = with_seeds(runs_of(published, request.models, asked), request.seeds)
     aus = aus_in_data(published, request.data)
     refuse_unusable_places(request)
-    asked = [
-        (name, question_of(published, name, request, aus), settings_for(name, published, request)) for name in models
+    found = [
+        Planned(
+            run, question_of(published, run.model, request, aus), settings_of(run, published, request.scale, asked)
+        )
+        for run in runs
     ]
-    for _, question, _ in asked:
-        questions.check_question(question)
-    fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    found, folders = [], dict[tuple[str, int], Path]()
-    for name, question, settings in asked:
-        protocol = questions.load_protocol(question, settings, progress)
-        system = System(name.partition(":")[0], settings, request.imagenet, request.teacher)
-        folder = request.out / name.replace(":", "-")
-        begun = dataclasses.replace(request, init=earlier_of_recipe(system, folders) or request.init)
-        scores = run_protocol(system, protocol, folder, fabric, begun)
-        rows = described_rows(scores, key, name, request, question, protocol)
-        write_rows(rows, request)
-        found.append(Reproduction(published, rows))
-        folders[system.model, _place_in_recipe(system)] = folder
+    for item in found:
+        questions.check_question(item.question)
+    if compares_alignment(published):
+        refuse_one_alignment(request)
+    elif request.registered:
+        raise UserError(f"{key} tests faces in one way; leave out --registered")
     return found
 
 
-def earlier_of_recipe(system: System, folders: Mapping[tuple[str, int], Path]) -> Path | None:
+def refuse_one_alignment(request: Request) -> None:
+    """Raises UserError where a table of both ways to cut faces out has not got both."""
+    aligned = [questions.dataset_card(folder).get("aligned", True) for folder in request.data]
+    if any(aligned) or not request.registered:
+        raise UserError(
+            "one network is trained on faces as they are and tested on both: name a folder that was prepared with "
+            "--no-align as --data, and the same data prepared without it as --registered"
+        )
+
+
+def reproduce(key: str, request: Request, progress: bool = False) -> list[Reproduction]:
+    """Train and test the folds of a published table with each system, and write the scores.
+
+    Raises UserError where the table, the data or a setting does not allow it, and crossval.Interrupted when stopped.
+    """
+    published, plan = table(key), planned(key, request)
+    fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
+    found, folders = [], dict[tuple[str, int, int], Path]()
+    for item in plan:
+        protocol = questions.load_protocol(item.question, item.settings, progress)
+        system = System(item.run.key, item.settings, request.imagenet, request.teacher)
+        folder = request.out / item.run.folder
+        begun = dataclasses.replace(request, init=earlier_of_recipe(system, folders) or request.init)
+        outputs = run_protocol(system, protocol, folder, fabric, begun)
+        readings = [(item.run, outputs), *over_time(published, item.run, outputs)]
+        if compares_alignment(published):
+            readings = list(both_alignments(item, request, protocol, folder, outputs, fabric.device))
+        for run, read in readings:
+            scores = fold_scores.score_folds(read, request.threshold)
+            rows = described_rows(scores, key, run, request, item.question, protocol, item.settings)
+            write_rows(rows, request)
+            found.append(Reproduction(published, rows))
+        folders[system.model, _place_in_recipe(system), item.settings.loop.seed] = folder
+    return found
+
+
+def compares_alignment(published: PublishedTable) -> bool:
+    """Whether rows of a table differ in how the faces tested on are cut out."""
+    return any(row.aligned is not None for row in published.rows)
+
+
+def both_alignments(
+    item: Planned,
+    request: Request,
+    protocol: Protocol,
+    folder: Path,
+    outputs: Sequence[FoldOutputs],
+    device: torch.device,
+) -> Iterator[tuple[Run, list[FoldOutputs]]]:
+    """The outputs for the same test frames as they are and registered."""
+    size = stored_size(item.settings.model.image_size)
+    registered = load_data(list(request.registered), size, aus=item.question.aus)
+    folders = [folder / f"fold-{fold.name}" for fold in protocol.folds]
+    for aligned, read in zip((False, True), tested_twice(outputs, folders, registered, device), strict=True):
+        yield dataclasses.replace(item.run, settings={**item.run.settings, TESTED: tested_word(aligned)}), read
+
+
+def over_time(
+    published: PublishedTable, run: Run, outputs: Sequence[FoldOutputs]
+) -> Iterator[tuple[Run, list[FoldOutputs]]]:
+    """In tables of a claim about time, the outputs of a system that reads frames, read over time: its baselines."""
+    if run.model not in READ_OVER_TIME.get(published.paper, ()) or outputs[0].frames.timeline() is None:
+        return
+    for reading in BASELINE_READINGS:
+        read = [
+            dataclasses.replace(o, frames=read_over_time(o.frames, reading, o.header.get("neutral_logit", {})))
+            for o in outputs
+        ]
+        yield dataclasses.replace(run, settings={**run.settings, OVER_TIME: reading}), read
+
+
+def earlier_of_recipe(system: System, folders: Mapping[tuple[str, int, int], Path]) -> Path | None:
     """Where the nearest earlier variant of a system's recipe was trained, so that its stages need no second time.
 
-    folders: by model and place in its recipe.
+    folders: by model, place in its recipe and seed.
     """
-    before = reversed(range(_place_in_recipe(system)))
-    return next((folders[system.model, place] for place in before if (system.model, place) in folders), None)
+    keys = [(system.model, place, system.settings.loop.seed) for place in reversed(range(_place_in_recipe(system)))]
+    return next((folders[key] for key in keys if key in folders), None)
 
 
 def _place_in_recipe(system: System) -> int:
@@ -149,122 +187,38 @@ def _place_in_recipe(system: System) -> int:
     return model.place_in_recipe(system.settings.model) if issubclass(model, BuildsOnVariants) else 0
 
 
-def answer(protocol: str, request: Request, config: Path | None, progress: bool = False) -> pd.DataFrame:
-    """Scores of one model in a protocol of one's own (ROW_COLUMNS), which are also written.
+def answer(protocol: str, request: Request, config: Path | None, progress: bool = False) -> list[pd.DataFrame]:
+    """Scores of one model in a protocol of one's own for each seed of training (ROW_COLUMNS), which are also written.
 
     For protocols across data sets the last of `request.data` is tested on, the others are trained on. config:
     settings that differ from the model's defaults; those of the request come after. Raises like `reproduce`.
     """
     read_threshold_rule(request.threshold)
     (name,) = request.models
-    settings = make_settings(name, (read_config_file(config) if config else {}) | _asked_settings(request))
+    values = (read_config_file(config) if config else {}) | _asked_settings(request)
     across = protocol in questions.ACROSS
     data, train_data = (request.data[-1:], request.data[:-1]) if across else (request.data, ())
     question = Question(protocol, data, train_data, request.folds, request.fold_seeds)
     refuse_unusable_places(request)
-    divided = questions.load_protocol(question, settings, progress)
     fabric = make_fabric(Hardware(accelerator=request.accelerator, devices="1"))
-    scores = run_protocol(
-        System(name, settings, request.imagenet, request.teacher), divided, request.out, fabric, request
-    )
-    rows = described_rows(scores, "", name, request, question, divided)
-    write_rows(rows, request)
-    return rows
+    found = []
+    for run in with_seeds([Run(name)], request.seeds):
+        settings = make_settings(name, values | run.seed_setting)
+        divided = questions.load_protocol(question, settings, progress)
+        system = System(name, settings, request.imagenet, request.teacher)
+        folder = request.out / f"seed-{run.seed}" if len(request.seeds) > 1 else request.out
+        scores = fold_scores.score_folds(run_protocol(system, divided, folder, fabric, request), request.threshold)
+        found.append(described_rows(scores, "", run, request, question, divided, settings))
+        write_rows(found[-1], request)
+    return found
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds of a list with commas.
-
-    >>> parse_seeds("0, 1,2")
-    (0, 1, 2)
-    """
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdigit() for word in words):
-        raise UserError(f"'{text}' is no list of seeds; give whole numbers with commas between")
-    return tuple(map(int, words))
-
-
-def refuse_unusable_places(request: Request) -> None:
-    """Raises UserError, before any training, where scores could not be written or would lie in the data."""
-    if request.results is not None:
-        refuse_other_table(request.results, ROW_COLUMNS)
-    for folder in (*request.data, *request.train_data):
-        if request.out.resolve().is_relative_to(folder.resolve()):
-            raise UserError(f"{request.out} lies in the data folder {folder}; choose another --out")
-
-
-def write_rows(rows: pd.DataFrame, request: Request) -> None:
-    """Write or extend the scores in the request's folder and in its own results table."""
-    for path in (request.out / RESULTS_FILE, request.results):
-        if path is not None:
-            merge_rows(path, rows, ("run",))
-
-
-def read_results(path: Path) -> pd.DataFrame | None:
-    """Rows that `reproduce` and `crossval` wrote; None where the file is another kind of table."""
-    try:
-        rows = pd.read_csv(path, dtype=CONTEXT)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {' '.join(str(error).split())}") from None
-    if not set(ROW_COLUMNS) - set(LEVEL_METRICS) <= set(rows.columns) <= set(ROW_COLUMNS):
-        return None
-    return rows.reindex(columns=list(ROW_COLUMNS))  # a table of an earlier version has no scores of levels
-
-
-def run_protocol(system: System, protocol: Protocol, out: Path, fabric: Any, request: Request) -> pd.DataFrame:
-    """Scores of all folds; outputs for all test frames go to `out/predictions.parquet` where each was tested once."""
+def run_protocol(system: System, protocol: Protocol, out: Path, fabric: Any, request: Request) -> list[FoldOutputs]:
+    """Outputs of all folds; those for all test frames go to `out/predictions.parquet` where each was tested once."""
     outputs, rule = cross_validate(system, protocol, out, fabric, request.init), request.threshold
     if len({fold.seed for fold in outputs}) == 1:
         write_predictions(out / "predictions.parquet", concatenate([fold.with_rule(rule) for fold in outputs]))
-    return fold_scores.score_folds(outputs, rule)
-
-
-def described_rows(
-    scores: pd.DataFrame, key: str, model: str, request: Request, question: Question, protocol: Protocol
-) -> pd.DataFrame:
-    """Scores of folds with RUN_COLUMNS before them. key: of a published table, or empty."""
-    cards = [questions.dataset_card(folder) for folder in question.data]
-    names = names_of(question.data)
-    rule = scores["threshold_rule"].iloc[0]
-    start = f"from {run_name(request.init)}" if request.init else ""
-    taught = f"taught by {run_name(request.teacher)}" if request.teacher else ""
-    scale = ", ".join(filter(None, (request.scale if key else "", *request.assignments, start, taught)))
-    words = (key or protocol.name, model, scale, names, protocol.division, f"threshold {rule}")
-    fixed = {
-        "run": ", ".join(word for word in words if word),
-        "table": key,
-        "model": model,
-        "scale": scale,
-        "data": names,
-        "renders": is_rendered((*question.data, *question.train_data)),
-        "counts": json.dumps(published_counts(cards)),
-        "train_data": names_of(question.train_data),
-        "protocol": protocol.name,
-        "division": protocol.division,
-    }
-    return scores.assign(**fixed)[list(ROW_COLUMNS)]
-
-
-def names_of(folders: Sequence[Path]) -> str:
-    """Names of the data sets in the folders, and whether their faces are not aligned."""
-    cards = [questions.dataset_card(folder) for folder in folders]
-    return " + ".join(dict.fromkeys(f"{c['name']}{'' if c.get('aligned', True) else ' not aligned'}" for c in cards))
-
-
-def is_of_renders(card: Mapping[str, Any]) -> bool:
-    """Whether `dataset.json` tells that the pictures are of people who do not exist."""
-    return "facekit" in card or RENDERED in card.get("problems", ())
-
-
-def is_rendered(folders: Sequence[Path]) -> bool:
-    """Whether any of the folders holds such pictures."""
-    return any(is_of_renders(questions.dataset_card(folder)) for folder in folders)
-
-
-def published_counts(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
-    """What was counted in the data set's folder and what its publication says: [found, published] by what it is."""
-    counts = [count for card in cards for count in card.get("root_counts", ()) if count.get("published")]
-    return {count["what"]: [count["found"], count["published"]] for count in counts}
+    return outputs
 
 
 def refuse_without_folds(published: PublishedTable) -> None:
@@ -273,33 +227,6 @@ def refuse_without_folds(published: PublishedTable) -> None:
         return
     reason = ELSEWHERE.get(published.metric, "no command of this version gives these numbers")
     raise UserError(f"{published.key} holds {published.metric} ({published.caption.rstrip('.')}): {reason}")
-
-
-def scored_rows(published: PublishedTable) -> list[PublishedRow]:
-    """Rows of a table that hold scores of a protocol with folds."""
-    return [row for row in published.rows if row.metric in METRICS and row.protocol in PROTOCOL_OF]
-
-
-def systems_of(published: PublishedTable) -> tuple[str, ...]:
-    """Systems of this toolkit that a table scores, those of its own paper alone if there are any."""
-    rows = [row for row in scored_rows(published) if row.model]
-    own = [row for row in rows if str(row.model).partition(":")[0] == published.paper]
-    found = tuple(dict.fromkeys(str(row.model) for row in (own or rows)))
-    if not found:
-        raise UserError(f"{published.key} scores no system of this toolkit; name one, such as --model resnet18")
-    return found
-
-
-def _refuse_unknown_model(name: str, published: PublishedTable) -> None:
-    key, _, variant = name.partition(":")
-    if key in model_keys():
-        if variant and "variant" not in {f.name for f in dataclasses.fields(find_model(key).config)}:
-            raise UserError(f"model {key} has no variants; name it without ':{variant}'")
-        return
-    here = [row for row in scored_rows(published) if row.model and row.model.partition(":")[0] in model_keys()]
-    rows = ", ".join(dict.fromkeys(f"--model {row.model} ({row.method})" for row in here))
-    known = f"of this table, {rows} can be run" if rows else f"these can: --model {', '.join(model_keys())}"
-    raise UserError(f"the model '{name}' cannot be trained by this version; {known}")
 
 
 def question_of(published: PublishedTable, model: str, request: Request, aus: tuple[int, ...]) -> Question:
@@ -348,20 +275,6 @@ def aus_in_data(published: PublishedTable, folders: Sequence[Path]) -> tuple[int
 def aus_of(published: PublishedTable) -> tuple[int, ...]:
     """AUs of a table; where it prints averages alone, those that papers evaluate on its data set."""
     return published.aus or DATASET_AUS.get(published.data, DATASET_AUS["bp4d"])
-
-
-def settings_for(model: str, published: PublishedTable, request: Request) -> Settings:
-    """The paper's settings, from the model's defaults and configs/, or those of `--scale small`."""
-    key, _, variant = model.partition(":")
-    values: dict[str, Any] = {}
-    path = CONFIGS / f"{key}_{'small' if request.scale == 'small' else published.data}.yaml"
-    if path.is_file():
-        values |= read_config_file(path)
-    elif request.scale == "small":
-        raise UserError(f"there is no {path}; use --scale paper")
-    if variant:
-        values["variant"] = variant
-    return make_settings(key, values | _asked_settings(request))
 
 
 def _asked_settings(request: Request) -> dict[str, Any]:

@@ -78,12 +78,18 @@ class VideoReader(MediaReader):
     without an error.
 
     source: a file, standard input, or an address, which is opened as it is. file_format: see `open_container`.
+    only: indices of the frames to give, all by default; the others are decoded, because later ones may refer to
+    them, but not turned into RGB, and nothing behind the last one is read.
     """
 
     kind = "video"
 
-    def __init__(self, source: VideoSource, file_format: str | None = None) -> None:
+    def __init__(
+        self, source: VideoSource, file_format: str | None = None, only: Iterable[int] | None = None
+    ) -> None:
         self._video, self._file_format = source, file_format
+        self._only = None if only is None else {int(index) for index in only}
+        self._last = math.inf if self._only is None else max(self._only, default=-1)
         super().__init__((str(source),))
 
     def _frames(self) -> Generator[Frame, None, None]:
@@ -101,8 +107,12 @@ class VideoReader(MediaReader):
             for index, picture in converter.prepared(pictures):
                 if index and not given:
                     clock.start(pictures.first_pts)
-                yield Frame(converter.upright_rgb(picture, index), index, clock.time_s(picture), name)
+                time_s = clock.time_s(picture)
                 given += 1
+                if self._only is None or index in self._only:
+                    yield Frame(converter.upright_rgb(picture, index), index, time_s, name)
+                if index >= self._last:
+                    return
             self.notes += [f"{name}: {note}" for note in converter.notes]
         if pictures.fault and not given:
             advice = "" if _can_go_back(self._video) else "; where its format needs to go back, save it to a file"

@@ -276,8 +276,8 @@ class TransfersBySvm(HasFeatures, Protocol):
 class TransfersByProbe(HasFeatures, Protocol):
     """Comes to labelled data by a linear probe on its frozen features: `crossval --protocol probe`, `probe`."""
 
-    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter]:
-        """The batch norm without scale and bias, and the weights (A, D) behind it."""
+    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter, nn.Parameter]:
+        """The batch norm without scale and bias, and the weights (A, D) and intercepts (A,) behind it."""
         ...
 
 

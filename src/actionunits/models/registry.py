@@ -19,7 +19,9 @@ GROUP = "actionunits.models"
 
 # Models of this package: where the entry of each is.
 MODELS: dict[str, str] = {
+    "drml": "actionunits.models.drml:ENTRY",
     "eacnet": "actionunits.models.eacnet:ENTRY",
+    "frozen": "actionunits.models.frozen:ENTRY",
     "hog": "actionunits.models.hog:ENTRY",
     "hybrid": "actionunits.models.hybrid:ENTRY",
     "ofnet": "actionunits.models.ofnet:ENTRY",

@@ -41,6 +41,9 @@ def print_prepared(prepared: Prepared, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if prepared.anchors:
+        told = ", ".join(f"{choice} {count:,}" for choice, count in prepared.anchors.items())
+        console.print(f"  neutral references, by recording: {told}", markup=False, highlight=False)
     for reason, count in prepared.lost.items():
         console.print(f"  {count:,} {reason}", markup=False, highlight=False)
     if lost:

@@ -14,7 +14,7 @@ from actionunits.aus import au_label
 from actionunits.evaluation.differences import differences_of_rates
 from actionunits.evaluation.published import PublishedTable
 from actionunits.evaluation.rates import occurrence_rates
-from actionunits.evaluation.reproduction import names_of
+from actionunits.evaluation.result_rows import names_of
 from actionunits.reports.reproduction import (
     Line,
     Section,

@@ -16,8 +16,10 @@ from rich.text import Text
 from actionunits.aus import au_label
 from actionunits.evaluation.differences import differences
 from actionunits.evaluation.fold_scores import AVERAGE, INTERVALS, MEAN, POOLED
+from actionunits.evaluation.plan import PAPERS_WORD, PROTOCOL_OF, published_row, scored_rows
 from actionunits.evaluation.published import PublishedRow, PublishedTable, papers
-from actionunits.evaluation.reproduction import PAPERS_WORD, PROTOCOL_OF, Reproduction, read_results, scored_rows
+from actionunits.evaluation.reproduction import Reproduction
+from actionunits.evaluation.result_rows import read_results
 from actionunits.files import write_atomically
 
 METRIC_NAMES = {
@@ -31,6 +33,8 @@ METRIC_NAMES = {
     "rate": "occurrence rate",
 }
 SHORT_NAMES = {"accuracy": "acc.", "icc": "ICC"}  # in narrow columns
+# What needs no picture, and what a score has to be held against.
+FLOORS = {"f1": "floor: always present", "accuracy": "floor: always the more frequent"}
 NONE = "–"
 WIDE = 130  # terminal columns from which 12 action units and the names of the methods fit side by side
 NARROW_ROWS = 3  # rows of the paper beside ours in a narrower terminal
@@ -79,7 +83,7 @@ def sections(reproduction: Reproduction) -> list[Section]:
     """The paper's rows and ours for every score of the table, then each fold by itself."""
     published, rows = reproduction.table, reproduction.rows
     scored = scored_rows(published)
-    word = _protocol_of_run(rows)
+    word = protocol_of_run(rows)
     word = word if word in {row.protocol for row in scored} else published.protocol
     found = []
     for metric in dict.fromkeys(row.metric for row in scored):
@@ -97,7 +101,7 @@ def _columns(published: PublishedTable) -> tuple[str, ...]:
     return (*(f"{au}" for au in published.aus), "avg")
 
 
-def _protocol_of_run(rows: pd.DataFrame) -> str:
+def protocol_of_run(rows: pd.DataFrame) -> str:
     """The published word for what was run, such as "folds-10"."""
     protocol = PAPERS_WORD.get(rows["protocol"].iloc[0], rows["protocol"].iloc[0])
     if protocol == "folds":
@@ -131,7 +135,12 @@ def _our_lines(published: PublishedTable, rows: pd.DataFrame, metric: str, unit:
         return Line(name, tuple(number(value, unit) for value in values), ours=True, short=short)
 
     folds = len(fold_names(rows))
-    yield line(f"ours: {model}" + (f", mean of {folds} folds" if folds > 1 else ""), f"ours: {model}", mean, metric)
+    how = [model] if rows["protocol"].iloc[0] == "folds" else [model, rows["protocol"].iloc[0]]
+    how += [f"mean of {folds} folds"] if folds > 1 else []
+    yield line(f"ours: {', '.join(how)}", f"ours: {model}", mean, metric)
+    if metric in FLOORS:
+        cells = tuple(number(value, unit) for value in floor(rows, metric).reindex(wanted))
+        yield Line(f"  {FLOORS[metric]}", cells, ours=True, short="floor")
     if metric in INTERVALS:
         yield line("  95% interval, low", "low", mean, f"{metric}_low")
         yield line("  95% interval, high", "high", mean, f"{metric}_high")
@@ -142,6 +151,19 @@ def _our_lines(published: PublishedTable, rows: pd.DataFrame, metric: str, unit:
         yield line(f"ours: {model}, frames pooled", "pooled", pooled, metric)
     if metric in ("f1", "accuracy"):
         yield line("  AUC, mean of folds" if folds > 1 else "  AUC", "AUC", mean, "auc")
+
+
+def floor(rows: pd.DataFrame, metric: str) -> pd.Series:
+    """Score of the same answer for every frame, mean over folds, by AU and "average". metric: of FLOORS.
+
+    F1 of "always present" at the rate r is 2 r / (1 + r).
+    """
+    folds = rows[rows["fold"].isin(fold_names(rows)) & (rows["au"] != AVERAGE)]
+    rate = folds["base_rate"].astype(float)
+    scores = 2 * rate / (1 + rate) if metric == "f1" else np.maximum(rate, 1 - rate)
+    mean = scores.groupby(folds["au"]).mean()
+    mean[AVERAGE] = mean.mean()
+    return mean
 
 
 def fold_names(rows: pd.DataFrame) -> list[str]:
@@ -320,23 +342,33 @@ def reproductions_in(folder: Path) -> list[Reproduction]:
     return sorted(found, key=lambda item: order.index(item.table.key))
 
 
+def papers_row(item: Reproduction, metric: str) -> PublishedRow | None:
+    """The printed row that a reproduction stands for, with the same protocol; None where there is none."""
+    first = item.rows.iloc[0]
+    trained = first["train_data"] if isinstance(first["train_data"], str) else ""
+    word = protocol_of_run(item.rows)
+    return published_row(item.table, metric, first["model"], word, trained, first["scale"])
+
+
 def summary_lines(reproductions: Sequence[Reproduction]) -> str:
     """A Markdown table with one line per reproduction and score: the paper's average for this model, and ours."""
     lines = [
-        "| table | model | data | scale | score | paper | ours | 95% interval |",
-        "|---|---|---|---|---|---:|---:|---|",
+        "| table | model | data | protocol | scale | score | paper | ours | 95% interval | floor |",
+        "|---|---|---|---|---|---|---:|---:|---|---:|",
     ]
     for item in reproductions:
         rows = item.rows
         average = rows[(rows["fold"] == MEAN) & (rows["au"] == AVERAGE)].iloc[0]
         data = f"{average['data']}{' (renders)' if average['renders'] else ''}"
         for metric in dict.fromkeys(row.metric for row in scored_rows(item.table)):
-            own = [row for row in scored_rows(item.table) if row.metric == metric]
-            paper = next((row.average for row in own if row.model == average["model"]), None)
-            unit = own[0].unit
+            unit = next(row.unit for row in scored_rows(item.table) if row.metric == metric)
+            row = papers_row(item, metric)
+            paper = None if row is None else row.average
             low, high = (average.get(f"{metric}_{bound}") for bound in ("low", "high"))
             interval = NONE if low is None else f"{number(low, unit)}–{number(high, unit)}"
-            cells = [item.table.key, average["model"], data, average["scale"], METRIC_NAMES[metric]]
-            cells += [printed(paper, unit), number(average[metric], unit), interval]
+            protocol = f"{average['protocol']}: {average['division']}"
+            cells = [item.table.key, average["model"], data, protocol, average["scale"], METRIC_NAMES[metric]]
+            least = number(floor(rows, metric)[AVERAGE], unit) if metric in FLOORS else NONE
+            cells += [printed(paper, unit), number(average[metric], unit), interval, least]
             lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"

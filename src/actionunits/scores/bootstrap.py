@@ -12,11 +12,13 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from scipy.integrate import trapezoid
 
-from actionunits.scores import metrics
+from actionunits.scores import events, metrics
 
 REPLICATES = 1000
 LEVEL = 0.95
+DRAWS_AT_ONCE = 128  # whose event curves are made together, for the memory they take
 SUBJECTS_AT_ONCE = 64  # counted together, for the memory it takes
 
 
@@ -128,3 +130,32 @@ def icc_3_1(
     covariance, variance = stg - st * sg / n, stt - st * st / n + sgg - sg * sg / n
     varies = variance > 1e-12 * (stt + sgg)
     return np.divide(2 * covariance, variance, out=np.full_like(variance, np.nan), where=varies)
+
+
+def mae(
+    draws: np.ndarray, subject: np.ndarray, au_intensity: np.ndarray, au_predicted: np.ndarray, valid: np.ndarray
+) -> np.ndarray:
+    """Mean absolute error of every replicate, (R, A); NaN without a known label."""
+    error = np.abs(np.where(valid, au_predicted, 0) - np.where(valid, au_intensity, 0)).astype(np.float64)
+    total, n = (draws @ _per_subject(v, subject, draws.shape[1]) for v in (error, valid.astype(np.float64)))
+    return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)
+
+
+def f1_event(
+    draws: np.ndarray,
+    subject: np.ndarray,
+    au_present: np.ndarray,
+    au_detected: np.ndarray,
+    valid: np.ndarray,
+    timeline: events.Timeline,
+) -> np.ndarray:
+    """F1-event of every replicate, (R, A); NaN without a known label."""
+    subjects = draws.shape[1]
+    each = events.count_events_of_each(au_present, au_detected, valid, timeline, subject, subjects)
+    known = draws @ _per_subject(valid.astype(np.float64), subject, subjects)
+    found = np.full(known.shape, np.nan)
+    for first in range(0, len(draws), DRAWS_AT_ONCE):
+        rows = slice(first, first + DRAWS_AT_ONCE)
+        drawn = events.EventCounts(*(np.tensordot(draws[rows], part, 1) for part in (each.found, each.right)))
+        found[rows] = trapezoid(events.f1_event_curve(drawn)) / events.STEPS
+    return np.where(known > 0, found, np.nan)

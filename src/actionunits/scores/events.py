@@ -94,10 +94,10 @@ def overlap_levels(first: np.ndarray, stop: np.ndarray, column: np.ndarray, othe
 
 @dataclass(frozen=True)
 class EventCounts:
-    """Numbers of events per AU; counts of different people or folds may be added."""
+    """Numbers of events per AU, or per owner and AU; counts of different people or folds may be added."""
 
-    found: np.ndarray  # (A, STEPS + 1) true events found at each threshold; [:, 0] is all of them
-    right: np.ndarray  # (A, STEPS + 1) detected events that are right; [:, 0] is all of them
+    found: np.ndarray  # (..., A, STEPS + 1) true events found at each threshold; [..., 0] is all of them
+    right: np.ndarray  # (..., A, STEPS + 1) detected events that are right; [..., 0] is all of them
 
     def __add__(self, other: EventCounts) -> EventCounts:
         return EventCounts(self.found + other.found, self.right + other.right)
@@ -114,22 +114,38 @@ def count_events(
     au_present: np.ndarray, au_detected: np.ndarray, valid: np.ndarray, timeline: Timeline
 ) -> EventCounts:
     """True events found and detected events that are right, at every threshold. Arrays: (N, A)."""
+    each = count_events_of_each(au_present, au_detected, valid, timeline, np.zeros(len(timeline.order), np.int64), 1)
+    return EventCounts(each.found[0], each.right[0])
+
+
+def count_events_of_each(
+    au_present: np.ndarray,
+    au_detected: np.ndarray,
+    valid: np.ndarray,
+    timeline: Timeline,
+    owner: np.ndarray,
+    owners: int,
+) -> EventCounts:
+    """`count_events` for every owner of clips, (S, A, STEPS + 1) each. owner: (N,) of the rows, numbers below S."""
     known = np.asarray(valid, bool)[timeline.order]
     present = (np.asarray(au_present)[timeline.order] > 0) & known
     detected = (np.asarray(au_detected)[timeline.order] > 0) & known
     if present.shape != detected.shape or present.shape != known.shape:
         raise ValueError(f"arrays (N, A) of one shape needed, not {present.shape}, {detected.shape}, {known.shape}")
+    of_row, aus = owner[timeline.order], known.shape[1]
     levels = []
     for own, other in ((present, detected), (detected, present)):
         first, stop, column = segments(own, known, timeline.starts)
-        levels.append(_at_least(overlap_levels(first, stop, column, other), column, own.shape[1]))
+        place = of_row[first] * aus + column
+        counts = _at_least(overlap_levels(first, stop, column, other), place, owners * aus)
+        levels.append(counts.reshape(owners, aus, STEPS + 1))
     return EventCounts(*levels)
 
 
 def f1_event_curve(counts: EventCounts) -> np.ndarray:
-    """F1-event at the thresholds 0, 1 / STEPS, ... 1, (A, STEPS + 1)."""
-    recall = counts.found / np.maximum(counts.found[:, :1], 1)
-    precision = counts.right / np.maximum(counts.right[:, :1], 1)
+    """F1-event at the thresholds 0, 1 / STEPS, ... 1, (..., A, STEPS + 1)."""
+    recall = counts.found / np.maximum(counts.found[..., :1], 1)
+    precision = counts.right / np.maximum(counts.right[..., :1], 1)
     total = recall + precision
     return np.divide(2 * recall * precision, total, out=np.zeros_like(total), where=total > 0)
 

@@ -1,4 +1,4 @@
-"""How the action units of a data set go together: the relation matrix of RE-Net (Sec. III, Fig. 2)."""
+"""How the action units of a data set go together: the relation matrix of RE-Net (Sec. 3.3, Fig. 2)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from actionunits.datasets.crops import load
 from actionunits.datasets.crops.crop_data import CropData, stored_size
 from actionunits.datasets.readers.folder_contents import some
-from actionunits.datasets.sampling.folds import VALIDATION_FRACTION, hold_out
+from actionunits.datasets.sampling.folds import VALIDATION_FRACTION, training_people
 from actionunits.datasets.sampling.sequences import single_frame_clips
 from actionunits.errors import UserError
 from actionunits.models import find_model
@@ -34,7 +34,8 @@ RECIPE_AUS = (1, 2)  # a model's stages do not depend on its AUs
 def load_training_data(
     data: Sequence[Path], valid: Sequence[Path], settings: Settings, progress: bool
 ) -> tuple[CropData, CropData]:
-    """Training and validation crops; without validation folders, a fifth of the training people is held out.
+    """Training and validation crops; without validation folders, some of the people are held out: those that data
+    without labels names itself, or else a fifth.
 
     Raises UserError where subjects are in both, or where a model that learns from labels gets none.
     """
@@ -55,7 +56,8 @@ def load_training_data(
         text = f"tracks of one frame, which makes no pair, are left out ({len(single)}): {some(single, 12)}"
         Console(stderr=True).print(text, highlight=False, soft_wrap=True)
     if not valid:
-        rest, held = hold_out(training.present_subjects, VALIDATION_FRACTION, settings.loop.seed)
+        own = {} if training.aus else load.own_splits(data)
+        rest, held = training_people(training.present_subjects, own, VALIDATION_FRACTION, settings.loop.seed)
         return training.of_subjects(rest), training.of_subjects(held)
     coded = {au for folder in valid for au in load.coded_aus(folder)}
     if training.aus and not coded.intersection(training.aus):

@@ -17,6 +17,7 @@ from actionunits.datasets.crops import prepare as prepare_module
 from actionunits.datasets.crops.crop_data import STORED_MARGIN
 from actionunits.datasets.crops.crop_files import GrowingArray
 from actionunits.datasets.crops.crop_recording import decode_factor
+from actionunits.datasets.crops.frame_table import anchor_row
 from actionunits.datasets.crops.load import load_data
 from actionunits.datasets.crops.prepare import check_request, prepare
 from actionunits.errors import UserError
@@ -49,7 +50,9 @@ def test_every_crop_is_its_own_picture_registered_with_its_own_labels(tmp_path):
         rows = table[table["subject"] == r.subject]
         crops = np.load(result.folder / rows["crops"].iloc[0])
         assert crops.shape == (6, 128, 128, 3) and rows["row"].tolist() == list(range(6))
-        assert rows["frame"].tolist() == r.frame.tolist() and set(rows["anchor"]) == {100}
+        assert rows["frame"].tolist() == r.frame.tolist() and set(rows["anchor"]) == {
+            r.frame[anchor_row(r, np.arange(6))[0]]
+        }
         for k in range(6):
             expected = register(read_image(r.pixels.paths[k]), r.landmarks_px[k], 128, STORED_MARGIN)
             np.testing.assert_array_equal(crops[k], expected)
@@ -169,8 +172,31 @@ def test_a_lost_anchor_is_replaced_by_the_next_kept_frame(tmp_path):
     anchors = {}
     for name, anchor, lost in (("own", 2, {}), ("next", 2, {2: "x", 3: "x"}), ("last", 4, {4: "x", 5: "x"})):
         r = drawn_recording(tmp_path / name, anchor=anchor, lost=lost)
+        r = replace(r, au_present_valid=np.zeros_like(r.au_present_valid))  # nothing tells which face is neutral
         anchors[name] = set(table_of(prepare(inventory(r), tmp_path / f"{name}-out", workers=1).folder)["anchor"])
     assert anchors == {"own": {102}, "next": {104}, "last": {103}}
+
+
+@pytest.mark.parametrize(
+    ("active", "lost", "row", "choice"),
+    [
+        ((), (), 0, "first frame"),
+        ((0, 1), (), 2, "first neutral coded frame"),
+        ((1,), (0,), 2, "first neutral coded frame"),
+        ((0, 2), (1,), 3, "first neutral coded frame"),
+        ((0, 1, 2, 3), (), 0, "next kept frame"),
+        ((1, 2, 3), (0,), 1, "next kept frame"),
+    ],
+)
+def test_the_reference_is_neutral_where_labels_tell(tmp_path, active, lost, row, choice):
+    recording = drawn_recording(tmp_path, frames=4)
+    present = np.zeros_like(recording.au_present)
+    present[list(active), 1] = 1
+    recording = replace(recording, au_present=present, au_present_valid=np.ones_like(recording.au_present_valid))
+    kept = np.array([k for k in range(4) if k not in lost])
+    assert anchor_row(recording, kept) == (row, choice)
+    unknown = replace(recording, au_present_valid=np.zeros_like(recording.au_present_valid))
+    assert anchor_row(unknown, kept)[1] == ("next kept frame" if 0 in lost else "first frame")
 
 
 def test_large_jpegs_are_decoded_smaller_without_a_visible_change(tmp_path, astronaut):
@@ -393,8 +419,28 @@ def test_a_person_who_comes_back_is_kept_where_labels_say_that_it_is_one_person(
         expected = register(read_image(labelled.pixels.paths[k]), points, 128, STORED_MARGIN)
         np.testing.assert_array_equal(crops[row], expected)
     folder = prepare(inventory(unlabelled(labelled)), tmp_path / "b", workers=1).folder
-    assert table_of(folder)["frame"].tolist() == [100, 101, 104]
     assert not [name for name in table_of(folder).columns if name.startswith("AU")]
+
+
+def test_without_labels_every_unbroken_track_is_a_clip_of_its_own(tmp_path, scripted):
+    # Person 0 leaves and comes back as 5; person 6 is beside them for a while; nobody is there in row 4.
+    scripted({0: {0: 80}, 1: {0: 80, 6: 40}, 2: {0: 80, 6: 40}, 3: {6: 40}, 5: {5: 80}, 6: {5: 80}})
+    recording = unlabelled(drawn_recording(tmp_path / "in", frames=7, landmarks_px=None))
+    folder = prepare(inventory(recording), tmp_path / "out", workers=1).folder
+    table = table_of(folder)
+    clips = {crops: rows["frame"].tolist() for crops, rows in table.groupby("crops", sort=False)}
+    assert clips == {
+        "crops/F001_T1.npy": [100, 101, 102],
+        "crops/F001_T1.track2.npy": [101, 102, 103],
+        "crops/F001_T1.track3.npy": [105, 106],
+    }
+    assert set(table["subject"]) == {"F001"} and lost_of(folder) == [["F001", "T1", "104", "no face found"]]
+    points = template_landmarks() * 40 + 60
+    expected = register(read_image(recording.pixels.paths[3]), points, 128, STORED_MARGIN)
+    np.testing.assert_array_equal(np.load(folder / "crops/F001_T1.track2.npy")[2], expected)
+    assert np.load(folder / "meshes/F001_T1.track3.npy").shape == (2, 478, 3)
+    data = load_data([folder], 128)
+    assert len(data) == 8 and len(set(data.clip.tolist())) == 3
 
 
 def test_landmarks_are_read_where_most_recordings_have_them(tmp_path, scripted):

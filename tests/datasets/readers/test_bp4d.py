@@ -8,6 +8,8 @@ import pytest
 from official_trees import drawn_clip
 
 from actionunits.aus import DATASET_AUS, SYNTH_AUS
+from actionunits.datasets.crops.prepare import prepare
+from actionunits.datasets.crops.prepared import load_crops, read_frames
 from actionunits.datasets.readers.bp4d import BP4D, read
 from actionunits.datasets.readers.bp4d_tables import read_intensity, read_occurrence
 from actionunits.datasets.sampling.folds import PUBLISHED_FOLDS
@@ -129,7 +131,6 @@ def test_both_published_counts_are_offered_and_named(tree):
     assert recording.lost is None and recording.anchor == 0
     assert list(np.flatnonzero(np.isnan(recording.landmarks_px).all((1, 2)))) == [0, 2]
     assert tracked.recordings[1].lost == {0: "no landmarks", 2: "no landmarks"}
-    assert tracked.recordings[1].anchor == 1, "a lost frame is no reference"
     assert "48 coded frames (landmarks not required) of 146,847" in every.problems[-1]
 
 
@@ -290,10 +291,34 @@ def test_a_fault_is_told_and_changes_no_label(plant, tree, clips):
                 assert np.abs(read_image(path).astype(float) - drawn[row]).mean() < 4
 
 
-def test_only_the_frames_without_picture_are_lost_and_another_is_the_anchor(tree):
+def test_the_first_frame_on_disk_is_the_anchor_and_no_coded_frame(tree, tmp_path):
+    # Of the pictures, the coded ones begin at FIRST; two lie before them.
+    folder = tree / "F001" / "T1"
+    picture = next(path for path in folder.iterdir() if int(path.stem) == FIRST)
+    for number in (FIRST - 7, FIRST - 3):
+        shutil.copy(picture, folder / f"{number}.jpg")
+    before, after = read(tree).counts, read(tree)
+    recording = after.recordings[0]
+    assert recording.frame[0] == FIRST - 7 and len(recording) == FRAMES + 1 and recording.coded_rows == FRAMES
+    assert not recording.coded[0] and recording.coded[1:].all() and recording.anchor == 0
+    assert not recording.au_present_valid[0].any() and not recording.au_intensity_valid[0].any()
+    assert after.counts == before and not any("lacks" in line for line in after.problems)
+    recording.landmarks_px[0] = recording.landmarks_px[1]  # the writer has none for frames that are not coded
+    out = prepare(after, tmp_path / "out", image_size=32, workers=1, landmarks="read")
+    rows = read_frames(out.folder)
+    own = rows[(rows["subject"] == "F001") & (rows["task"] == "T1")]
+    assert set(own["anchor"]) == {FIRST - 7} and set(own["anchor_choice"]) == {"first frame"}
+    data = load_crops(out.folder, 32)
+    assert len(data) == len(rows) - 1 and FIRST - 7 not in data.frame.tolist()
+    first = np.load(out.folder / own["crops"].iloc[0])[0]
+    assert data.anchor.shape == data.images.shape and sum(out.anchors.values()) == 4
+    np.testing.assert_array_equal(load_crops(out.folder, len(first)).anchor[0], first)
+
+
+def test_only_the_frames_without_picture_are_lost(tree):
     two_pictures_missing(tree)
     recording = read(tree).recordings[0]
-    assert recording.lost == {0: "no picture", 3: "no picture"} and recording.anchor == 1
+    assert recording.lost == {0: "no picture", 3: "no picture"}
 
 
 # Errors name the file and the line.

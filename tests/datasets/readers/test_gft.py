@@ -135,6 +135,21 @@ def test_a_wrong_columns_file_is_told(tree, text, message):
         gft.read(tree)
 
 
+def test_the_action_units_are_those_of_the_tables(tree):
+    for path in (tree / "labels").iterdir():
+        head, *rows = path.read_text().splitlines()
+        more = "" if path.stem == "003C" else ",AU07,AU17"
+        cells = ["" if path.stem == "003C" else f",{k % 2},9" for k in range(len(rows))]
+        path.write_text("\n".join([head + more, *(row + cell for row, cell in zip(rows, cells, strict=True))]))
+    inventory = gft.read(tree)
+    aus = tuple(sorted((*AUS, 7, 17)))
+    assert {r.aus for r in inventory.recordings} == {aus}
+    first, last = inventory.recordings[0], inventory.recordings[2]
+    assert first.au_present[:, aus.index(7)].tolist() == [k % 2 for k in range(len(first))]
+    assert not first.au_present_valid[:, aus.index(17)].any() and not last.au_present_valid[:, aus.index(7)].any()
+    assert problems_with(inventory, "003C.csv has no column for AU07, AU17; unknown for this person")
+
+
 def test_people_table_names_the_split_and_must_agree(tree):
     for path in (tree / "labels").iterdir():
         path.write_text("\n".join(re.sub(r",(train|test|split)", "", line) for line in path.read_text().splitlines()))
@@ -207,8 +222,8 @@ def test_short_row_and_missing_columns_are_refused(tree):
     table(tree).write_text("\n".join([*lines[:3], "3,train,0"]))
     with pytest.raises(UserError, match=r"001B.csv, line 4: 3 cells, the header has 22"):
         gft.read(tree)
-    table(tree).write_text("\n".join(lines).replace("AU24", "au24"))
-    with pytest.raises(UserError, match=r"001B.csv lacks the column AU24 \(or AU24_r\); it has frame, split, AU01"):
+    table(tree).write_text("\n".join(lines).replace("AU", "au"))
+    with pytest.raises(UserError, match=r"001B.csv lacks columns .* AU01 \(or AU01_r\); it has frame, split, au"):
         gft.read(tree)
     table(tree).write_text("\n".join(lines).replace("frame", "Frame"))
     with pytest.raises(UserError, match=r"001B.csv lacks the columns frame; it has Frame"):

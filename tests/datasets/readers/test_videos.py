@@ -108,9 +108,27 @@ def test_all_tracks_of_a_person_are_in_one_split(voxceleb):
     assert splits == {(r.subject, r.split) for r in read_voxceleb(voxceleb, seed=3).recordings}
 
 
+def test_the_face_pictures_of_voxceleb1_are_read_by_name(tmp_path):
+    for person, video in (("A.J._Buckley", "1zcIwhmdeo4"), ("A.J._Buckley", "9mQ11vBs1wc"), ("Zoë_K", "x")):
+        for number in (375, 400, 425, 475):
+            path = tmp_path / "unzippedFaces" / person / "1.6" / video / f"{number:07d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8)).save(path)
+    inventory = read_voxceleb(tmp_path)
+    assert [(r.subject, r.task) for r in inventory.recordings] == [
+        ("A.J._Buckley", "1zcIwhmdeo4"),
+        ("A.J._Buckley", "9mQ11vBs1wc"),
+        ("Zoë_K", "x"),
+    ]
+    first = inventory.recordings[0]
+    assert first.time_s.tolist() == [0, 1, 2, 4] and first.frame.tolist() == [375, 400, 425, 475]
+    assert inventory.counts[0].published == 1_251
+    assert len({r.split for r in inventory.recordings if r.subject == "A.J._Buckley"}) == 1
+
+
 def test_voxceleb_is_not_any_folder_of_videos(tmp_path):
     write_video(tmp_path / "holiday" / "beach.mp4", 5)
-    with pytest.raises(UserError, match=r"expected id00012/21Uxsk56VDQ/00001\.mp4 .*, found holiday/$"):
+    with pytest.raises(UserError, match=r"expected id00012/21Uxsk56VDQ/00001\.mp4, .*, found holiday/$"):
         read_voxceleb(tmp_path)
     write_video(tmp_path / "id00012" / "21Uxsk56VDQ" / "00001.mp4", 5)
     inventory = read_voxceleb(tmp_path)

@@ -1,7 +1,8 @@
 """One recording to registered crops: pictures are decoded, faces registered, and every row kept or lost for a reason.
 
 Where the data set brings landmarks ("read"), they alone decide. Where they are found, faces are followed through the
-recording as through a video, and one of the people is kept: see `chosen_tracks`.
+recording as through a video. Of a recording with labels one person is kept: see `chosen_tracks`. Of one without,
+every unbroken track of a face becomes a clip of its own, so that an absence, a cut or a second person costs nothing.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class CropTask:
 class CroppedRecording:
     """What became of the rows of a recording of T rows."""
 
+    recording: Recording
     lost: list[str]  # (T,) why a row is lost, empty for one that is kept
     landmarks_px: np.ndarray  # (T, 68, 2) float32 in the stored crop, NaN where lost or not marked
 
@@ -73,22 +75,21 @@ class CroppedRecording:
 
 def crop_recording(
     recording: Recording, task: CropTask, finder: FaceFinder | None, on_rows: Callable[[int], None]
-) -> CroppedRecording:
+) -> list[CroppedRecording]:
     """Write the recording's crops and, where landmarks are found, its meshes; no file where no row is kept.
 
-    finder: follows faces, needed where `task.find`. on_rows is told how many rows more are done, now and then; what
-    it raises ends the work without a trace. Raises UserError where files cannot be written.
+    One result, but for a recording without labels one per track, and one of the rows that show no face. finder:
+    follows faces, needed where `task.find`. on_rows is told how many rows more are done, now and then; what it raises
+    ends the work without a trace. Raises UserError where files cannot be written.
     """
     (task.out / ".parts").mkdir(exist_ok=True)
-    result = CroppedRecording(
-        _lost_at_the_start(recording, task), np.full((len(recording), 68, 2), np.nan, np.float32)
-    )
+    points = np.full((len(recording), 68, 2), np.nan, np.float32)
+    result = CroppedRecording(recording, _lost_at_the_start(recording, task), points)
     if task.find:
         assert finder is not None
-        _crop_found(recording, task, finder, on_rows, result)
-    else:
-        _crop_read(recording, task, on_rows, result)
-    return result
+        return _crop_found(recording, task, finder, on_rows, result)
+    _crop_read(recording, task, on_rows, result)
+    return [result]
 
 
 def _lost_at_the_start(recording: Recording, task: CropTask) -> list[str]:
@@ -178,11 +179,11 @@ def _picture_files(
 
 
 def _video_rows(source: VideoFile, lost: list[str]) -> Iterator[tuple[int, np.ndarray, int]]:
-    from actionunits.media import open_media
+    from actionunits.media.video import VideoReader
 
     row, rows = 0, len(source.index)
     try:
-        with open_media(source.path) as reader:
+        with VideoReader(source.path, only=source.index) as reader:
             for frame in reader:
                 while row < rows and source.index[row] <= frame.index:
                     if source.index[row] < frame.index:
@@ -215,7 +216,7 @@ def _crop_found(
     finder: FaceFinder,
     on_rows: Callable[[int], None],
     result: CroppedRecording,
-) -> None:
+) -> list[CroppedRecording]:
     from actionunits.types import Frame
 
     tracks: dict[int, _Track] = {}
@@ -235,10 +236,13 @@ def _crop_found(
                 track.rows.append(row)
                 track.landmarks_px.append(transform_points(face.landmarks_px, matrix))
                 track.side_px.append(float(np.ptp(face.box_xyxy_px.reshape(2, 2), axis=0).max()))
+        if not recording.aus:
+            return _tracks_apart(list(tracks.values()), recording, task, result)
         rows = {number: np.array(track.rows) for number, track in tracks.items()}
         sides = {number: float(np.median(track.side_px)) for number, track in tracks.items()}
-        kept = [tracks[number] for number in chosen_tracks(rows, sides, one_person=bool(recording.aus))]
+        kept = [tracks[number] for number in chosen_tracks(rows, sides)]
         _join_tracks(kept, recording, task, result)
+        return [result]
     finally:
         for track in tracks.values():
             track.crops.discard()
@@ -253,14 +257,14 @@ def _start_track(recording: Recording, task: CropTask, number: int) -> _Track:
     )
 
 
-def chosen_tracks(rows: dict[int, np.ndarray], side_px: dict[int, float], one_person: bool) -> list[int]:
-    """Which of the followed faces are the recording's person.
+def chosen_tracks(rows: dict[int, np.ndarray], side_px: dict[int, float]) -> list[int]:
+    """Which of the followed faces are the person of a recording with labels, which is known to show one.
 
     rows: where each face is seen; side_px: its size. The face that is large and stays is kept: the product of size
-    and number of rows decides. one_person: the recording is known to show one person, so that a face of about the
-    same size that is never seen beside the kept ones is the same person come back; they are kept too.
+    and number of rows decides. A face of about the same size that is never seen beside the kept ones is the same
+    person come back; they are kept too.
 
-    >>> chosen_tracks({0: np.arange(50), 1: np.arange(90), 2: np.arange(60, 80)}, {0: 90, 1: 40, 2: 80}, True)
+    >>> chosen_tracks({0: np.arange(50), 1: np.arange(90), 2: np.arange(60, 80)}, {0: 90, 1: 40, 2: 80})
     [0, 2]
     """
     if not rows:
@@ -270,10 +274,30 @@ def chosen_tracks(rows: dict[int, np.ndarray], side_px: dict[int, float], one_pe
     seen = set(rows[order[0]].tolist())
     for number in order[1:]:
         ratio = side_px[number] / side_px[order[0]]
-        if one_person and 1 / SAME_SIZE <= ratio <= SAME_SIZE and seen.isdisjoint(rows[number].tolist()):
+        if 1 / SAME_SIZE <= ratio <= SAME_SIZE and seen.isdisjoint(rows[number].tolist()):
             chosen.append(number)
             seen.update(rows[number].tolist())
     return sorted(chosen)
+
+
+def _tracks_apart(
+    tracks: list[_Track], recording: Recording, task: CropTask, result: CroppedRecording
+) -> list[CroppedRecording]:
+    """Every track as a recording of its own, in order of appearance; the first one keeps the name."""
+    pieces = []
+    for number, track in enumerate(tracks, start=1):
+        name = recording.task if number == 1 else f"{recording.task}.track{number}"
+        piece = recording.part(np.array(track.rows), name)
+        track.crops.finish(task.out / task.crops_name(piece))
+        track.meshes.finish(task.out / task.mesh_name(piece))
+        points = np.stack(track.landmarks_px).astype(np.float32)
+        pieces.append(CroppedRecording(piece, [""] * len(piece), points))
+    lost = np.flatnonzero([bool(reason) for reason in result.lost])
+    if len(lost):
+        rest = recording.part(lost, recording.task)
+        reasons = [result.lost[row] for row in lost]
+        pieces.append(CroppedRecording(rest, reasons, result.landmarks_px[lost]))
+    return pieces
 
 
 def _join_tracks(kept: list[_Track], recording: Recording, task: CropTask, result: CroppedRecording) -> None:

@@ -37,6 +37,8 @@ def schema(aus: tuple[int, ...]) -> pa.Schema:
         ("frame", pa.int32()),  # the data set's own number
         ("time_s", pa.float64()),
         ("anchor", pa.int32()),  # frame number of the neutral reference
+        ("anchor_choice", pa.string()),  # how it was chosen, one of the words of `anchor_row`
+        ("coded", pa.bool_()),  # what labels are for; other rows are there as anchors
         ("fold", pa.int8()),  # published part from 1, 0 for none
         ("split", pa.string()),
         *((name, pa.float32()) for name in LANDMARK_COLUMNS),  # stored-crop pixels
@@ -57,15 +59,15 @@ def published_fold(folds: str | None, subject: str) -> int:
     return next((k for k, part in enumerate(parts, start=1) if subject in part), 0)
 
 
-def part(
-    recording: Recording, result: CroppedRecording, task: CropTask, aus: tuple[int, ...], folds: str | None
-) -> Table:
+def part(result: CroppedRecording, task: CropTask, aus: tuple[int, ...], folds: str | None) -> Table:
     """All rows of a recording, the lost ones too: the columns of `schema` and `lost`, empty for a kept row."""
     import pyarrow as pa
 
+    recording = result.recording
     count, kept = len(recording), result.kept
     row = np.full(count, -1, np.int32)
     row[kept] = np.arange(len(kept))
+    anchor, choice = anchor_row(recording, kept)
     columns: dict[str, object] = {
         "subject": [recording.subject] * count,
         "task": [recording.task] * count,
@@ -73,7 +75,9 @@ def part(
         "row": row,
         "frame": recording.frame.astype(np.int32),
         "time_s": recording.time_s.astype(np.float64),
-        "anchor": np.full(count, _anchor_frame(recording, kept), np.int32),
+        "anchor": np.full(count, recording.frame[anchor], np.int32),
+        "anchor_choice": [choice] * count,
+        "coded": np.ones(count, bool) if recording.coded is None else recording.coded,
         "fold": np.full(count, published_fold(folds, recording.subject), np.int8),
         "split": [recording.split] * count,
     }
@@ -98,12 +102,31 @@ def part(
     return pa.table(columns, schema=schema(aus).append(pa.field("lost", pa.string())))
 
 
-def _anchor_frame(recording: Recording, kept: np.ndarray) -> int:
-    """Frame number of the neutral reference: the recording's own, else the next kept one, else the last kept one."""
-    if not len(kept):
-        return int(recording.frame[recording.anchor])
-    later = kept[kept >= recording.anchor]
-    return int(recording.frame[later[0] if len(later) else kept[-1]])
+FIRST_FRAME, NEUTRAL_FRAME, NEXT_FRAME = "first frame", "first neutral coded frame", "next kept frame"
+
+
+def anchor_row(recording: Recording, kept: np.ndarray) -> tuple[int, str]:
+    """Row of the neutral reference, and how it was chosen (OF-Net, Sec. IV-A).
+
+    The sequence's first frame on disk; where it is lost, or coded with an active AU, the first kept frame that is
+    coded without one; without such a frame the next kept one, else the last. kept: rows with crops, ascending.
+    """
+    first = recording.anchor
+    active = (recording.au_present.astype(bool) & recording.au_present_valid).any(1)
+    if not len(kept) or (first in kept and not active[first]):
+        return first, FIRST_FRAME
+    neutral = kept[~active[kept] & recording.au_present_valid[kept].any(1)]
+    if len(neutral):
+        return int(neutral[0]), NEUTRAL_FRAME
+    later = kept[kept >= first]
+    return int(later[0] if len(later) else kept[-1]), NEXT_FRAME
+
+
+def together(parts: Iterable[Table]) -> Table:
+    """The rows of several parts, one after the other."""
+    import pyarrow as pa
+
+    return pa.concat_tables(list(parts))
 
 
 def split_lost(table: Table) -> tuple[Table, list[tuple[str, str, int, str]]]:

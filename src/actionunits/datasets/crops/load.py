@@ -152,6 +152,21 @@ def _bar(shown: bool, text: str) -> Iterator[Callable[[int, int], None]]:
             bar.stop()
 
 
+def own_splits(folders: Sequence[Path]) -> dict[str, str]:
+    """The data sets' own split by subject, empty for renders. Raises UserError for a person in two parts."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        if not is_prepared(folder):
+            continue
+        info = prepared.read_info(folder)
+        table = prepared.read_frames(folder, ["subject", "split"]).drop_duplicates()
+        for own, split in table.itertuples(index=False, name=None):
+            name = prepared.subject_name(info, own)
+            if found.setdefault(name, split) != split:
+                raise UserError(f"{folder}: {name} is in two parts of the split, {found[name]} and {split}")
+    return found
+
+
 def split_paths(text: str) -> list[Path]:
     """Paths of a list with commas.
 

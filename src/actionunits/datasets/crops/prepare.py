@@ -52,6 +52,7 @@ class Prepared:
     lost: dict[str, int]  # reason -> frames
     landmarks: str  # "read" or "found"
     was_complete: bool  # nothing had to be done
+    anchors: dict[str, int]  # how the neutral frame was chosen -> recordings
 
 
 def prepare(
@@ -85,7 +86,7 @@ def prepare(
     if _claim(out, plan):
         shutil.rmtree(out / ".parts", ignore_errors=True)
         card = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
-        return Prepared(out, card["frames"], card["lost_reasons"], card["landmarks"], was_complete=True)
+        return Prepared(out, card["frames"], card["lost_reasons"], card["landmarks"], True, card.get("anchors", {}))
     with _alone(out):
         return _make(inventory, plan, task, workers, on_progress)
 
@@ -275,8 +276,8 @@ class _Stopped(Exception):
 
 def _do(recording: Recording, work: _Work, on_rows: Callable[[int], None]) -> None:
     """Write the crops of a recording, then its part of the table, which says that it is done."""
-    result = crop_recording(recording, work.task, _finder() if work.task.find else None, on_rows)
-    table = frame_table.part(recording, result, work.task, work.aus, work.folds)
+    results = crop_recording(recording, work.task, _finder() if work.task.find else None, on_rows)
+    table = frame_table.together(frame_table.part(result, work.task, work.aus, work.folds) for result in results)
     with write_atomically(_part(work.task.out, recording)) as temporary:
         frame_table.write(table, temporary)
 
@@ -353,6 +354,7 @@ def run_all(todo: list[Recording], work: _Work, workers: int, on_rows: Callable[
 def _complete(out: Path, plan: dict[str, Any], inventory: Inventory) -> Prepared:
     """Join the parts, write the list of lost frames and, last, dataset.json."""
     reasons: Counter[str] = Counter()
+    anchors: Counter[str] = Counter()
     with write_atomically(out / "lost.csv") as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["subject", "task", "frame", "reason"])
@@ -362,6 +364,7 @@ def _complete(out: Path, plan: dict[str, Any], inventory: Inventory) -> Prepared
                 kept, lost = frame_table.split_lost(frame_table.read(_part(out, recording)))
                 reasons.update(reason for *_, reason in lost)
                 writer.writerows(lost)
+                anchors.update(kept["anchor_choice"].slice(0, 1).to_pylist())
                 yield kept
 
         frames = frame_table.join(parts(), out / "frames.parquet", tuple(plan["aus"]))
@@ -373,6 +376,7 @@ def _complete(out: Path, plan: dict[str, Any], inventory: Inventory) -> Prepared
         "frames": frames,
         "lost": sum(reasons.values()),
         "lost_reasons": dict(reasons.most_common()),
+        "anchors": dict(anchors.most_common()),
         "root_counts": [vars(count) for count in inventory.counts],
         "problems": list(inventory.problems),
         "recordings": len(inventory.recordings),
@@ -380,4 +384,4 @@ def _complete(out: Path, plan: dict[str, Any], inventory: Inventory) -> Prepared
     }
     write_json(out / "dataset.json", card)
     shutil.rmtree(out / ".parts", ignore_errors=True)
-    return Prepared(out, frames, dict(reasons.most_common()), plan["landmarks"], was_complete=False)
+    return Prepared(out, frames, dict(reasons.most_common()), plan["landmarks"], False, dict(anchors.most_common()))

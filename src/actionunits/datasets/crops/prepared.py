@@ -30,6 +30,7 @@ from actionunits.settings.ranges import CountFromZero, Share
 
 CACHE_FOLDER = ".crops"  # inside the prepared folder, unless told otherwise
 
+CODED = "coded"  # column that tells the rows that labels are for
 _INDEX_COLUMNS = ["subject", "task", "crops", "row", "frame", "anchor", "fold", "split"]
 
 
@@ -112,7 +113,8 @@ def load_labels(folder: Path | str, aus: Sequence[int] | None = None) -> CropDat
     """The data set without its images, which have no rows then."""
     info = read_info(folder)
     chosen = tuple(info["aus"]) if aus is None else tuple(aus)
-    return _with_labels(Path(folder), info, _table(folder, chosen), chosen)
+    table = _table(folder, chosen)
+    return _with_labels(Path(folder), info, table[_coded(table)], chosen)
 
 
 def load_crops(
@@ -164,13 +166,22 @@ def load_crops(
             for name in names
         ]
         fields |= {"mesh": Rows(cast(Any, points), part, row), "mesh_valid": np.ones(len(table), bool)}
-    data = CropData(**{**vars(data), **fields})
-    return data if every == 1 else data.subset(np.flatnonzero(row % every == 0))
+    data, coded = CropData(**{**vars(data), **fields}), _coded(table)
+    if every > 1:
+        coded = coded & (row % every == 0)
+    return data if coded.all() else data.subset(np.flatnonzero(coded))
+
+
+def _coded(table: pd.DataFrame) -> np.ndarray:
+    """Rows that labels are for, (N,) bool; the others are there as anchors alone."""
+    return table[CODED].to_numpy(bool) if CODED in table else np.ones(len(table), bool)
 
 
 def _table(folder: Path | str, aus: tuple[int, ...]) -> pd.DataFrame:
     labels = [name + ending for name in map(au_label, aus) for ending in ("", "_valid", "_r")]
-    table = read_frames(folder, [*_INDEX_COLUMNS, *LANDMARK_COLUMNS, *labels])
+    # Folders of earlier versions have coded rows alone.
+    coded = [name for name in column_names(Path(folder) / "frames.parquet") if name == CODED]
+    table = read_frames(folder, [*_INDEX_COLUMNS, *coded, *LANDMARK_COLUMNS, *labels])
     if (
         (table["row"] < 0).any()
         or table.duplicated(["crops", "row"]).any()

@@ -14,7 +14,7 @@ BP4D+ is read by the same code, with the differences that `Release` names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,10 +86,10 @@ def read(root: Path | str, *, landmarks_required: bool = False) -> Inventory:
     landmarks_required: frames without tracked points are lost, which leaves the 146,576 frames that JAA-Net lists;
     else all coded frames count, the 146,847 of ME-GraphAU.
 
-    Raises UserError for a folder of another layout, a table that is damaged or holds an unknown code, and pictures
-    of one sequence with the same number.
+    Raises UserError for a folder of another layout, tables with the columns of BP4D+, whose pictures are numbered
+    otherwise, a table that is damaged or holds an unknown code, and pictures of one sequence with the same number.
     """
-    return read_release(Path(root), BP4D, landmarks_required=landmarks_required, frame_offset=0)
+    return read_release(Path(root), BP4D, landmarks_required=landmarks_required, frame_offset=None)
 
 
 def read_release(root: Path, release: Release, *, landmarks_required: bool, frame_offset: int | None) -> Inventory:
@@ -108,9 +108,10 @@ def read_release(root: Path, release: Release, *, landmarks_required: bool, fram
     tables = {key: read_occurrence(path) for key, path in files.items() if key[1] in release.tasks}
     found = release_of_tables(tables.values()) or release.key
     if found != release.key and frame_offset is None:
+        told = ", or say how they are numbered with --frame-offset" if release.frame_offset else ""
         raise UserError(
             f"{root} is not {release.title}: the tables have the columns of {found.upper()}, whose pictures are "
-            f"numbered otherwise; prepare {found} instead, or say how they are numbered with --frame-offset"
+            f"numbered otherwise; prepare {found} instead{told}"
         )
     if found != release.key:
         problems.append(f"the tables have the columns of {found.upper()}; is this another data set?")
@@ -124,8 +125,10 @@ def read_release(root: Path, release: Release, *, landmarks_required: bool, fram
     recordings = []
     for key, table in tables.items():
         if len(table.frame):
-            pictures = _pictures(key, table.frame + frame_offset, places, folders.get(key), problems)
-            recordings.append(_recording(key, table, aus, pictures, places, landmarks_required, problems))
+            found_there = pictures_by_number(folders[key]) if key in folders else {}
+            table, coded = _with_first_frame(table, min(found_there, default=None), frame_offset)
+            pictures = _pictures(key, table.frame + frame_offset, places, folders.get(key), found_there, problems)
+            recordings.append(_recording(key, table, coded, aus, pictures, places, landmarks_required, problems))
         else:
             problems.append(f"{files[key].name} names no frame; the sequence is left out")
     counts = _counts(recordings, release, landmarks_required)
@@ -171,12 +174,32 @@ def _coded_aus(
     return tuple(au for au in AUS if au in coded)
 
 
+def _with_first_frame(
+    table: OccurrenceTable, number: int | None, frame_offset: int
+) -> tuple[OccurrenceTable, np.ndarray]:
+    """The table with the sequence's first frame on disk before it, of unknown codes, and which rows are coded.
+
+    Only a part of a sequence is coded, its most expressive one: its first coded frame is seldom neutral. number: of
+    the first picture.
+    """
+    first = None if number is None else number - frame_offset
+    if first is None or first >= table.frame[0]:
+        return table, np.ones(len(table.frame), bool)
+    codes = {au: np.concatenate([np.array([UNKNOWN_CODE], own.dtype), own]) for au, own in table.codes.items()}
+    frame = np.concatenate([np.array([first], table.frame.dtype), table.frame])
+    return replace(table, frame=frame, codes=codes), np.arange(len(frame)) > 0
+
+
 def _pictures(
-    key: SequenceKey, numbers: np.ndarray, places: Places, folder: Path | None, problems: list[str]
+    key: SequenceKey,
+    numbers: np.ndarray,
+    places: Places,
+    folder: Path | None,
+    found: dict[int, Path],
+    problems: list[str],
 ) -> tuple[list[Path], list[int]]:
-    """Path of every picture, and the rows whose picture is missing."""
+    """Path of every picture, and the rows whose picture is missing. found: pictures of the folder by number."""
     subject, task = key
-    found = pictures_by_number(folder) if folder else {}
     missing = [row for row, number in enumerate(numbers.tolist()) if number not in found]
     if folder is None and (places.pictures / f"{subject}.zip").is_file():
         problems.append(f"{subject}_{task}: the pictures are still in {subject}.zip; all frames are lost")
@@ -192,6 +215,7 @@ def _pictures(
 def _recording(
     key: SequenceKey,
     table: OccurrenceTable,
+    coded: np.ndarray,
     aus: Sequence[int],
     pictures: tuple[list[Path], list[int]],
     places: Places,
@@ -201,7 +225,8 @@ def _recording(
     subject, task = key
     unknown = np.full(len(table.frame), UNKNOWN_CODE, np.int8)
     codes = np.stack([table.codes.get(au, unknown) for au in aus], axis=1) if aus else np.zeros((len(unknown), 0))
-    intensity = _intensities(key, table.frame, aus, places.intensity, problems)
+    intensity = np.full((len(unknown), len(aus)), UNKNOWN_CODE, np.int8)
+    intensity[coded] = _intensities(key, table.frame[coded], aus, places.intensity, problems)
     landmarks = _landmarks(key, table.frame, places.landmarks, problems)
     lost = dict.fromkeys(pictures[1], NO_PICTURE)
     if landmarks_required:
@@ -220,7 +245,7 @@ def _recording(
         au_intensity_valid=intensity != UNKNOWN_CODE,
         landmarks_px=landmarks,
         lost=lost or None,
-        anchor=next((row for row in range(len(unknown)) if row not in lost), 0),
+        coded=None if coded.all() else coded,
     )
 
 
@@ -265,10 +290,16 @@ def _landmarks(key: SequenceKey, frame: np.ndarray, folder: Path | None, problem
         return None
 
 
+def _bare_rows(recording: Recording) -> int:
+    """Coded rows that are lost for want of landmarks."""
+    rows = [row for row, reason in (recording.lost or {}).items() if reason == NO_LANDMARKS]
+    return len(rows) if recording.coded is None else int(recording.coded[rows].sum())
+
+
 def _counts(recordings: Sequence[Recording], release: Release, landmarks_required: bool) -> tuple[Count, ...]:
-    frames = sum(len(recording) for recording in recordings)
+    frames = sum(recording.coded_rows for recording in recordings)
     if landmarks_required:
-        bare = sum(list((recording.lost or {}).values()).count(NO_LANDMARKS) for recording in recordings)
+        bare = sum(map(_bare_rows, recordings))
         last = Count("coded frames with landmarks (landmarks required)", frames - bare, release.frames_with_landmarks)
     else:
         last = Count("coded frames (landmarks not required)", frames, release.frames)

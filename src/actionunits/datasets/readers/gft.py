@@ -1,11 +1,12 @@
-"""GFT, the Sayette Group Formation Task: 96 people in groups of three, 10 AUs. The folder layout read here is ours.
+"""GFT, the Sayette Group Formation Task: 96 people in groups of three. The folder layout read here is ours.
 
 Girard, Chu, Jeni, Cohn, De la Torre & Sayette, "Sayette Group Formation Task (GFT) Spontaneous Facial Expression
 Database", 2017. The layout of its label files is in no public document that we know of, so every inventory is marked
 unverified. Read without further word:
 
     labels/001A.csv     a table per person: frame, AU01, AU02 ... with 0 absent, 1 present, 9 unknown, and where there
-                        are any AU01_r, AU02_r ... with intensities 0-5; columns of other names are passed over
+                        are any AU01_r, AU02_r ... with intensities 0-5; columns of other names are passed over.
+                        The AUs are those that the tables have columns of: papers evaluate 10 or 12
     videos/001A.mp4     the video of the same name; frame 1 is its first picture
     participants.csv    participant, split: the data set's own training and test people; or a column `split` in the
                         label tables
@@ -17,14 +18,14 @@ the fields to be changed, for instance {"frame": "FrameNumber", "occurrence": "a
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from actionunits.aus import DATASET_AUS, INTENSITY_MAX, UNKNOWN_CODE
+from actionunits.aus import AUS, INTENSITY_MAX, UNKNOWN_CODE, au_label
 from actionunits.datasets.readers.folder_contents import contents, files_below, gaps_between, some
 from actionunits.datasets.readers.recording import Count, Inventory, Recording, VideoFile
 from actionunits.datasets.readers.video_rows import LARGEST_FRAME, row_times, without_picture
@@ -33,7 +34,6 @@ from actionunits.files import read_json
 from actionunits.media.container import VIDEO_SUFFIXES
 from actionunits.media.video import read_timing
 
-AUS = DATASET_AUS["gft"]
 PARTICIPANTS = 96
 FRAMES = 172_800
 OCCURRENCE_LEVEL = 2.0  # level B
@@ -93,12 +93,13 @@ def read(
         raise UserError(f"{tables} holds no table: expected 001A.csv ..., found {contents(tables)}")
     problems = [UNVERIFIED]
     video_of = _videos_by_name(videos, problems)
+    aus = _coded_aus(label_files, columns)
     splits = _read_splits(root / columns.people, columns)
     recordings: list[Recording] = []
     for path in label_files:
         if path.stem in {r.subject for r in recordings}:
             raise UserError(f"{path}: there is another table of {path.stem}; keep one of them")
-        recording = _recording(path, video_of.pop(path.stem, None), columns, splits, occurrence_level, problems)
+        recording = _recording(path, video_of.pop(path.stem, None), aus, columns, splits, occurrence_level, problems)
         if recording is not None:
             recordings.append(recording)
     if not recordings:
@@ -191,13 +192,14 @@ def _split(word: str, path: Path, line: int) -> str:
 def _recording(
     path: Path,
     video: Path | None,
+    aus: tuple[int, ...],
     columns: GftColumns,
     splits: dict[str, str],
     occurrence_level: float,
     problems: list[str],
 ) -> Recording | None:
     """One person's sequence, None without rows or without a video."""
-    table = _read_table(path, columns, occurrence_level, problems)
+    table = _read_table(path, aus, columns, occurrence_level, problems)
     own_split = table.pop("split")
     split = splits.get(path.stem, own_split)
     if own_split and split != own_split:
@@ -219,21 +221,23 @@ def _recording(
         task="T1",
         pixels=VideoFile(video, index),
         time_s=row_times(index, timing),
-        aus=AUS,
+        aus=aus,
         lost=without_picture(video, index, timing, problems) or None,
         split=split,
         **table,
     )
 
 
-def _read_table(path: Path, columns: GftColumns, occurrence_level: float, problems: list[str]) -> dict[str, Any]:
+def _read_table(
+    path: Path, aus: tuple[int, ...], columns: GftColumns, occurrence_level: float, problems: list[str]
+) -> dict[str, Any]:
     """Frame numbers, labels and masks of a label table in the order of frames, as fields of Recording."""
     by_frame: dict[int, tuple[list[float], list[float]]] = {}
     split = ""
     for line, row in _rows(path, [columns.frame]):
         if not by_frame:
             split = _split(row.get(columns.split, ""), path, line)
-            codings = [_columns_of(au, row, columns, path) for au in AUS]
+            codings = [_columns_of(au, row, columns) for au in aus]
         elif _split(row.get(columns.split, ""), path, line) != split:
             raise UserError(f"{path}, line {line}: the person is in two splits")
         frame = _number(row[columns.frame], path, line, columns.frame)
@@ -251,9 +255,12 @@ def _read_table(path: Path, columns: GftColumns, occurrence_level: float, proble
     missing, gaps = gaps_between(frames, first=frames[0] if frames else 1)
     if missing:
         problems.append(f"{path.name}: no row for {missing} frames ({some(gaps, count=missing)}); they are left out")
-    values = np.array([by_frame[frame] for frame in frames], np.float64).reshape(len(frames), 2, len(AUS))
+    values = np.array([by_frame[frame] for frame in frames], np.float64).reshape(len(frames), 2, len(aus))
     present, intensity = values[:, 0], values[:, 1]
     if frames:
+        lacking = [au_label(au) for au, names in zip(aus, codings, strict=True) if names == (None, None)]
+        if lacking:
+            problems.append(f"{path.name} has no column for {', '.join(lacking)}; unknown for this person")
         alone = np.array([name is None for name, _ in codings])
         derived = np.where(np.isnan(intensity), np.nan, intensity >= occurrence_level)
         present = np.where(alone, derived, present)
@@ -267,11 +274,22 @@ def _read_table(path: Path, columns: GftColumns, occurrence_level: float, proble
     }
 
 
-def _columns_of(au: int, row: dict[str, str], columns: GftColumns, path: Path) -> tuple[str | None, str | None]:
-    """Columns of an AU's occurrence and intensity, None for the one that the table lacks."""
+def _coded_aus(paths: list[Path], columns: GftColumns) -> tuple[int, ...]:
+    """AUs that any of the tables has a column of, ascending. Raises UserError for a table without one."""
+    coded: set[int] = set()
+    for path in paths:
+        row = next((cells for _, cells in _rows(path, [columns.frame])), None)
+        own = {au for au in AUS if row is not None and _columns_of(au, row, columns) != (None, None)}
+        if row is not None and not own:
+            names = f"{columns.occurrence.format(au=1)} (or {columns.intensity.format(au=1)})"
+            raise UserError(f"{path} lacks columns of action units such as {names}; it has {some(list(row), 12)}")
+        coded |= own
+    return tuple(sorted(coded))
+
+
+def _columns_of(au: int, row: Mapping[str, str], columns: GftColumns) -> tuple[str | None, str | None]:
+    """Columns of an AU's occurrence and intensity, None for what the table lacks."""
     present, intensity = columns.occurrence.format(au=au), columns.intensity.format(au=au)
-    if present not in row and intensity not in row:
-        raise UserError(f"{path} lacks the column {present} (or {intensity}); it has {some(list(row), 12)}")
     return present if present in row else None, intensity if intensity in row else None
 
 

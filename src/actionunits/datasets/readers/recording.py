@@ -6,8 +6,9 @@ ask a video for its number of frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class Recording:
     au_intensity_valid: np.ndarray  # (T, A) bool
     landmarks_px: np.ndarray | None = None  # (T, 68, 2) float32 Multi-PIE; NaN where the data set has none
     lost: dict[int, str] | None = None  # row -> why it must not be used, for instance "known bad landmarks"
-    anchor: int = 0  # row of the neutral reference
+    anchor: int = 0  # row of the sequence's first frame on disk, the reference where it may be neutral
+    coded: np.ndarray | None = None  # (T,) bool: what labels are for; other rows are there as anchors. None: all
     split: str = ""  # the data set's own split: "train", "valid", "test" or ""
 
     @property
@@ -56,6 +58,23 @@ class Recording:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def part(self, rows: np.ndarray, task: str) -> Recording:
+        """Some rows, in time order, as a recording of their own."""
+        if isinstance(self.pixels, PictureFiles):
+            pixels: PictureFiles | VideoFile = PictureFiles(tuple(self.pixels.paths[row] for row in rows))
+        else:
+            pixels = VideoFile(self.pixels.path, self.pixels.index[rows])
+        arrays = ("frame", "time_s", "au_present", "au_present_valid", "au_intensity", "au_intensity_valid")
+        optional: dict[str, Any] = {name: getattr(self, name) for name in ("landmarks_px", "coded")}
+        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in arrays}
+        chosen |= {name: None if value is None else value[rows] for name, value in optional.items()}
+        return replace(self, task=task, pixels=pixels, lost=None, anchor=0, **chosen)
+
+    @property
+    def coded_rows(self) -> int:
+        """How many rows labels are for."""
+        return len(self) if self.coded is None else int(self.coded.sum())
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ Zisserman, "VoxCeleb2: Deep Speaker Recognition", 2018.
 
     .../id00012/21Uxsk56VDQ/00001.mp4                       VoxCeleb: person, video, track; any folders above
     .../id09238/VqEJCd7pbgQ/0_folder/img_0_001.jpg          the same as pictures, as TCAE cuts it out
+    unzippedFaces/A.J._Buckley/1.6/VIDEO/0000375.jpg        VoxCeleb1's own face pictures: identities by name, one
+                                                            picture a second, numbers of frames at 25 a second
 
 A folder with two or more pictures that are numbered at the end of their names is a sequence, one for each beginning
 of names.
@@ -35,6 +37,7 @@ SPLIT_FRACTIONS = {"train": 0.75, "valid": 0.15, "test": 0.10}  # of the identit
 VOXCELEB1_PEOPLE, VOXCELEB2_PEOPLE = 1_211 + 40, 5_994 + 118
 _VOXCELEB1_FIRST = 10_000  # identities of VoxCeleb1 have numbers above this, those of VoxCeleb2 below
 
+VOXCELEB1_FACES, VOXCELEB1_FPS = "1.6", 25.0  # folder below each person of the face pictures; rate of their numbers
 _IDENTITY = re.compile(r"id\d{5}")
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 
@@ -70,21 +73,37 @@ def read(
 def read_voxceleb(root: Path | str, *, fps: float | None = FPS, picture_fps: float = FPS, seed: int = 0) -> Inventory:
     """All tracks of VoxCeleb's tree, one sequence each, without labels; identities are split 75/15/10 by seed.
 
-    fps, picture_fps: as in `read`. Raises UserError if there is no track below a folder such as id00012.
+    fps, picture_fps: as in `read`; VoxCeleb1's face pictures have a rate of their own. Raises UserError if there is
+    no track below a folder such as id00012 or A.J._Buckley/1.6.
     """
 
     def name(place: PurePosixPath) -> tuple[str, str] | None:
-        level = next((k for k, part in enumerate(place.parts[:-1]) if _IDENTITY.fullmatch(part)), None)
-        return None if level is None else (place.parts[level], _joined(place.parts[level + 1 :]))
+        parts = place.parts
+        level = next((k for k, part in enumerate(parts[:-1]) if _IDENTITY.fullmatch(part)), None)
+        if level is not None:
+            return parts[level], _joined(parts[level + 1 :])
+        faces = _faces_level(place)
+        return None if faces is None else (valid_text(parts[faces - 1]), _joined(parts[faces + 1 :]))
 
-    expected = "id00012/21Uxsk56VDQ/00001.mp4 or id00012/21Uxsk56VDQ/0_folder/img_0_001.jpg"
-    recordings, problems = _read_all(Path(root), name, expected, fps, picture_fps)
+    def rate(place: PurePosixPath) -> float:
+        return picture_fps if _faces_level(place) is None else VOXCELEB1_FPS
+
+    expected = (
+        "id00012/21Uxsk56VDQ/00001.mp4, id00012/21Uxsk56VDQ/0_folder/img_0_001.jpg or "
+        "A.J._Buckley/1.6/VIDEO/0000375.jpg"
+    )
+    recordings, problems = _read_all(Path(root), name, expected, fps, picture_fps, rate)
     people = sorted({r.subject for r in recordings})
     splits = split_identities(people, seed)
     recordings = [replace(r, split=splits[r.subject]) for r in recordings]
-    is_first = {int(person[2:]) > _VOXCELEB1_FIRST for person in people}
+    is_first = {not _IDENTITY.fullmatch(person) or int(person[2:]) > _VOXCELEB1_FIRST for person in people}
     published = VOXCELEB1_PEOPLE * (True in is_first) + VOXCELEB2_PEOPLE * (False in is_first)
     return _inventory("voxceleb", recordings, problems, published)
+
+
+def _faces_level(place: PurePosixPath) -> int | None:
+    """Which part of a path is the folder of VoxCeleb1's face pictures, after a person; None for none."""
+    return next((k for k in range(1, len(place.parts) - 1) if place.parts[k] == VOXCELEB1_FACES), None)
 
 
 def split_identities(people: Sequence[str], seed: int) -> dict[str, str]:
@@ -138,8 +157,12 @@ def _read_all(
     expected: str,
     fps: float | None,
     picture_fps: float,
+    rate: Callable[[PurePosixPath], float] | None = None,
 ) -> tuple[list[Recording], list[str]]:
-    """Recordings of everything that `name` gives a subject and a task, and what was odd."""
+    """Recordings of everything that `name` gives a subject and a task, and what was odd.
+
+    rate: of the numbers of pictures at a place, where it is not `picture_fps` everywhere.
+    """
     found = contents(root)
     for option, value in (("fps", fps), ("picture_fps", picture_fps)):
         if value is not None and not 0 < value < np.inf:
@@ -164,7 +187,8 @@ def _read_all(
             continue
         if timing is not None and timing.damage is not None:
             problems.append(f"{sequence.video} is damaged after {len(timing.time_s)} frames: {timing.damage}")
-        recordings.append(_recording(sequence, subject, task, timing, fps, picture_fps))
+        own_rate = picture_fps if rate is None else rate(sequence.place)
+        recordings.append(_recording(sequence, subject, task, timing, fps, own_rate))
     if not recordings:
         raise UserError(f"{root} holds no video that can be read: {problems[0]}")
     return recordings, problems

@@ -1,6 +1,6 @@
 """How often a frame is shown where some AUs are scarce.
 
-Sources: EAC-Net, section IV-A and Table II; OF-Net, section IV-A and Table II; RE-Net, section 4.4 and Table 8.
+Sources: EAC-Net, section IV-A and Table II; OF-Net, section IV-A and Table II; RE-Net, section 4.6 and Table 8.
 Deviation: the papers name their scarce AUs or do not say how they chose them; here the rates of the
 training labels tell, unless AUs are named. A label that is not known has no part in anything.
 """

@@ -102,6 +102,17 @@ def own_split(split_of: Mapping[str, str], seed: int, validation_fraction: float
     return Split(train, validation, parts["test"])
 
 
+def training_people(
+    people: Sequence[str], split_of: Mapping[str, str], fraction: float, seed: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who is trained and who is tuned on, of data without labels: the parts "train" and "valid" of its own split.
+
+    Its identities of "test" then stay unseen, as in TCAE (Sec. 4.1). Without such a split a fraction is held out.
+    """
+    train, valid = (tuple(sorted(n for n in people if split_of.get(n) == word)) for word in ("train", "valid"))
+    return (train, valid) if train and valid else hold_out(people, fraction, seed)
+
+
 def hold_out(subjects: Sequence[str], fraction: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The subjects in two groups: the rest, and the held-out fraction (at least one subject)."""
     unique = sorted(set(subjects))

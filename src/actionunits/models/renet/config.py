@@ -24,6 +24,7 @@ CHOICES = {
     "relation_sum": ("signed", "absolute"),
     "aus_per_step": ("one", "all"),
     "tasks": ("both", "occurrence", "intensity"),
+    "head": ("own", "shared"),
 }
 
 
@@ -35,6 +36,8 @@ class ReNetConfig(RelatesByLabels, HasSettingsPerAu):
     width: Width = 64  # channels after the first convolution; Sec. 4.3: ResNet-18
     tasks: str = "both"  # "both" | "occurrence" | "intensity"; the paper trains one model for each
     intensity_weight: NotNegative = 1.0  # of the intensity loss, beside 1 for occurrence
+
+    head: str = "own"  # last layer with a row per AU, so that scale 1 and bias 0 are ResNet-18, Sec. 4.6 | "shared"
 
     variant: str = "fixed"  # "fixed": relations from the labels, Sec. 3.3 | "learnable": Table 7
     relation_sum: str = "signed"  # what Eq. (5) divides by: "signed" as printed | "absolute": sum of |w|
@@ -48,7 +51,8 @@ class ReNetConfig(RelatesByLabels, HasSettingsPerAu):
     batch_size: Count = 100  # Sec. 4.3
     norm_lr_factor: Positive = 1.0  # of the learning rate, for what the AUs own; above 1 they part ways sooner
     weight_decay: NotNegative = 0.0
-    epochs: Count = 20
+    epochs: Count = 20  # the paper names none
+    patience: CountFromZero = 0  # validations without a better score that end training; Sec. 4.3: early stopping
     schedule: Schedule = "constant"  # "constant" | "cosine" | "plateau"
     warmup_steps: CountFromZero = 0
 

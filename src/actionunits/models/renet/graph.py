@@ -61,10 +61,10 @@ def fixed_relations(relations: Sequence[float], aus: Sequence[int]) -> Tensor:
 
 
 def fixed_mixing(w: Tensor, aus: Sequence[int], unseen: Sequence[int], relation_sum: str) -> tuple[Tensor, Tensor]:
-    """Mixing matrices (A, A) of scale and bias, and of the running statistics.
+    """Mixing matrices (A, A) of scale and bias, and of the running statistics and the last layer's own rows.
 
     An unseen AU takes the weighted mean of the others for all of them (Table 6), and no AU leans on an unseen one;
-    a trained AU keeps its own statistics. Raises UserError for an AU whose relations add up to about 0.
+    a trained AU keeps its own. Raises UserError for an AU whose relations add up to about 0.
     """
     new = torch.tensor([au in unseen for au in aus], device="cpu")
     w = torch.where(new[None, :], 0, w)

@@ -2,7 +2,7 @@
 
 Yang & Yin, "RE-Net: A Relation Embedded Deep Model for AU Occurrence and Intensity Estimation", ACCV 2020.
 Deviations: occurrence and intensity are two outputs of one last layer by default (`tasks`), where the paper trains a
-model for each; no early stopping: the moving average of the weights is kept.
+model for each; early stopping (`patience`) keeps the moving average of the weights, not those of the best epoch.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from actionunits.models.renet import loss
 from actionunits.models.renet.body import ReNetBody
 from actionunits.models.renet.config import ReNetConfig
 from actionunits.models.renet.graph import RelationGraph
+from actionunits.models.renet.head import OwnHead, SharedHead
 from actionunits.models.renet.norm import AuNorms
 
 # Rows, images times AUs, that pass the convolutions at once in inference. It bounds the memory; on a processor, few
@@ -44,10 +45,10 @@ class ReNetOutput(Output):
 
 
 class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
-    """Shared convolutions and last layer; scale, bias and statistics of every normalisation per AU."""
+    """Shared convolutions; scale, bias and statistics of every normalisation, and the last layer's row, per AU."""
 
     # Tables with one row per AU.
-    au_outputs: ClassVar[dict[str, int]] = {"norms.": 1}
+    au_outputs: ClassVar[dict[str, int]] = {"norms.": 1, "own_head.": 1}
 
     def __init__(self, config: ReNetConfig, aus: tuple[int, ...]) -> None:
         super().__init__()
@@ -58,7 +59,9 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
         self.body = ReNetBody(config.width)
         self.norms = AuNorms(len(aus), self.body.norm_channels, config.norm_momentum)
         outputs = {"occurrence": 1, "intensity": loss.LEVELS, "both": 1 + loss.LEVELS}[config.tasks]
-        self.head = nn.Linear(self.body.features, outputs)
+        # Named apart: the rows of the one belong to the AUs (`au_outputs`), the other has a single one.
+        self.own_head = OwnHead(len(aus), self.body.features, outputs) if config.head == "own" else None
+        self.shared_head = SharedHead(self.body.features, outputs) if config.head == "shared" else None
 
     @torch.no_grad()
     def take_body(self, weights: Mapping[str, Tensor]) -> None:
@@ -108,11 +111,18 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
         features = self.body(self.normalize(batch.image), self.norms.trained(self.graph, rows))
         return self._read(features.view(len(rows), -1, features.shape[1]).transpose(0, 1), rows)
 
+    @property
+    def head(self) -> OwnHead | SharedHead:
+        """The last layer."""
+        head = self.own_head or self.shared_head
+        assert head is not None
+        return head
+
     def _read(self, features: Tensor, rows: tuple[int, ...]) -> ReNetOutput:
         """The last layer on features (B, R, D) of the AUs `rows`."""
         # The head is tiny: full precision costs nothing and keeps the logits exact.
         with torch.autocast(features.device.type, enabled=False):
-            read = self.head(features.to(self.head.weight.dtype))
+            read = self.head(features.to(self.head.weight.dtype), self.graph, rows)
         if len(rows) < len(self.aus):
             every = read.new_full((len(read), len(self.aus), read.shape[2]), torch.nan)
             every[:, list(rows)] = read
@@ -143,5 +153,5 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
     def stages(self) -> list[Stage]:
         """Everything at once."""
         factors = (("norms.", self.config.norm_lr_factor),)
-        undecayed = ("norms.", "graph.")
+        undecayed = ("norms.", "graph.", "own_head.bias")
         return [Stage.of(self.config, name="renet", parameters=("",), lr_factors=factors, undecayed=undecayed)]

@@ -16,10 +16,10 @@ from actionunits.models.renet.model import ReNet
 def add_au(model: ReNet, au: int, relations: Sequence[float]) -> ReNet:
     """The model with one more AU, last in its `aus`, that no image was trained on.
 
-    relations: w of the new AU to each of `model.aus`, such as the correlation of their training labels. Scale, bias
-    and running statistics of the new AU are the weighted means of the trained ones (Eq. 4 and 5); what the model says
-    of the others stays. Raises UserError for an AU that is known, relations that do not match the AUs or add up to
-    about 0, and for learned relations, on whose scale labels do not lie.
+    relations: w of the new AU to each of `model.aus`, such as the correlation of their training labels. Scale, bias,
+    running statistics and row of the last layer of the new AU are the weighted means of the trained ones (Eq. 4 and
+    5); what the model says of the others stays. Raises UserError for an AU that is known, relations that do not match
+    the AUs or add up to about 0, and for learned relations, on whose scale labels do not lie.
     """
     if au in model.aus:
         raise UserError(f"the model knows {au_label(au)} already")
@@ -36,5 +36,5 @@ def add_au(model: ReNet, au: int, relations: Sequence[float]) -> ReNet:
     state, known = extended.state_dict(), model.state_dict()
     for name, value in known.items():
         # Rows that the new AU owns stay at their start: they are never read.
-        state[name][:count].copy_(value) if name.startswith("norms.") else state[name].copy_(value)
+        state[name][:count].copy_(value) if name.startswith(tuple(ReNet.au_outputs)) else state[name].copy_(value)
     return extended.train(model.training)

@@ -1,4 +1,4 @@
-"""Settings of the ResNet-18 detector; where RE-Net (Sec. 4.1) gives its baseline's value, that is the default."""
+"""Settings of the ResNet-18 detector; where RE-Net (Sec. 4.3) gives its baseline's value, that is the default."""
 
 from __future__ import annotations
 
@@ -45,11 +45,12 @@ class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, Magnifi
     class_weighting: Literal["none", "inverse"] = "none"  # AUs weighed inversely to their base rate
     au_rates: tuple[Share, ...] = ()  # base rate of each AU in the training labels; training fills it in
 
-    optimizer: Optimizer = "adam"  # RE-Net Sec. 4.1
-    lr: LearningRate = 1e-4  # RE-Net Sec. 4.1
-    batch_size: Count = 100  # RE-Net Sec. 4.1
+    optimizer: Optimizer = "adam"  # RE-Net Sec. 4.3
+    lr: LearningRate = 1e-4  # RE-Net Sec. 4.3
+    batch_size: Count = 100  # RE-Net Sec. 4.3
     weight_decay: NotNegative = 0.0
     epochs: Count = 20
+    patience: CountFromZero = 0  # validations without a better score that end training; RE-Net Sec. 4.3
     schedule: Schedule = "constant"  # "constant" | "cosine" | "plateau"
     warmup_steps: CountFromZero = 0
 

@@ -1,6 +1,6 @@
 """ResNet-18 detector: occurrence and intensity of all action units in one forward pass.
 
-RE-Net's baseline (Sec. 4.1), with a second head for intensity.
+RE-Net's baseline (Sec. 4.3), with a second head for intensity.
 Deviations: crops of 112 pixels by default; all AUs are trained in every batch; intensity is regressed as
 5 s(a), s the logistic function, instead of classified; the middle of the crop can be magnified; optional outputs for
 left and right; an optional landmark branch.

@@ -8,8 +8,6 @@ Symbols: T displacement, I picture, phi AU vector, psi pose vector, s source, t 
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -35,26 +33,3 @@ def embedding_loss(kept: Tensor, kept_source: Tensor, changed: Tensor, changed_t
     phi stays phi_s, its psi becomes psi_t.
     """
     return ((kept - kept_source) ** 2).sum(1) + ((changed - changed_target) ** 2).sum(1)
-
-
-def class_weights(rates: Tensor) -> Tensor:
-    """Weights of absent and present labels inverse to their frequency, with mean 1 over the labels, (A,) -> (A, 2).
-
-    A class that makes up less than a thousandth counts as a thousandth.
-
-    >>> class_weights(torch.tensor([0.25])).tolist()
-    [[0.6666666865348816, 2.0]]
-    """
-    present = rates.clamp(1e-3, 1 - 1e-3)
-    return 0.5 / torch.stack([1 - present, present], -1)
-
-
-def probe_loss(z: Tensor, y: Tensor, v: Tensor, weights: Tensor) -> Tensor:
-    """Mean over known labels of the cross-entropy, each weighed by its class: `class_weights`. Sec. 4.1.
-
-    z logits, y labels 0 or 1, v whether known: (B, A); weights: (A, 2).
-    """
-    target = torch.where(v, y, 0).to(z.dtype)
-    weight = torch.where(target > 0.5, weights[:, 1], weights[:, 0])
-    loss = weight * F.binary_cross_entropy_with_logits(z, target, reduction="none")
-    return torch.where(v, loss, 0).sum() / v.sum().clamp(min=1)

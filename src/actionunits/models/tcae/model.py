@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import EntersStages, Stage, TransfersByProbe
+from actionunits.models.layers.probe import Probe, class_weights, probe_loss
 from actionunits.models.tcae import loss
 from actionunits.models.tcae.config import TcaeConfig
 from actionunits.models.tcae.curriculum import pair_weight
 from actionunits.models.tcae.decoder import Decoder, Movement
 from actionunits.models.tcae.displacement import integrate, warp
 from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
-from actionunits.models.tcae.probe import Probe
 
 AU_FIRST = "AU movement alone"  # the stage before the curriculum
 
@@ -65,7 +65,7 @@ class TcaeOutput(Output):
 class Tcae(nn.Module, EntersStages, TransfersByProbe):
     """Encoder, a decoder for each kind of movement, and the probe that reads the AU vector."""
 
-    au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1}
+    au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1, "probe.intercept": 1}
     class_weights: Tensor
 
     def __init__(self, config: TcaeConfig, aus: tuple[int, ...]) -> None:
@@ -83,7 +83,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         rates = torch.tensor(c.au_rates) if c.au_rates else torch.full((len(aus),), 0.5)
         if len(rates) != len(aus):
             raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
-        self.register_buffer("class_weights", loss.class_weights(rates), persistent=False)
+        self.register_buffer("class_weights", class_weights(rates), persistent=False)
         with torch.no_grad():
             for decoder in (self.au_decoder, self.pose_decoder):
                 if decoder is not None:
@@ -101,9 +101,9 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         """The AU vectors, (B, D)."""
         return self.encoder(batch.image).au
 
-    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter]:
+    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter, nn.Parameter]:
         """What the probe consists of: the paper's way to labelled data, Sec. 4.1."""
-        return self.probe.norm, self.probe.weight
+        return self.probe.norm, self.probe.weight, self.probe.intercept
 
     def forward(self, batch: Batch) -> TcaeOutput:
         """Presence of every AU in the image; with target frames also what turns the one into the other."""
@@ -153,7 +153,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         if batch.au_present is None or batch.au_present_valid is None:
             raise ValueError("the batch carries neither target frames nor occurrence labels")
         known = batch.au_present_valid
-        return {"occurrence": loss.probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
+        return {"occurrence": probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
 
     def _pair_losses(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
         """The terms of the full loss for every pair, (B,) each. Sec. 4.1."""

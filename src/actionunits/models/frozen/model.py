@@ -1,0 +1,80 @@
+"""A frozen ResNet-18 or VGG-19 with TCAE's linear probe: the descriptor rows of its tables, for weights of one's own.
+
+Li, Zeng, Shan & Chen, CVPR 2019, Sec. 4.1 and 4.2, which reads descriptors of faces and of emotions so.
+Deviations: their networks are not public; any weights with the names of torchvision can be given instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import Stage, TakesBody, TransfersByProbe
+from actionunits.models.frozen.config import FrozenConfig
+from actionunits.models.layers.probe import Probe, class_weights, probe_loss
+from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
+from actionunits.models.layers.vgg import Vgg19Body
+
+
+class Frozen(nn.Module, TakesBody, TransfersByProbe):
+    """A network that stays as it is, and the probe that reads it. No intensity."""
+
+    au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1, "probe.intercept": 1}
+    class_weights: Tensor
+
+    def __init__(self, config: FrozenConfig, aus: tuple[int, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.aus = tuple(aus)
+        self.normalize = ImageNormalize()
+        if config.network == "resnet18":
+            self.body: ResNet18Body | Vgg19Body = ResNet18Body(config.width)
+            features = self.body.features
+        else:
+            self.body = Vgg19Body(config.width)
+            features = self.body.outputs
+        assert isinstance(features, int)
+        self.probe = Probe(features, len(aus))
+        rates = torch.tensor(config.au_rates) if config.au_rates else torch.full((len(aus),), 0.5)
+        if len(rates) != len(aus):
+            raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
+        self.register_buffer("class_weights", class_weights(rates), persistent=False)
+
+    def take_body(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the network's weights, named as in torchvision. Raises UserError where they do not fit."""
+        load_imagenet(self.body, weights)
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the probe reads, (B, D)."""
+        image = batch.image
+        if self.config.magnification > 1:
+            size = image.shape[-1]
+            inner = round(size / self.config.magnification)
+            first = (size - inner) // 2
+            middle = image[..., first : first + inner, first : first + inner]
+            image = F.interpolate(middle, size=(size, size), mode="bilinear", align_corners=False)
+        return self.body(self.normalize(image))
+
+    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter, nn.Parameter]:
+        """What the probe consists of."""
+        return self.probe.norm, self.probe.weight, self.probe.intercept
+
+    def forward(self, batch: Batch) -> Output:
+        """Presence of every AU, (B, A)."""
+        return Output(self.probe(self.features(batch)))
+
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """What labels teach the probe."""
+        if batch.au_present is None or batch.au_present_valid is None:
+            raise ValueError("the batch carries no occurrence labels")
+        known = batch.au_present_valid
+        return {"occurrence": probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
+
+    def stages(self) -> list[Stage]:
+        """The probe alone."""
+        return [Stage.of(self.config, name="probe", parameters=("probe.",), optimizer="adam")]

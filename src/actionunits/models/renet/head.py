@@ -1,0 +1,43 @@
+"""The last layer of RE-Net: a row of weights for every action unit, or one for all (`head`).
+
+With rows of their own, scale 1 and bias 0 make RE-Net the vanilla ResNet-18, as Sec. 4.6 says; one shared row would
+then answer alike for all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from actionunits.models.renet.graph import RelationGraph
+
+
+class OwnHead(nn.Module):
+    """Features of every AU (B, R, D) to its outputs (B, R, O), by weights that the AU owns: (A, O, D) and (A, O).
+
+    An unseen AU has the weighted mean of the others' rows, as of their statistics.
+    """
+
+    def __init__(self, aus: int, features: int, outputs: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(features)  # as nn.Linear
+        self.weight = nn.Parameter(torch.empty(aus, outputs, features).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(aus, outputs).uniform_(-bound, bound))
+
+    def forward(self, features: Tensor, graph: RelationGraph, rows: Sequence[int]) -> Tensor:
+        chosen = list(rows)
+        weight, bias = self.weight[chosen], self.bias[chosen]
+        if graph.statistics is not None:
+            mix = graph.statistics[chosen]
+            weight, bias = torch.einsum("rb,bod->rod", mix, self.weight), mix @ self.bias
+        return torch.einsum("brd,rod->bro", features, weight) + bias
+
+
+class SharedHead(nn.Linear):
+    """The same with one row of weights, read once per AU."""
+
+    def forward(self, features: Tensor, graph: RelationGraph, rows: Sequence[int]) -> Tensor:  # type: ignore[override]
+        return super().forward(features)

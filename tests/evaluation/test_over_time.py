@@ -1,0 +1,87 @@
+"""Readings over time: simple baselines, on outputs of models that do not exist."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from drawn_predictions import drawn_predictions, labelled_rows
+
+from actionunits.aus import au_label
+from actionunits.detection.calibration import Calibration, QuantileCollector, logit_of
+from actionunits.errors import UserError
+from actionunits.evaluation.over_time import WINDOW, read_over_time
+from actionunits.evaluation.protocols import score_frames
+from actionunits.types import Prediction
+
+NEUTRAL = {"AU01": -1.0, "AU04": -2.0, "AU12": -1.5}
+
+
+def test_calibrated_is_what_detection_does_with_a_clip():
+    frames = drawn_predictions()
+    found = read_over_time(frames, "calibrated", NEUTRAL)
+    rows = np.flatnonzero(frames.subject.number == 3)
+    collector, aus = QuantileCollector(), frames.aus
+    said = [
+        Prediction(
+            aus=aus,
+            au_prob=frames.au_prob[row].astype(np.float32),
+            au_intensity=frames.au_intensity_predicted[row],
+            au_present=frames.au_detected[row],
+        )
+        for row in rows
+    ]
+    for one in said:
+        collector.add(one, 0)
+    usual = np.array([NEUTRAL[au_label(au)] for au in aus])
+    calibrate = Calibration(frames.thresholds, usual, collector.references(len(aus)))
+    for row, one in zip(rows, said, strict=True):
+        moved = calibrate(one, 0)
+        np.testing.assert_allclose(found.au_prob[row], moved.au_prob, atol=1e-5)
+        np.testing.assert_allclose(found.au_intensity_predicted[row], moved.au_intensity, atol=1e-4)
+        assert (found.au_detected[row] == moved.au_present).mean() > 0.6
+
+
+def test_the_minimum_looks_back_and_the_average_around():
+    frames = drawn_predictions(labelled_rows(subjects=2, frames=40))
+    odds = logit_of(frames.au_prob)
+    lowest, mean = (logit_of(read_over_time(frames, name, NEUTRAL).au_prob) for name in ("minimum", "average"))
+    for start in (0, 40):
+        for k in range(40):
+            row = start + k
+            expected = odds[row] + list(NEUTRAL.values()) - odds[start : row + 1].min(0)
+            np.testing.assert_allclose(lowest[row], expected, atol=1e-3)
+            window = np.clip(np.arange(row - WINDOW // 2, row + WINDOW // 2 + 1), start, start + 39)
+            np.testing.assert_allclose(mean[row], odds[window].mean(0), atol=1e-3)
+
+
+def test_order_of_rows_is_of_no_account():
+    frames = drawn_predictions()
+    order = np.random.default_rng(0).permutation(len(frames))
+    for name in ("average", "minimum", "calibrated"):
+        whole, mixed = (read_over_time(part, name, NEUTRAL) for part in (frames, frames.select(order)))
+        np.testing.assert_allclose(mixed.au_prob, whole.au_prob[order])
+
+
+def test_a_constant_offset_of_a_person_is_removed_and_noise_is_averaged():
+    frames = drawn_predictions(noise=0.4)
+    offset = np.random.default_rng(1).normal(0, 3, 8)[frames.subject.number][:, None]
+    shifted = dataclasses.replace(frames, au_prob=1 / (1 + np.exp(-(logit_of(frames.au_prob) + offset))))
+    auc = {
+        name: score_frames(read_over_time(shifted, name, NEUTRAL), 5).means["auc"]
+        for name in ("average", "minimum", "calibrated")
+    }
+    plain = score_frames(shifted, 5).means["auc"]
+    assert auc["calibrated"] > plain + 0.05 and auc["minimum"] > plain + 0.05
+    noisy = drawn_predictions(noise=2.5)
+    averaged = read_over_time(noisy, "average", NEUTRAL)
+    assert score_frames(averaged, 5).means["auc"] > score_frames(noisy, 5).means["auc"]
+
+
+def test_what_cannot_be_read_is_told():
+    frames = drawn_predictions()
+    with pytest.raises(UserError, match="unknown reading over time 'median'; known are average, minimum, calibrated"):
+        read_over_time(frames, "median", NEUTRAL)
+    with pytest.raises(UserError, match="single pictures"):
+        read_over_time(frames.select(np.arange(0, len(frames), 60)), "average", NEUTRAL)
+    with pytest.raises(UserError, match="does not say how it reads a resting face"):
+        read_over_time(frames, "minimum", {"AU01": 0.0})
