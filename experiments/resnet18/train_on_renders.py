@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -136,6 +137,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--capacity", type=int, default=300_000, help="frames to render at most")
     parser.add_argument("--first-frames", type=int, default=FIRST_FRAMES, help="rendered before training begins")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="processes that render")
+    parser.add_argument("--threads", action="store_true", help="runs as threads, where processes cannot share memory")
     parser.add_argument("--validation-people", type=int, default=150)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--seed", type=int, default=21)
@@ -154,8 +156,8 @@ def main() -> int:
         rendering = Rendering(frames, options.workers)
         rendering.wait_for(min(options.first_frames, options.capacity))
         print(f"{frames.frames} frames after {time.monotonic() - began:.0f} s", flush=True)
-        spawn = multiprocessing.get_context("spawn")
-        runs = [spawn.Process(target=train_one, args=(text, frames, validation, options)) for text in options.run]
+        kind: Any = threading.Thread if options.threads else multiprocessing.get_context("spawn").Process
+        runs = [kind(target=train_one, args=(text, frames, validation, options)) for text in options.run]
         for run in runs:
             run.start()
         for run in runs:
@@ -164,7 +166,7 @@ def main() -> int:
     except UserError as error:
         print(f"train_on_renders: {error}", file=sys.stderr)
         return 2
-    return max(abs(run.exitcode or 0) for run in runs)
+    return 0 if options.threads else max(abs(run.exitcode or 0) for run in runs)
 
 
 if __name__ == "__main__":
