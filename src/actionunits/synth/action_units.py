@@ -26,7 +26,7 @@ SHAPES_OF_AU: dict[int, tuple[tuple[str, float], ...]] = {
     15: (("mouthFrown_S", 1.6),),
     17: (("mouthShrugLower", 1.1), ("mouthShrugUpper", 0.55)),
     20: (("mouthStretch_S", 1.15), ("cornerWide_S", 1.0)),
-    23: (("lipsThin", 1.2), ("mouthPucker", 0.15), ("mouthPress_S", 0.15)),
+    23: (("lipsThin", 1.1), ("mouthPucker", 0.15), ("mouthPress_S", 0.15)),
     24: (("mouthPress_S", 1.35), ("lipsThin", 1.0), ("mouthRollLower", 0.12), ("mouthRollUpper", 0.12)),
     25: (("mouthLowerDown_S", 0.8), ("mouthUpperUp_S", 0.22), ("jawOpen", 0.06)),
     26: (("jawOpen", 0.8),),
@@ -88,6 +88,8 @@ def _limit_lips(strengths: np.ndarray) -> None:
     pushed = np.clip(strengths[:, SHAPES.index("mouthShrugLower")], 0, 1)
     for name in ("mouthPress_L", "mouthPress_R", "mouthRollLower", "mouthRollUpper", "lipsThin"):
         strengths[:, SHAPES.index(name)] *= 1 - 0.8 * pushed
+    thin = SHAPES.index("lipsThin")
+    strengths[:, thin] = np.minimum(strengths[:, thin], 1.0)  # tightened and pressed lips share what there is to thin
 
 
 def lips_part_intensity(landmarks_cm: np.ndarray, neutral_landmarks_cm: np.ndarray) -> np.ndarray:
