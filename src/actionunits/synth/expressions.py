@@ -127,7 +127,7 @@ def split_sides(rng: np.random.Generator, channel: np.ndarray, favoured: np.ndar
     count = len(channel)
     luck, amount, side = rng.random((3, count))
     rare = np.isin(channel, [SYNTH_AUS.index(au) for au in RARELY_ONE_SIDED])
-    weaker = np.where(luck < 0.5, 0.9 + 0.1 * amount, 0.55 + 0.35 * amount)
+    weaker = np.where(luck < 0.55, 0.9 + 0.1 * amount, 0.55 + 0.35 * amount)
     unilateral = luck > 1 - np.where(rare, RARE_ONE_SIDED_SHARE, ONE_SIDED_SHARE)
     lids = channel == SYNTH_AUS.index(45)
     weaker = np.where(lids, 0.94 + 0.06 * amount, weaker)
