@@ -12,7 +12,7 @@ from actionunits.aus import SYNTH_AUS
 MEDIAL_AUS: tuple[int, ...] = (17, 23, 24, 25, 26)
 
 # Share of an action's occurrences that one side makes alone; the brows' muscles seldom do.
-ONE_SIDED_SHARE, RARE_ONE_SIDED_SHARE = 0.125, 0.03
+ONE_SIDED_SHARE, RARE_ONE_SIDED_SHARE = 0.125, 0.05
 RARELY_ONE_SIDED: tuple[int, ...] = (1, 4, 5, 9)
 
 # Pressed or tightened lips and an open mouth exclude each other.
