@@ -143,7 +143,8 @@ def test_every_au_occurs_alone_and_none_implies_another(clips, key):
 @pytest.mark.parametrize("key", KEYS)
 def test_few_aus_act_at_a_time_and_neutral_intervals_exist(clips, key):
     together = present(clips[key]).sum(1)
-    assert np.mean(together > 7) < 0.02
+    # A cry or a shout alone may be eight.
+    assert np.mean(together > 7) < 0.03
     assert together.max() <= 9
     assert np.mean(together == 0) > 0.08
 

@@ -323,6 +323,9 @@ def test_flow_carries_landmarks_to_where_they_are_in_the_other_frame(render):
             seen = inside & (sampled(valid[..., None].astype(float), np.clip(points[k], 1, 126))[:, 0] == 1)
             # Lids, inner lips and jaw lie at edges, where the pixel beside a landmark belongs to something else.
             seen[[*range(17), *range(36, 48), *range(60, 68)]] = False
+            # So does the outline of lips that are drawn in to a pixel's breadth.
+            drawn_in = renderer.labels.au_intensity[[k, j]][:, [index(14), index(23), index(24)]].max() > 1
+            seen[48:60] &= not drawn_in
             assert seen.sum() > 15
             error = np.linalg.norm(points[k][seen] + sampled(flow, points[k][seen]) - points[j][seen], axis=1)
             assert np.median(error) < 0.1 and error.max() < 0.6

@@ -16,18 +16,18 @@ SHAPES_OF_AU: dict[int, tuple[tuple[str, float], ...]] = {
     1: (("browInnerUp_S", 0.95), ("browOblique_S", 0.9)),
     2: (("browOuterUp_S", 1.05),),
     4: (("browDown_S", 1.45), ("browKnit_S", 1.0)),
-    5: (("eyeWide_S", 2.0),),
+    5: (("eyeWide_S", 1.85),),
     6: (("cheekSquint_S", 0.85), ("cheekRaiser_S", 0.3), ("cheekLift_S", 1.0)),
-    7: (("eyeSquint_S", 1.5), ("eyeBlink_S", 0.28)),
+    7: (("eyeSquint_S", 1.5), ("eyeBlink_S", 0.22)),
     9: (("noseWrinkle_S", 1.15), ("browDown_S", 0.2), ("browKnit_S", 0.25)),
     10: (("mouthUpperUp_S", 0.9), ("lipSquare_S", 1.0)),
     12: (("mouthSmile_S", 1.0),),
     14: (("mouthDimple_S", 1.5), ("cornerTuck_S", 0.8)),
     15: (("mouthFrown_S", 1.6),),
-    17: (("mouthShrugLower", 1.1), ("mouthShrugUpper", 0.3)),
+    17: (("mouthShrugLower", 1.1), ("mouthShrugUpper", 0.55)),
     20: (("mouthStretch_S", 1.15), ("cornerWide_S", 1.0)),
-    23: (("lipsThin", 1.2), ("mouthPucker", 0.15), ("mouthPress_S", 0.15)),
-    24: (("mouthPress_S", 1.45), ("lipsThin", 1.0), ("mouthRollLower", 0.12), ("mouthRollUpper", 0.12)),
+    23: (("lipsThin", 1.1), ("mouthPucker", 0.15), ("mouthPress_S", 0.15)),
+    24: (("mouthPress_S", 1.35), ("lipsThin", 1.0), ("mouthRollLower", 0.12), ("mouthRollUpper", 0.12)),
     25: (("mouthLowerDown_S", 0.8), ("mouthUpperUp_S", 0.22), ("jawOpen", 0.06)),
     26: (("jawOpen", 0.8),),
     45: (("eyeBlink_S", 1.0),),
@@ -58,6 +58,7 @@ def shape_strengths(au_left: np.ndarray, au_right: np.ndarray, amplitude: np.nda
     for side in "LR":
         _limit_brow(result, side)
         _limit_lids(result, side, full)
+    _limit_lips(result)
     return result
 
 
@@ -76,10 +77,19 @@ def _limit_lids(strengths: np.ndarray, side: str, full: float) -> None:
     closed = np.clip(strengths[:, blink] / full, 0, 1)
     cheek = sum(share * strengths[:, SHAPES.index(f"{name}_{side}")] for name, share in CHEEK_CLOSES.items())
     lids = strengths[:, blink] + SQUINT_CLOSES * strengths[:, squint]
-    room = (0.8 + 0.2 * closed) * full - cheek
+    room = (0.7 + 0.3 * closed) * full - cheek
     share = np.clip(room / np.maximum(lids, 1e-6), 0, 1)
     strengths[:, [blink, squint]] *= share[:, None]
     strengths[:, wide] *= 1 - closed
+
+
+def _limit_lips(strengths: np.ndarray) -> None:
+    """Lips that the chin pushes up (AU17) are hardly pressed or rolled as well, or the lower would pass the upper."""
+    pushed = np.clip(strengths[:, SHAPES.index("mouthShrugLower")], 0, 1)
+    for name in ("mouthPress_L", "mouthPress_R", "mouthRollLower", "mouthRollUpper", "lipsThin"):
+        strengths[:, SHAPES.index(name)] *= 1 - 0.8 * pushed
+    thin = SHAPES.index("lipsThin")
+    strengths[:, thin] = np.minimum(strengths[:, thin], 1.0)  # tightened and pressed lips share what there is to thin
 
 
 def lips_part_intensity(landmarks_cm: np.ndarray, neutral_landmarks_cm: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from actionunits.aus import SYNTH_AUS
 MEDIAL_AUS: tuple[int, ...] = (17, 23, 24, 25, 26)
 
 # Share of an action's occurrences that one side makes alone; the brows' muscles seldom do.
-ONE_SIDED_SHARE, RARE_ONE_SIDED_SHARE = 0.125, 0.03
+ONE_SIDED_SHARE, RARE_ONE_SIDED_SHARE = 0.125, 0.05
 RARELY_ONE_SIDED: tuple[int, ...] = (1, 4, 5, 9)
 
 # Pressed or tightened lips and an open mouth exclude each other.
@@ -75,8 +75,8 @@ REPERTOIRES: dict[str, Repertoire] = {
             0.420, 0.170, 0.330, 0.090, 0.170, 0.150, 0.300, 0.190, 0.100,
         ),
         single_weight=_by_au(
-            0.477, 0.443, 0.227, 0.307, 1.255, 1.467, 0.287, 1.795, 1.291,
-            1.851, 0.598, 1.385, 0.294, 1.132, 1.511, 0.769, 0.600, 0.074,
+            0.525, 0.491, 0.235, 0.346, 1.329, 1.620, 0.316, 2.150, 1.400,
+            2.100, 0.671, 1.492, 0.325, 1.175, 1.541, 0.811, 0.634, 0.084,
         ),
         emotion_weight=EMOTIONS_STUDIO,
         speech_weight=0.12,
@@ -88,8 +88,8 @@ REPERTOIRES: dict[str, Repertoire] = {
             0.270, 0.110, 0.220, 0.090, 0.200, 0.140, 0.340, 0.200, 0.090,
         ),
         single_weight=_by_au(
-            0.035, 0.123, 0.074, 0.161, 0.369, 0.456, 0.114, 0.438, 0.483,
-            0.578, 0.188, 0.496, 0.133, 1.001, 1.109, 0.709, 0.454, 0.014,
+            0.047, 0.152, 0.091, 0.176, 0.460, 0.560, 0.135, 0.498, 0.526,
+            0.651, 0.229, 0.559, 0.153, 1.011, 1.113, 0.771, 0.469, 0.020,
         ),
         emotion_weight=EMOTIONS_WILD,
         speech_weight=0.15,
@@ -101,8 +101,8 @@ REPERTOIRES: dict[str, Repertoire] = {
             0.210, 0.190, 0.210, 0.190, 0.190, 0.190, 0.280, 0.220, 0.180,
         ),
         single_weight=_by_au(
-            0.368, 0.416, 0.196, 0.613, 0.404, 0.428, 0.431, 0.445, 0.543,
-            0.580, 0.508, 0.613, 0.462, 1.140, 1.721, 0.585, 0.772, 0.273,
+            0.401, 0.520, 0.195, 0.663, 0.500, 0.449, 0.474, 0.540, 0.660,
+            0.645, 0.565, 0.684, 0.517, 1.189, 1.784, 0.573, 0.776, 0.304,
         ),
         emotion_weight=EMOTIONS_BALANCED,
         speech_weight=0.10,
@@ -128,7 +128,7 @@ def split_sides(rng: np.random.Generator, channel: np.ndarray, favoured: np.ndar
     count = len(channel)
     luck, amount, side = rng.random((3, count))
     rare = np.isin(channel, [SYNTH_AUS.index(au) for au in RARELY_ONE_SIDED])
-    weaker = np.where(luck < 0.5, 0.9 + 0.1 * amount, 0.55 + 0.35 * amount)
+    weaker = np.where(luck < 0.55, 0.9 + 0.1 * amount, 0.55 + 0.35 * amount)
     unilateral = luck > 1 - np.where(rare, RARE_ONE_SIDED_SHARE, ONE_SIDED_SHARE)
     lids = channel == SYNTH_AUS.index(45)
     weaker = np.where(lids, 0.94 + 0.06 * amount, weaker)

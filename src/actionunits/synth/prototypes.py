@@ -76,8 +76,8 @@ class OneSided:
 
 ONE_SIDED: dict[str, OneSided] = {
     "contempt": OneSided(0.7, own=(12, 14)),
-    "smirk": OneSided(0.85, own=(2, 6, 12, 14)),
-    "doubt": OneSided(0.9, own=(1, 2), opposite=(4,)),
+    "smirk": OneSided(0.85, own=(6, 12, 14)),
+    "doubt": OneSided(0.75, own=(1, 2), opposite=(4,)),
     "wink": OneSided(1.0, own=(6, 7, 12, 45)),
 }
 SPOKEN = ("happiness", "anger", "worry", "concentration", "disgust", "surprise")  # expressions of people who talk

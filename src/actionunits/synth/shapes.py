@@ -72,17 +72,17 @@ SHAPES: tuple[str, ...] = (
     "lipsThin",
 )
 
-# Shape -> most that a resting face may have: of brows about the strength of the action at intensity 1.2, of lids 0.7,
-# of the mouth 0.5, so that an action of full strength is still told from other people's resting faces.
+# Shape -> most that a resting face may have: of brows about the strength of the action at intensity 1.2, of lids 0.8,
+# of the mouth 0.3, so that an action of full strength is still told from other people's resting faces.
 REST_LIMIT: dict[str, float] = {
     "browDown": 0.42,
     "browInnerUp": 0.34,
     "browOuterUp": 0.30,
     "eyeSquint": 0.28,
-    "eyeWide": 0.22,
+    "eyeWide": 0.15,
     "mouthSmile": 0.10,
-    "mouthFrown": 0.18,
-    "mouthPress": 0.16,
+    "mouthFrown": 0.12,
+    "mouthPress": 0.10,
 }
 
 
