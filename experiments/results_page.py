@@ -19,9 +19,9 @@ INTRODUCTION = """<!-- Written by experiments/tables.py from results/ and publis
 
 `actionunits reproduce TABLE --data DIR` trains and tests every fold of a published table and prints the paper's rows
 and ours side by side; `TABLE` is a key of [what the papers report](published.md). It takes the paper's settings from
-`configs/<model>_<data set>.yaml`; `--dry-run` shows the plan. `--scale small` takes `configs/<model>_small.yaml` instead,
-to see the whole chain in minutes. A run that was stopped goes on when the same command is given again, and finished
-folds are read, not repeated.
+`configs/<model>_<data set>.yaml`; `--dry-run` shows the plan. `--scale small` takes `configs/<model>_small.yaml`
+instead, to see the whole chain in minutes. A run that was stopped goes on when the same command is given again, and
+finished folds are read, not repeated.
 
 BP4D, DISFA and GFT may not be passed on, so what follows comes from renders in their folder layout. Such numbers show
 that the chain works; they say nothing about real faces and do not compare with the paper's numbers beside them.

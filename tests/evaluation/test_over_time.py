@@ -9,8 +9,12 @@ from drawn_predictions import drawn_predictions, labelled_rows
 from actionunits.aus import au_label
 from actionunits.detection.calibration import Calibration, QuantileCollector, logit_of
 from actionunits.errors import UserError
+from actionunits.evaluation.crossval import FoldOutputs
 from actionunits.evaluation.over_time import WINDOW, read_over_time
+from actionunits.evaluation.plan import Run, published_row
 from actionunits.evaluation.protocols import score_frames
+from actionunits.evaluation.published import table
+from actionunits.evaluation.reproduction import over_time
 from actionunits.types import Prediction
 
 NEUTRAL = {"AU01": -1.0, "AU04": -2.0, "AU12": -1.5}
@@ -75,6 +79,20 @@ def test_a_constant_offset_of_a_person_is_removed_and_noise_is_averaged():
     noisy = drawn_predictions(noise=2.5)
     averaged = read_over_time(noisy, "average", NEUTRAL)
     assert score_frames(averaged, 5).means["auc"] > score_frames(noisy, 5).means["auc"]
+
+
+def test_a_frame_reader_of_a_table_about_time_gets_its_baselines():
+    outputs = [FoldOutputs("1", None, {"neutral_logit": NEUTRAL}, drawn_predictions())]
+    run = Run("hybrid:anet")
+    found = list(over_time(table("hybrid-table2"), run, outputs))
+    assert [one.words for one, _ in found] == [("over_time=average",), ("over_time=minimum",)]
+    for one, (read,) in found:
+        expected = read_over_time(outputs[0].frames, one.settings["over_time"], NEUTRAL)
+        np.testing.assert_array_equal(read.frames.au_prob, expected.au_prob)
+        scale = ", ".join(("paper", *one.words))
+        assert published_row(table("hybrid-table2"), "f1", one.model, "folds-3", "", scale) is None
+    assert not list(over_time(table("hybrid-table2"), Run("hybrid"), outputs))
+    assert not list(over_time(table("renet-table1"), run, outputs))
 
 
 def test_what_cannot_be_read_is_told():

@@ -20,6 +20,7 @@ from actionunits.evaluation.plan import (
 )
 from actionunits.evaluation.published import published_tables, table
 from actionunits.reports.seeds import seeds_sections
+from actionunits.training.data import recipe_of
 from actionunits.training.settings import read_config_file
 
 SYSTEMS = sorted({(t.key, row.model) for t in published_tables().values() for row in scored_rows(t) if row.model})
@@ -60,6 +61,7 @@ def test_every_system_of_a_table_has_the_papers_settings(key, model):
     )
     assert found == PAPERS[run.key]
     assert getattr(config, "patience", 0) == PATIENCE.get(run.key, 0)
+    assert recipe_of(settings)[0].patience == PATIENCE.get(run.key, 0)
     assert all(getattr(augment, name) == 0 for name in APPEARANCE)
     if run.key != "tcae":
         assert augment.shift == pytest.approx(SHIFT.get(run.key, 0), abs=5e-4) and augment.zoom == 0

@@ -10,6 +10,7 @@ from actionunits.aus import SYNTH_AUS
 from actionunits.cli import app
 from actionunits.datasets.crops.synthau import load_crops
 from actionunits.errors import UserError
+from actionunits.evaluation.over_time import read_over_time
 from actionunits.evaluation.predictions import read_predictions
 from actionunits.evaluation.protocols import (
     METRICS,
@@ -57,6 +58,20 @@ def checkpoint(tmp_path_factory):
 
 def perfect(data):
     return CropPredictions(np.where(data.au_present > 0, 3.0, -3.0).astype(np.float32), data.au_intensity.copy())
+
+
+def test_outputs_can_be_read_over_time(folder, tmp_path):
+    quiet = {f"AU{au:02d}": -1.0 for au in SYNTH_AUS}
+    path = write_checkpoint(tmp_path / "model.safetensors", neutral_logit=quiet)
+    plain, read = (tmp_path / f"{name}.parquet" for name in ("plain", "read"))
+    evaluate_checkpoint(path, [folder], predictions_file=plain, replicates=5)
+    result, _ = evaluate_checkpoint(path, [folder], predictions_file=read, replicates=5, over_time="average")
+    expected = read_over_time(read_predictions(plain), "average", quiet)
+    np.testing.assert_allclose(read_predictions(read).au_prob, expected.au_prob, atol=1e-6)
+    assert result.means["auc"] == pytest.approx(score_frames(expected, 5).means["auc"])
+    words = ["evaluate", str(path), "--data", str(folder), "--calibrate", "--over-time", "average"]
+    outcome = CliRunner().invoke(app, words)
+    assert isinstance(outcome.exception, UserError) and "give one of them" in str(outcome.exception)
 
 
 def test_perfect_predictions_score_1(folder):

@@ -34,6 +34,7 @@ from actionunits.synth.layouts import bp4d
 from actionunits.synth.layouts.render import CARD_FILE
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.run_folder import CHECKPOINT_FILE
+from actionunits.training.settings import make_settings
 from actionunits.training.source import CropSource
 
 TINY = "image_size: 32\nwidth: 2\nbatch_size: 16\nepochs: 2\nlr: 3.0e-3\noptimizer: adamw\nema_decay: 0.9\n"
@@ -284,6 +285,17 @@ def test_every_published_table_can_be_run_or_says_why_not(crops, tmp_path):
         assert plan.systems_of(published)
         answered += 1
     assert answered > 20
+
+
+def test_tcae_on_gft_is_pretrained_on_other_data_and_probed_on_its_own_split(crops):
+    request = Request((crops,), crops, train_data=(crops,))
+    question = reproduction.question_of(table("tcae-table3"), "tcae", request, (1, 2))
+    assert (question.protocol, question.folds) == ("probe", "own-split")
+    reproduction.questions.check_question(question)
+    with pytest.raises(UserError, match="brings no split of its own"):
+        reproduction.questions.load_protocol(question, make_settings("tcae", {"image_size": 32}))
+    other = reproduction.question_of(table("tcae-table1"), "tcae", request, (1, 2))
+    assert (other.protocol, other.folds) == ("probe", None)
 
 
 def test_rates_stand_beside_the_papers_without_training(crops, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from numbered_video import SIZE, encode, number_of, numbered, numbers
 
 from actionunits.errors import UserError
 from actionunits.media import open_media
+from actionunits.media.video import VideoReader
 
 
 def test_times_at_a_fractional_rate_are_exact(clip):
@@ -29,6 +30,15 @@ def test_times_at_a_variable_rate_are_those_of_the_file_from_its_first_frame(cli
     pts = [900, 1000, 1010, 1500, 1501, 4000, 4100, 9000]
     path = clip("variable.mkv", len(pts), pts=pts, time_base=Fraction(1, 1000))
     assert [frame.time_s for frame in open_media(path)] == [(t - 900) / 1000 for t in pts]
+
+
+def test_only_the_frames_that_are_wanted_are_given_with_their_own_times(clip):
+    path = clip("only.mp4", 50, options={"bf": "3", "b_strategy": "0", "g": "25"})
+    with open_media(path) as reader:
+        every = {frame.index: (frame.time_s, frame.image_rgb) for frame in reader}
+    with VideoReader(path, only=np.array([3, 17, 30])) as reader:
+        some = [(frame.index, frame.time_s, number_of(frame.image_rgb)) for frame in reader]
+    assert some == [(index, every[index][0], index) for index in (3, 17, 30)]
 
 
 def test_frames_predicted_in_both_directions_come_in_order(clip):

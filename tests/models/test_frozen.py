@@ -43,7 +43,7 @@ def test_a_probe_reads_weights_of_a_file_and_of_a_checkpoint(tmp_path, monkeypat
     assert (loaded.model.config.image_size, loaded.model.config.magnification) == (32, 1.3)
     for name, value in detector.resnet_body().items():
         assert torch.equal(loaded.model.body.state_dict()[name], value)
-    rows = probing.probe("folds", Request((tmp_path,), tmp_path / "out", folds="2", init=own))
+    rows = probing.probe("folds", Request((tmp_path / "data",), tmp_path / "out", folds="2", init=own))
     assert set(rows["model"]) == {"frozen"} and rows["auc"].notna().any()
     fold = load_checkpoint(tmp_path / "out" / "labels-100%" / "fold-1" / "model.safetensors")
     assert "others/a" in fold.header["data"]["training_subjects"]

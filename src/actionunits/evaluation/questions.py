@@ -22,6 +22,7 @@ TRANSFERS = ("finetune", *FITTED)  # trained on other data first, then brought t
 ACROSS = ("cross", *TRANSFERS)  # with training data besides the test data
 PROTOCOLS = ("folds", "own-split", "leave-one-data-set-out", *ACROSS)
 PUBLISHED = "published"
+OWN_SPLIT = "own-split"  # of the test data, in place of folds, after training on other data
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Question:
     protocol: str  # one of PROTOCOLS
     data: tuple[Path, ...]  # folders of the test data, which for folds is the training data too
     train_data: tuple[Path, ...] = ()  # for those of ACROSS
-    folds: str | None = None  # "published" or a number; None: published where the data has such, else 3
+    folds: str | None = None  # "published", a number or OWN_SPLIT; None: published where the data has such, else 3
     fold_seeds: tuple[int, ...] = (0,)
     aus: tuple[int, ...] | None = None  # None: all that the data codes
 
@@ -54,7 +55,9 @@ def check_question(question: Question) -> None:
     divided = question.protocol in ("folds", *TRANSFERS)
     if not divided and (question.folds is not None or question.fold_seeds != (0,)):
         raise UserError(f"protocol {question.protocol} has no folds to choose")
-    if question.folds is not None:
+    if question.folds == OWN_SPLIT and question.protocol not in TRANSFERS:
+        raise UserError(f"--folds {OWN_SPLIT} is for data that is trained on after other data; use that protocol")
+    if question.folds not in (None, OWN_SPLIT):
         count_of_folds(question.folds)
     if not question.fold_seeds or len(set(question.fold_seeds)) < len(question.fold_seeds):
         raise UserError("each fold seed is needed once")
@@ -110,7 +113,10 @@ def load_protocol(question: Question, settings: Settings, progress: bool = False
         return divisions.own_split(data, own_splits(question.data), every)
     if question.protocol == "cross":
         return divisions.cross_data_set(load(question.train_data), data, every)
-    folds = _folds(question, data, every)
+    if question.folds == OWN_SPLIT:
+        folds = divisions.own_split(data, own_splits(question.data), every)
+    else:
+        folds = _folds(question, data, every)
     if question.protocol in TRANSFERS:
         source = load(question.train_data, common_aus(question.train_data))
         return divisions.transferred(question.protocol, source, folds, every, own_splits(question.train_data))

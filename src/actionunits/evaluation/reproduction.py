@@ -233,12 +233,15 @@ def question_of(published: PublishedTable, model: str, request: Request, aus: tu
     """The protocol of the table for a model: that of its own rows, else the table's."""
     own = [row.protocol for row in scored_rows(published) if row.model == model]
     word = published.protocol if not own or published.protocol in own else own[0]
-    if request.train_data:
+    folds = request.folds
+    pretrained = [row for row in scored_rows(published) if row.model == model and row.train_data != row.data]
+    if request.train_data and pretrained and word == questions.OWN_SPLIT:
+        word, folds = "transfer", questions.OWN_SPLIT
+    elif request.train_data:
         word = _word_across(published, (published.protocol, *own))
     protocol = PROTOCOL_OF[word]
     if protocol == "finetune":
         protocol = regression.protocol_of(find_model(model.partition(":")[0]).model) or protocol
-    folds = request.folds
     if protocol in ("folds", *questions.TRANSFERS) and folds is None and word == "folds-10":
         folds = "10"
     if protocol in questions.ACROSS and not request.train_data:

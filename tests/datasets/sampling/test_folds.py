@@ -10,6 +10,7 @@ from actionunits.datasets.sampling.folds import (
     own_split,
     published_folds,
     subject_folds,
+    training_people,
 )
 from actionunits.errors import UserError
 
@@ -132,3 +133,12 @@ def test_ten_folds_of_bp4d_with_a_fifth_for_validation():
     assert sorted(map(len, folds)) == [4] * 9 + [5]
     split = fold_split(folds, 0, seed=1)
     assert len(split.validation) == round(0.2 * (41 - len(folds[0])))
+
+
+def test_identities_of_data_without_labels_keep_to_their_own_split():
+    people = [f"p{k}" for k in range(10)]
+    split_of = {name: "train" if k < 7 else "valid" if k < 9 else "test" for k, name in enumerate(people)}
+    train, valid = training_people(people, split_of, 0.2, 0)
+    assert train == tuple(people[:7]) and valid == ("p7", "p8")
+    assert training_people(people, {}, 0.2, 0) == hold_out(people, 0.2, 0)
+    assert training_people(people[:7], split_of, 0.2, 0) == hold_out(people[:7], 0.2, 0)
