@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from actionunits.detection.calibration import prob_of
 from actionunits.detection.engine import open_engine
 from actionunits.detection.pipeline import bounded
 from actionunits.detection.smoothing import Smoother
-from actionunits.errors import DamagedInputError, UserError
+from actionunits.errors import DamagedInputError, UserError, explained
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import cut_out, face_transform, transform_points
 from actionunits.media import MediaReader, open_media
@@ -32,6 +33,8 @@ from actionunits.weights.locate import find_weights
 if TYPE_CHECKING:
     import pandas as pd
 
+    from actionunits.reports.schemas import RowSchema
+
 DEFAULT_MODEL = "resnet18"
 QUEUE_FRAMES = 4  # a full HD frame is 6 MB
 
@@ -41,8 +44,18 @@ class DetectionResult:
     """All results of one input, without its pictures."""
 
     frames: list[FrameResult]  # image_rgb has the frame's shape and no content
-    table: pd.DataFrame  # schema "openface", see reports/schemas.py
+    schema: RowSchema
     damage: str | None = None  # what of the input could not be read
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The frames as a data frame, schema "openface", see reports/schemas.py. Raises UserError without pandas."""
+        from actionunits.reports.tables import to_dataframe
+
+        try:
+            return to_dataframe(self.frames, self.schema)
+        except ModuleNotFoundError as error:
+            raise explained(error) from None
 
 
 @dataclass(frozen=True)
@@ -131,12 +144,11 @@ class Detector:
         Raises UserError for an unusable input; damage on the way is told in the result.
         """
         from actionunits.reports.schemas import make_schema
-        from actionunits.reports.tables import to_dataframe
 
         with open_media(source) as media:
             schema = make_schema("openface", self.aus, media.kind)
             frames = [without_image(result) for result in self.stream_frames(media, follows_time(media))]
-        return DetectionResult(frames, to_dataframe(frames, schema), media.damage)
+        return DetectionResult(frames, schema, media.damage)
 
     def stream(self, source: Source) -> Iterator[FrameResult]:
         """One result per frame, in order, while later frames are being worked on.
