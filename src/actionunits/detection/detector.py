@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from actionunits.reports.schemas import RowSchema
 
 DEFAULT_MODEL = "resnet18"
-QUEUE_FRAMES = 4  # a full HD frame is 6 MB
+QUEUE_FRAMES = 4  # decoded ahead; a full HD frame is 6 MB
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,8 @@ class Detector:
         # The products of meshes and head poses are tiny: more threads of BLAS only wake to wait for each other.
         with (
             threadpool_limits(1, "blas"),
-            bounded(self._predicted(found, batch_size, memory), size=QUEUE_FRAMES) as results,
+            # A stage that works on a batch takes and gives it at once: its neighbours go on with the next one.
+            bounded(self._predicted(found, batch_size, memory), size=batch_size) as results,
         ):
             for result in results:
                 yield result if smoother is None else _smoothed(result, smoother)
@@ -236,7 +237,7 @@ class Detector:
     def _predicted(self, found: Iterator[_FoundFrame], batch_size: int, memory: Any) -> Iterator[FrameResult]:
         """Third stage: gathers frames until they hold `batch_size` faces or are that many themselves."""
         waiting: list[_FoundFrame] = []
-        with bounded(found, size=QUEUE_FRAMES) as source:
+        with bounded(found, size=batch_size) as source:
             for item in source:
                 waiting.append(item)
                 faces = sum(len(each.faces) for each in waiting)
