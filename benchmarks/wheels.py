@@ -2,8 +2,8 @@
 
     python benchmarks/wheels.py [--python 3.11 3.12 3.13 3.14]
 
-Asks pip, without installing anything, for a wheel of each package of `dependencies` and of the extra `train` in
-pyproject.toml, and of the compiled packages behind them. Prints a table of those that are missing somewhere and writes
+Asks pip, without installing anything, for a wheel of each package of `dependencies` and of the extras in
+pyproject.toml, and of the compiled packages behind them. Prints those that are missing somewhere and writes
 results/wheels.csv: per package and system the Pythons with a wheel, and "-" where there is none.
 """
 
@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from actionunits.files import write_atomically
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "wheels.csv"
 EXTRAS = ("tables", "plots", "train")
 BEHIND = {"detect": ("pydantic-core", "protobuf"), "train": ("llvmlite", "ml-dtypes")}
+AT_ONCE = 4  # questions; pip mostly waits for the index
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # Newest system that a wheel may ask for, with those before it.
 SYSTEMS = {
@@ -70,11 +72,10 @@ def main() -> None:
     parser.add_argument("--python", nargs="+", default=PYTHONS, help="versions to ask for")
     options = parser.parse_args()
     wanted = packages()
-    absent = {
-        (system, python): without_wheel(list(wanted), python, tags)
-        for system, tags in SYSTEMS.items()
-        for python in options.python
-    }
+    asked = [(system, python) for system in SYSTEMS for python in options.python]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(lambda each: without_wheel(list(wanted), each[1], SYSTEMS[each[0]]), asked)
+        absent = dict(zip(asked, answers, strict=True))
     rows = []
     for line, part in wanted.items():
         there = [

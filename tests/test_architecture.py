@@ -99,8 +99,8 @@ def test_faces_are_found_without_mediapipe():
     ("module", "heavy"),
     [
         ("types", ("torch",)),
-        ("detection.detector", ("torch", "numba", "sklearn", "skimage", "pandas", "pyarrow")),
-        ("detection.analysis", ("torch", "numba", "sklearn", "skimage", "pandas", "pyarrow", "matplotlib")),
+        ("detection.detector", ("torch", "numba", "scipy", "skimage", "pandas", "pyarrow", "yaml")),
+        ("detection.analysis", ("torch", "numba", "scipy", "skimage", "pandas", "pyarrow", "yaml", "matplotlib")),
     ],
 )
 def test_what_detection_does_not_need_is_not_imported(module, heavy):

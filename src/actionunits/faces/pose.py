@@ -52,8 +52,9 @@ def focal_length_px(image_size: tuple[int, int]) -> float:
 
 def rotation_from_pose(pose_deg: np.ndarray) -> np.ndarray:
     """Rotation (3, 3), in camera axes, that turns the frontal head to pitch, yaw, roll (3,)."""
-    cos_x, cos_y, cos_z = np.cos(np.deg2rad(np.asarray(pose_deg, np.float64)))
-    sin_x, sin_y, sin_z = np.sin(np.deg2rad(np.asarray(pose_deg, np.float64))) * (-1, -1, 1)
+    pitch, yaw, roll = np.deg2rad(np.asarray(pose_deg, np.float64))
+    cos_x, cos_y, cos_z = np.cos([-pitch, -yaw, roll])
+    sin_x, sin_y, sin_z = np.sin([-pitch, -yaw, roll])
     about_x = np.array([[1, 0, 0], [0, cos_x, -sin_x], [0, sin_x, cos_x]])
     about_y = np.array([[cos_y, 0, sin_y], [0, 1, 0], [-sin_y, 0, cos_y]])
     about_z = np.array([[cos_z, -sin_z, 0], [sin_z, cos_z, 0], [0, 0, 1]])
