@@ -2,9 +2,9 @@
 
     python benchmarks/wheels.py [--python 3.11 3.12 3.13 3.14]
 
-Asks pip, without installing anything, for a wheel of each package of `dependencies` and of the extras in
-pyproject.toml, and of the compiled packages behind them. Prints those that are missing somewhere and writes
-results/wheels.csv: per package and system the Pythons with a wheel, and "-" where there is none.
+Asks pip which files the index has of each package of `dependencies` and of the extras in pyproject.toml, and of the
+compiled packages behind them; nothing is downloaded. Prints those that lack a wheel somewhere and writes
+results/wheels.csv: per package and system the Pythons with a wheel of a release that pyproject.toml allows.
 """
 
 from __future__ import annotations
@@ -15,76 +15,77 @@ import re
 import subprocess
 import sys
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote
+
+from packaging.requirements import Requirement
+from packaging.tags import Tag
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from actionunits.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "wheels.csv"
-EXTRAS = ("tables", "plots", "train")
+EXTRAS = ("tables", "plots", "train", "landmarker", "blendshapes")
 BEHIND = {"detect": ("pydantic-core", "protobuf"), "train": ("llvmlite", "ml-dtypes")}
-AT_ONCE = 4  # questions; pip mostly waits for the index
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-# Newest system that a wheel may ask for, with those before it.
 SYSTEMS = {
-    "Linux x86_64": [f"manylinux{v}_x86_64" for v in ("2014", *(f"_2_{n}" for n in (17, 24, 26, 27, 28, 34, 35)))],
-    "Linux aarch64": [f"manylinux{v}_aarch64" for v in ("2014", *(f"_2_{n}" for n in (17, 24, 26, 27, 28, 34, 35)))],
-    "macOS arm64": [f"macosx_{n}_0_{kind}" for n in (11, 12, 13, 14, 15) for kind in ("arm64", "universal2")],
-    "macOS x86_64": [
-        f"macosx_{n}_{kind}"
-        for n in ("10_9", "10_12", "10_13", "10_14", "10_15", "11_0", "12_0", "13_0", "14_0")
-        for kind in ("x86_64", "universal2")
-    ],
-    "Windows amd64": ["win_amd64"],
+    "Linux x86_64": r"manylinux.*_x86_64",
+    "Linux aarch64": r"manylinux.*_aarch64",
+    "macOS arm64": r"macosx_.*_(arm64|universal2)",
+    "macOS x86_64": r"macosx_.*_(x86_64|universal2)",
+    "Windows amd64": r"win_amd64",
 }
+# pip tells all files it sees, those for other machines included.
+_WHEEL = re.compile(r"/([^/\s]+\.whl)")
 
 
-def packages() -> dict[str, str]:
-    """Requirement by the part that needs it: `detect` or an extra."""
+def packages() -> list[tuple[Requirement, str]]:
+    """What is needed, with the part that needs it: `detect` or an extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = {"detect": project["dependencies"]} | {extra: project["optional-dependencies"][extra] for extra in EXTRAS}
-    lines = {part: [*found, *BEHIND.get(part, ())] for part, found in lines.items()}
-    return {line: part for part, found in lines.items() for line in found if not line.startswith("actionunits")}
+    parts = {"detect": project["dependencies"]} | {extra: project["optional-dependencies"][extra] for extra in EXTRAS}
+    named = [(Requirement(line), part) for part, lines in parts.items() for line in [*lines, *BEHIND.get(part, ())]]
+    return [(requirement, part) for requirement, part in named if requirement.name != "actionunits"]
 
 
-def without_wheel(wanted: list[str], python: str, tags: list[str]) -> set[str]:
-    """Those of the requirements that have no wheel, one answer of pip after the other."""
-    missing: set[str] = set()
-    platforms = [word for tag in tags for word in ("--platform", tag)]
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed", "--quiet"),
-        *("--target", "unused", "--only-binary=:all:", "--python-version", python, *platforms),
-    ]
-    while left := [name for name in wanted if name not in missing]:
-        done = subprocess.run([*command, *left], capture_output=True, text=True)
-        if not done.returncode:
-            break
-        named = re.search(r"No matching distribution found for (\S+)", done.stderr)
-        if named is None:
-            raise SystemExit(f"pip failed:\n{done.stderr}")
-        missing.add(named[1])
-    return missing
+def tags_of(requirement: Requirement) -> set[Tag]:
+    """The tags of all wheels of releases that a requirement allows."""
+    command = [sys.executable, "-m", "pip", "index", "versions", requirement.name, "-vvv"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    tags: set[Tag] = set()
+    for name in set(_WHEEL.findall(said.stdout + said.stderr)):
+        try:
+            _, release, _, of_file = parse_wheel_filename(unquote(name))
+        except InvalidWheelFilename:
+            continue
+        if requirement.specifier.contains(release):  # without pre-releases
+            tags |= of_file
+    return tags
+
+
+def serves(tag: Tag, python: str, system: str) -> bool:
+    """Whether a wheel of this tag installs on a Python of that system."""
+    interpreter = re.fullmatch(r"(cp|py)3(\d*)", tag.interpreter)
+    if interpreter is None or not (tag.platform == "any" or re.fullmatch(SYSTEMS[system], tag.platform)):
+        return False
+    minor, own = int(interpreter[2] or 0), int(python.split(".")[1])
+    return minor == own if tag.abi == f"cp3{own}" else tag.abi in ("abi3", "none") and minor <= own
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", nargs="+", default=PYTHONS, help="versions to ask for")
     options = parser.parse_args()
-    wanted = packages()
-    asked = [(system, python) for system in SYSTEMS for python in options.python]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(lambda each: without_wheel(list(wanted), each[1], SYSTEMS[each[0]]), asked)
-        absent = dict(zip(asked, answers, strict=True))
     rows = []
-    for line, part in wanted.items():
+    for requirement, part in packages():
+        tags = tags_of(requirement)
         there = [
-            " ".join(python for python in options.python if line not in absent[system, python]) or "-"
+            " ".join(python for python in options.python if any(serves(tag, python, system) for tag in tags)) or "-"
             for system in SYSTEMS
         ]
-        rows.append([re.split(r"[^A-Za-z0-9-]", line)[0], part, *there])
+        rows.append([requirement.name, part, *there])
         if set(there) != {" ".join(options.python)}:
-            print(rows[-1])
+            print(*rows[-1], sep=" | ")
     with write_atomically(RESULTS) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([["package", "needed for", *SYSTEMS], *rows])
     print(f"written to {RESULTS}")

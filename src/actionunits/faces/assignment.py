@@ -1,7 +1,7 @@
 """Who is who: the pairs of rows and columns that cost least together.
 
-Method: Kuhn, "The Hungarian Method for the assignment problem", 1955, by shortest augmenting paths (Jonker & Volgenant, "A
-shortest augmenting path algorithm for dense and sparse linear assignment problems", Computing 1987).
+Method: Kuhn, "The Hungarian Method for the assignment problem", 1955, by the shortest augmenting paths of Jonker &
+Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment problems", Computing 1987.
 """
 
 from __future__ import annotations
