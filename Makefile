@@ -10,7 +10,7 @@ DEMO_CLIP := data/synthau-mini/studio/clips/S0-0003_T1.mp4
 .PHONY: demo test test-all check bench clean
 
 $(READY): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; Python 3.11 or 3.12 is needed (make PYTHON=python3.12 ...)"; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; Python 3.11 or a newer one is needed (make PYTHON=python3.12 ...)"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"

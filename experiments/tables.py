@@ -41,6 +41,7 @@ DOCUMENTS = (
     ROOT / "docs" / "analyses.md",
     ROOT / "docs" / "renders.md",
     ROOT / "docs" / "detect.md",
+    ROOT / "docs" / "install.md",
     ROOT / "docs" / "prepare.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
     ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
@@ -109,6 +110,17 @@ def detection_speed() -> str:
     return rows_to_markdown(
         ["measured", "value", "unit"], [[r.measured, number(r.value, 1), r.unit] for r in table.itertuples()]
     )
+
+
+def wheels() -> str:
+    """Pythons for which a package has a wheel, system by system, where it has not for all."""
+    table = pd.read_csv(RESULTS / "wheels.csv", dtype=str)
+    systems = list(table.columns[2:])
+    everywhere = table[systems].stack().mode()[0]
+    partly = table[(table[systems] != everywhere).any(axis=1)]
+    rows = [[r[0], r[1], *r[2:]] for r in partly.itertuples(index=False)]
+    rows.append([f"the other {len(table) - len(partly)}", "", *[everywhere] * len(systems)])
+    return rows_to_markdown(["package", "needed for", *systems], rows)
 
 
 def finder_meshes() -> str:
@@ -264,6 +276,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "landmark_branch": landmark_branch,
     "detection_speed": detection_speed,
     "finder_meshes": finder_meshes,
+    "wheels": wheels,
     "prepare_speed": prepare_speed,
     "first_table": lambda: commands_of(FIRST_TABLE),
     "tcae_movements": tcae_movements,

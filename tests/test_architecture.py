@@ -99,8 +99,8 @@ def test_faces_are_found_without_mediapipe():
     ("module", "heavy"),
     [
         ("types", ("torch",)),
-        ("detection.detector", ("torch", "numba", "sklearn", "skimage", "pandas", "pyarrow")),
-        ("detection.analysis", ("torch", "numba", "sklearn", "skimage", "pandas", "pyarrow", "matplotlib")),
+        ("detection.detector", ("torch", "numba", "scipy", "skimage", "pandas", "pyarrow", "yaml")),
+        ("detection.analysis", ("torch", "numba", "scipy", "skimage", "pandas", "pyarrow", "yaml", "matplotlib")),
     ],
 )
 def test_what_detection_does_not_need_is_not_imported(module, heavy):
@@ -110,7 +110,7 @@ def test_what_detection_does_not_need_is_not_imported(module, heavy):
 
 def test_extras_are_those_of_the_package():
     project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["project"]
-    imported_as = {"scikit_learn": "sklearn", "scikit_image": "skimage"}
+    imported_as = {"scikit_learn": "sklearn", "scikit_image": "skimage", "pyyaml": "yaml"}
     for extra, packages in EXTRAS.items():
         named = [
             re.split(r"[^a-z0-9-]", line)[0].replace("-", "_") for line in project["optional-dependencies"][extra]

@@ -16,8 +16,9 @@ _OUT_OF_MEMORY = ("can't start new thread", "failed to map segment", "not enough
 _LONGEST_LINE = 1000  # letters
 # Packages that detection does without, by the extra that brings them: their names in imports, as in pyproject.toml.
 EXTRAS = {
-    "train": ("torch", "lightning_fabric", "numba", "sklearn", "h5py", "onnx", "onnxscript"),
+    "tables": ("pandas", "pyarrow"),
     "plots": ("matplotlib", "skimage"),
+    "train": ("torch", "lightning_fabric", "numba", "sklearn", "scipy", "h5py", "onnx", "onnxscript", "yaml"),
 }
 
 
@@ -46,10 +47,10 @@ def tell(error: Exception) -> int:
     """
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error)
-    explained = _explained(error)
+    told = explained(error)
     with suppress(OSError):  # nobody reads it, or its disk is full
-        print(f"actionunits: {one_line(str(explained))}", file=sys.stderr, flush=True)
-    return explained.exit_code
+        print(f"actionunits: {one_line(str(told))}", file=sys.stderr, flush=True)
+    return told.exit_code
 
 
 def one_line(text: str) -> str:
@@ -64,7 +65,8 @@ def one_line(text: str) -> str:
     return spelled if len(spelled) <= _LONGEST_LINE else f"{spelled[:_LONGEST_LINE]}..."
 
 
-def _explained(error: Exception) -> UserError:
+def explained(error: Exception) -> UserError:
+    """The error in words for a user: of the program's own those it has, of others what they mean here."""
     if isinstance(error, UserError):
         return error
     if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):

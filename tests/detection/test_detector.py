@@ -202,6 +202,27 @@ def test_a_face_without_mesh_is_marked_so(detector):
     assert np.isnan(predictions[0].au_intensity).all() and predictions[0].au_prob[0] == 0.5
 
 
+def test_the_next_batch_is_found_while_the_model_works(detector):
+    """Else the finder waits for the model at every batch, and the model for the finder."""
+    handed_out, size, ready = 0, detector.batch_size, threading.Event()
+    predict = detector.predict_crops
+
+    def frames():
+        nonlocal handed_out
+        for frame in video_frames([1] * 5 * size):
+            handed_out += 1
+            yield frame
+            if handed_out > 2 * size + detect_module.QUEUE_FRAMES:
+                ready.set()
+
+    def slow(*arguments):
+        assert ready.wait(10), f"{handed_out} frames handed out while {size} are in the model"
+        return predict(*arguments)
+
+    detector.predict_crops = slow
+    assert len(list(detector.stream_frames(frames(), video=True))) == 5 * size
+
+
 def test_blas_has_one_thread_while_frames_are_worked_on(detector):
     def threads() -> set[int]:
         return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
@@ -234,8 +255,8 @@ def test_decoding_waits_for_the_consumer(detector):
     results = detector.stream_frames(frames(), video=True)
     next(results)
     time.sleep(0.3)
-    # Three queues of four, a batch of eight in the model, and one frame in the hands of each stage.
-    assert handed_out <= 3 * detect_module.QUEUE_FRAMES + detector.batch_size + 8
+    # Four decoded frames, a batch before the model, in it and behind it, and one frame in the hands of each stage.
+    assert handed_out <= detect_module.QUEUE_FRAMES + 3 * detector.batch_size + 8
     assert len(list(results)) == 199
 
 

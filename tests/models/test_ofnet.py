@@ -11,7 +11,7 @@ from small_models import AUS, SMALL, random_batch
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.ofnet import OfNet, OfNetConfig, loss
-from actionunits.models.ofnet.two_frame import two_frame_flow
+from actionunits.models.ofnet.two_frame import has_tvl1, two_frame_flow
 from actionunits.settings.checks import make_config
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.optim import set_trainable
@@ -327,7 +327,10 @@ def test_flow_is_learned_from_single_images():
 # Comparators
 
 
-@pytest.mark.parametrize("method", ["dis", "tvl1"])
+COMPUTED = ["dis", pytest.param("tvl1", marks=pytest.mark.skipif(not has_tvl1(), reason="this OpenCV has no TV-L1"))]
+
+
+@pytest.mark.parametrize("method", COMPUTED)
 def test_two_frame_flow_finds_a_known_motion(method):
     image, anchor = blobs(shift=(1.5, -2.0)), blobs()
     flow = two_frame_flow(method, image, anchor)
@@ -344,7 +347,13 @@ def test_a_comparator_trains_its_au_net_alone(method):
     assert losses_of(model, stage) == {"occurrence"}
 
 
-@pytest.mark.parametrize("method", ["dis", "tvl1"])
+def test_an_opencv_without_tvl1_is_told(monkeypatch):
+    monkeypatch.delattr("cv2.optflow", raising=False)
+    with pytest.raises(UserError, match="no TV-L1 flow; use variant=dis"):
+        two_frame_flow("tvl1", blobs(), blobs())
+
+
+@pytest.mark.parametrize("method", COMPUTED)
 def test_a_comparator_takes_the_flow_that_a_batch_brings_and_else_computes_it(method):
     model, batch = build(variant=method), Batch(blobs(shift=(1.5, -2.0)), anchor=blobs())
     assert torch.equal(model.flow(batch), two_frame_flow(method, batch.image, batch.anchor))

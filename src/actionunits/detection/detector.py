@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from actionunits.detection.calibration import prob_of
 from actionunits.detection.engine import open_engine
 from actionunits.detection.pipeline import bounded
 from actionunits.detection.smoothing import Smoother
-from actionunits.errors import DamagedInputError, UserError
+from actionunits.errors import DamagedInputError, UserError, explained
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import cut_out, face_transform, transform_points
 from actionunits.media import MediaReader, open_media
@@ -32,8 +33,10 @@ from actionunits.weights.locate import find_weights
 if TYPE_CHECKING:
     import pandas as pd
 
+    from actionunits.reports.schemas import RowSchema
+
 DEFAULT_MODEL = "resnet18"
-QUEUE_FRAMES = 4  # a full HD frame is 6 MB
+QUEUE_FRAMES = 4  # decoded ahead; a full HD frame is 6 MB
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,18 @@ class DetectionResult:
     """All results of one input, without its pictures."""
 
     frames: list[FrameResult]  # image_rgb has the frame's shape and no content
-    table: pd.DataFrame  # schema "openface", see reports/schemas.py
+    schema: RowSchema
     damage: str | None = None  # what of the input could not be read
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The frames as a data frame, schema "openface", see reports/schemas.py. Raises UserError without pandas."""
+        from actionunits.reports.tables import to_dataframe
+
+        try:
+            return to_dataframe(self.frames, self.schema)
+        except ModuleNotFoundError as error:
+            raise explained(error) from None
 
 
 @dataclass(frozen=True)
@@ -132,12 +145,11 @@ class Detector:
         Raises UserError for an unusable input; damage on the way is told in the result.
         """
         from actionunits.reports.schemas import make_schema
-        from actionunits.reports.tables import to_dataframe
 
         with open_media(source) as media:
             schema = make_schema("openface", self.aus, media.kind)
             frames = [without_image(result) for result in self.stream_frames(media, follows_time(media))]
-        return DetectionResult(frames, to_dataframe(frames, schema), media.damage)
+        return DetectionResult(frames, schema, media.damage)
 
     def stream(self, source: Source) -> Iterator[FrameResult]:
         """One result per frame, in order, while later frames are being worked on.
@@ -163,7 +175,8 @@ class Detector:
         # The products of meshes and head poses are tiny: more threads of BLAS only wake to wait for each other.
         with (
             threadpool_limits(1, "blas"),
-            bounded(self._predicted(found, batch_size, memory), size=QUEUE_FRAMES) as results,
+            # A stage that works on a batch takes and gives it at once: its neighbours go on with the next one.
+            bounded(self._predicted(found, batch_size, memory), size=batch_size) as results,
         ):
             for result in results:
                 yield result if smoother is None else _smoothed(result, smoother)
@@ -227,7 +240,7 @@ class Detector:
     def _predicted(self, found: Iterator[_FoundFrame], batch_size: int, memory: Any) -> Iterator[FrameResult]:
         """Third stage: gathers frames until they hold `batch_size` faces or are that many themselves."""
         waiting: list[_FoundFrame] = []
-        with bounded(found, size=QUEUE_FRAMES) as source:
+        with bounded(found, size=batch_size) as source:
             for item in source:
                 waiting.append(item)
                 faces = sum(len(each.faces) for each in waiting)

@@ -73,24 +73,29 @@ def register(
 def cut_out(image_rgb: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """The picture that `matrix`, (2, 3), makes of an image, (size, size, 3) uint8; see `register`."""
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
-    interpolation = cv2.INTER_LINEAR
     if scale < 0.5:
         # Bilinear sampling skips pixels when it shrinks: halve the image first until one step is left.
-        octaves = int(np.ceil(np.log2(0.5 / scale)))
-        step = 2**octaves
-        height, width = image_rgb.shape[:2]
-        small = cv2.resize(image_rgb, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_AREA)
-        ratio = np.array([small.shape[1] / width, small.shape[0] / height])
-        # Pixel centres: small = (full + 0.5) * ratio - 0.5.
-        matrix = matrix @ np.array(
-            [
-                [1 / ratio[0], 0, 0.5 / ratio[0] - 0.5],
-                [0, 1 / ratio[1], 0.5 / ratio[1] - 0.5],
-                [0, 0, 1],
-            ]
-        )
-        image_rgb = small
-    return cv2.warpAffine(image_rgb, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
+        image_rgb, matrix = _shrunk(image_rgb, matrix, size, 2 ** int(np.ceil(np.log2(0.5 / scale))))
+    return cv2.warpAffine(image_rgb, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _shrunk(image_rgb: np.ndarray, matrix: np.ndarray, size: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image that a crop shows, averaged over `step` pixels each way, and the (2, 3) matrix from it."""
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5
+    shown = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    last = np.array(image_rgb.shape[1::-1]) - 1
+    # Whole blocks of pixels, counted from the image's corner, with one more around for the sampling.
+    low = ((np.clip(shown.min(0), 0, last) // step - 1) * step).clip(0).astype(int)
+    high = ((np.clip(shown.max(0), 0, last) // step + 2) * step).astype(int)
+    part = image_rgb[low[1] : high[1], low[0] : high[0]]
+    height, width = part.shape[:2]
+    small = cv2.resize(part, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_AREA)
+    ratio = np.array([width, height]) / small.shape[1::-1]
+    # Pixel centres: full = (small + 0.5) * ratio - 0.5 + low.
+    to_full = np.eye(3)
+    to_full[[0, 1], [0, 1]] = ratio
+    to_full[:2, 2] = 0.5 * ratio - 0.5 + low
+    return small, matrix @ to_full
 
 
 def transform_points(points_px: np.ndarray, matrix: np.ndarray) -> np.ndarray:

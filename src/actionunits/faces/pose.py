@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from actionunits.faces.mean_face import MEAN_LANDMARKS_MM
 
@@ -53,8 +52,13 @@ def focal_length_px(image_size: tuple[int, int]) -> float:
 
 def rotation_from_pose(pose_deg: np.ndarray) -> np.ndarray:
     """Rotation (3, 3), in camera axes, that turns the frontal head to pitch, yaw, roll (3,)."""
-    pitch, yaw, roll = pose_deg
-    return Rotation.from_euler("xyz", [-pitch, -yaw, roll], degrees=True).as_matrix()
+    pitch, yaw, roll = np.deg2rad(np.asarray(pose_deg, np.float64))
+    cos_x, cos_y, cos_z = np.cos([-pitch, -yaw, roll])
+    sin_x, sin_y, sin_z = np.sin([-pitch, -yaw, roll])
+    about_x = np.array([[1, 0, 0], [0, cos_x, -sin_x], [0, sin_x, cos_x]])
+    about_y = np.array([[cos_y, 0, sin_y], [0, 1, 0], [-sin_y, 0, cos_y]])
+    about_z = np.array([[cos_z, -sin_z, 0], [sin_z, cos_z, 0], [0, 0, 1]])
+    return about_z @ about_y @ about_x
 
 
 def pose_from_rotation(rotation: np.ndarray) -> np.ndarray:
@@ -63,7 +67,6 @@ def pose_from_rotation(rotation: np.ndarray) -> np.ndarray:
     >>> pose_from_rotation(rotation_from_pose(np.array([10, -20, 30]))).round(3).tolist()
     [10.0, -20.0, 30.0]
     """
-    # SciPy's `as_euler` warns at a yaw of 90 degrees, fails for NaN, and takes ten times as long.
     about_y = np.arctan2(-rotation[2, 0], np.hypot(rotation[0, 0], rotation[1, 0]))
     about_x = np.arctan2(rotation[2, 1], rotation[2, 2])
     about_z = np.arctan2(rotation[1, 0], rotation[0, 0])

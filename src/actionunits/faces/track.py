@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from actionunits.faces.align import register
+from actionunits.faces.assignment import cheapest_pairs
 
 FORGET_AFTER_S = 2.0
 
@@ -109,7 +109,7 @@ class IdentityTracker:
         ids: list[int | None] = [None] * len(sightings)
         cost = np.array([[self._cost(p, s) for s in sightings] for p in self._people])
         if cost.size:
-            for row, column in zip(*linear_sum_assignment(cost), strict=True):
+            for row, column in cheapest_pairs(cost):
                 if cost[row, column] < _NO_PAIR:
                     self._see(self._people[row], sightings[column])
                     ids[column] = self._people[row].face_id

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from pi_heif import register_heif_opener
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pillow_heif import register_heif_opener
 
 from actionunits.errors import UserError
 from actionunits.media.depth import DEEPEST_WHITE, depth_note, to_8_bit, white_of, white_of_floats

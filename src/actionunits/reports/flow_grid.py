@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from actionunits.faces.align import register
 from actionunits.media import open_media
 from actionunits.models.batch import Batch
 from actionunits.models.contract import EstimatesFlow
-from actionunits.models.ofnet.two_frame import two_frame_flow
+from actionunits.models.ofnet.two_frame import has_tvl1, two_frame_flow
 from actionunits.reports.contact_sheet import contact_sheet
 from actionunits.reports.flow_colours import FULL_COLOUR_SHARE, flow_colours
 from actionunits.training.checkpoint import load_checkpoint
@@ -88,10 +89,15 @@ def flows_of(
 ) -> dict[str, np.ndarray]:
     """Flow of each method from crops to their anchors, (N, S, S, 2) pixels: those of COMPUTED, then the models.
 
-    images, anchors: (S, S, 3) uint8.
+    images, anchors: (S, S, 3) uint8. TV-L1 is left out, in words, where OpenCV has none.
     """
     image, anchor = (torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2).float() / 255 for part in (images, anchors))
-    flows = {name: two_frame_flow(method, image, anchor) for name, method in COMPUTED.items()}
+    computed = {name: method for name, method in COMPUTED.items() if method != "tvl1" or has_tvl1()}
+    if len(computed) < len(COMPUTED):
+        print(
+            "this OpenCV has no TV-L1 flow, so it is left out; opencv-contrib-python-headless has it", file=sys.stderr
+        )
+    flows = {name: two_frame_flow(method, image, anchor) for name, method in computed.items()}
     for name, model in models.items():
         flows[name] = model.flow(Batch(image, anchor=anchor))
     return {name: flow.permute(0, 2, 3, 1).numpy() for name, flow in flows.items()}

@@ -28,14 +28,22 @@ def two_frame_flow(method: str, image: Tensor, anchor: Tensor) -> Tensor:
     return torch.from_numpy(flows).permute(0, 3, 1, 2).contiguous().to(image.device)
 
 
+def has_tvl1() -> bool:
+    """Whether the installed OpenCV has the TV-L1 flow, which contrib builds bring."""
+    return hasattr(import_module("cv2"), "optflow")
+
+
 def _flow_computer(method: str) -> Any:
     cv2: Any = import_module("cv2")  # its type hints lack both classes
     if method == "dis":
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         dis.setFinestScale(0)  # the preset stops at half of a crop's few pixels
         return dis
-    if not hasattr(cv2, "optflow"):
-        raise UserError("this OpenCV has no TV-L1 flow; install opencv-contrib-python-headless, or use variant=dis")
+    if not has_tvl1():
+        raise UserError(
+            "this OpenCV has no TV-L1 flow; use variant=dis, or put opencv-contrib-python-headless in the place of "
+            "opencv-python-headless: pip uninstall this one, then install that one"
+        )
     return cv2.optflow.DualTVL1OpticalFlow_create()
 
 
