@@ -4,8 +4,8 @@
         --run detector=resnet18:batch_size=1024,lr=2e-3 --run fast=resnet18:width=32 --run renet=renet
 
 Every `--run NAME=MODEL[:setting=value,...]` has the settings of configs/MODEL_synthau.yaml but for those named, and a
-process of its own. All other cores render. Frames stay in the memory of the accelerator: 3 bytes a pixel of the stored
-crop. Each run leaves OUT/NAME/model.safetensors, with thresholds of validation people.
+process of its own. All other cores render. Frames stay in the memory of the accelerator: 3 bytes for a pixel of the
+stored crop. Each run leaves OUT/NAME/model.safetensors, with thresholds of validation people.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def train_one(text: str, frames: FreshFrames, validation: CropData, options: arg
     torch.manual_seed(options.seed)
     model = find_model(model_name).model(settings.model, SYNTH_AUS)
     if options.init is not None and settings.model.width == options.init_width:
-        start_from(model, options.init, body_only=True)
+        start_from(model, options.init, body_only=not options.init_whole)
     loop = dataclasses.replace(settings.loop, seed=options.seed, max_minutes=options.minutes, log_every_steps=200)
     loop = dataclasses.replace(loop, save_every_minutes=UNBOUNDED, validate_every_epochs=1)
     size, in_bf16 = settings.model.image_size, options.precision == "bf16"
@@ -134,6 +134,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--init", type=Path, help="checkpoint whose ResNet-18 the runs of its width start from")
     parser.add_argument("--init-width", type=int, default=64, help="that width")
+    parser.add_argument("--init-whole", action="store_true", help="start from its heads and its landmark branch, too")
     parser.add_argument("--capacity", type=int, default=300_000, help="frames to render at most")
     parser.add_argument("--first-frames", type=int, default=FIRST_FRAMES, help="rendered before training begins")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="processes that render")

@@ -42,13 +42,15 @@ def _tube(path: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np
 
 def glasses(rng: np.random.Generator, landmarks_cm: np.ndarray) -> tuple[Mesh, np.ndarray]:
     """Spectacle frame for a head with landmarks (68, 3), and the outline of both lenses (2, n, 3)."""
-    radius = rng.uniform(0.07, 0.2)
-    half_width, half_height = rng.uniform(2.1, 2.8), rng.uniform(1.4, 2.3)
+    # Thick rims and rims that lie on the brows are what a lowered brow is mistaken for.
+    radius = rng.uniform(0.06, 0.2) if rng.random() < 0.55 else rng.uniform(0.2, 0.36)
+    half_width, half_height = rng.uniform(2.1, 2.8), rng.uniform(1.4, 2.5)
+    height = rng.uniform(-0.7, 0.2)
     power = rng.uniform(2.0, 5.0)  # 2 is an ellipse, more is squarer
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     parts, lenses = [], []
     for eye, sign in ((slice(42, 48), 1), (slice(36, 42), -1)):
-        centre = landmarks_cm[eye].mean(0) + (sign * 0.15, -0.35, 1.6)
+        centre = landmarks_cm[eye].mean(0) + (sign * 0.15, height, 1.6)
         c, s = np.cos(angle), np.sin(angle)
         x = np.sign(c) * np.abs(c) ** (2 / power) * half_width
         y = np.sign(s) * np.abs(s) ** (2 / power) * half_height

@@ -33,7 +33,7 @@ FOLD_GROUPS = (
     "mouth_side_right",
     "lip_lines",
 )
-REST_SHARE, ACTION_SHARE = 0.5, 0.75  # of the people, whose neutral face, and whose actions, show folds
+REST_SHARE, ACTION_SHARE = 0.5, 0.6  # of the people, whose neutral face, and whose actions, show folds
 DEEPEST = 1.15
 FINE = {"chin": 0.5, "lip_lines": 0.6, "corner_left": 0.8, "corner_right": 0.8}  # shallower than the others
 

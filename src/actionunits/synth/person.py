@@ -80,7 +80,7 @@ class Casting:
         if ((skin.hairy and skin.female) or cover.max() > 0.5) and rng.random() < 0.35:
             meshes.append(accessories.long_hair(rng))
         lenses, tint = None, np.zeros(4, np.float32)
-        if rng.random() < 0.2:
+        if rng.random() < 0.25:
             frame, lenses = accessories.glasses(rng, landmarks)
             meshes.append(frame)
             tint = np.append(rng.uniform(0.0, 0.3, 3), rng.choice([0.04, rng.uniform(0.1, 0.5)], p=[0.85, 0.15]))
