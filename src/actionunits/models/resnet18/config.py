@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from actionunits.models.contract import HasSettingsPerAu, LearnsFromTeacher, MagnifiesFaces, WeighsByRates
+from actionunits.models.contract import LearnsFromTeacher, MagnifiesFaces, WeighsByRates
 from actionunits.settings.ranges import (
     Count,
     CountFromZero,
@@ -15,7 +15,6 @@ from actionunits.settings.ranges import (
     LearningRate,
     NotNegative,
     Optimizer,
-    Positive,
     Schedule,
     Share,
     ShareBelowOne,
@@ -25,7 +24,7 @@ from actionunits.settings.ranges import (
 
 
 @dataclass(frozen=True)
-class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, MagnifiesFaces):
+class ResNet18Config(WeighsByRates, LearnsFromTeacher, MagnifiesFaces):
     """One model and its training recipe."""
 
     image_size: ImageSize = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast
@@ -60,11 +59,6 @@ class ResNet18Config(WeighsByRates, HasSettingsPerAu, LearnsFromTeacher, Magnifi
     landmark_dropout: ShareBelowOne = 0.2
     landmark_weight: Share = 0.5  # share of the landmark branch in the mean of both branches
     landmark_intensity_weight: Share | None = None  # its share in the mean of intensities, where it is another one
-    intensity_scale: tuple[Positive, ...] = ()  # factor of each AU's mean intensity of both branches; empty for 1
     landmark_lr: LearningRate = 1e-3
     landmark_weight_decay: NotNegative = 1e-4
     landmark_epochs: CountFromZero = 10
-
-    def without_aus(self) -> ResNet18Config:
-        """Without a factor for each AU's intensity."""
-        return replace(self, intensity_scale=())

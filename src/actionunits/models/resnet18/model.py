@@ -27,11 +27,21 @@ from actionunits.models.resnet18.landmarks import LandmarkNet
 
 @dataclass(frozen=True)
 class BranchOutput:
-    """What one branch says, before both are averaged."""
+    """What one branch says, or the mean of both: activations a; intensity is 5 s(a), s the logistic function."""
 
     au_logit: Tensor  # (B, A)
-    au_intensity: Tensor  # (B, A), 0-5
-    au_sides: Tensor | None  # (B, A, 2), 0-5
+    intensity: Tensor  # (B, A) activation
+    sides: Tensor | None  # (B, A, 2) activations of left and right
+
+    @property
+    def au_intensity(self) -> Tensor:
+        """(B, A), 0-5."""
+        return INTENSITY_MAX * torch.sigmoid(self.intensity)
+
+    @property
+    def au_sides(self) -> Tensor | None:
+        """(B, A, 2), 0-5."""
+        return None if self.sides is None else INTENSITY_MAX * torch.sigmoid(self.sides)
 
 
 @dataclass(frozen=True)
@@ -94,8 +104,6 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
             if len(config.au_rates) != len(aus):
                 raise ValueError(f"au_rates has {len(config.au_rates)} values for {len(aus)} action units")
             weight = loss.inverse_rate_weights(torch.tensor(config.au_rates))
-        if len(config.intensity_scale) not in (0, len(aus)):
-            raise ValueError(f"intensity_scale has {len(config.intensity_scale)} values for {len(aus)} action units")
         self.register_buffer("au_weight", weight, persistent=False)
 
     @property
@@ -122,8 +130,7 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
         """Presence and intensity of every AU; au_logit and au_intensity average the branches.
 
         In training, a branch that is in eval mode because the other one's stage is on does not run at all.
-        Without a valid mesh, or before the landmark branch has seen its first one, the image alone counts. A mean of
-        two estimates spreads less than either; `intensity_scale` gives the mean its spread back.
+        Without a valid mesh, or before the landmark branch has seen its first one, the image alone counts.
         """
         image = landmarks = None
         if self.image.training or not self.training or self.landmarks is None:
@@ -138,38 +145,33 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
             landmarks = self._branch(self.landmarks(batch.mesh, batch.mesh_valid, scores))
         if image is None and landmarks is None:
             raise ValueError("the landmark branch trains on batches with a mesh, and this one has none")
-        if image is None or landmarks is None:
-            only = image or landmarks
-            assert only is not None
-            return ResNet18Output(only.au_logit, only.au_intensity, image, landmarks, au_sides=only.au_sides)
-        assert self.landmarks is not None and batch.mesh_valid is not None
-        counts = batch.mesh_valid & (self.landmarks.shape.count > 0)
-        known = counts.to(image.au_logit.dtype)[:, None]
-        share, intensity_share = self.config.landmark_weight, self.config.landmark_intensity_weight
-        logit = torch.lerp(image.au_logit, landmarks.au_logit, share * known)
-        intensity_share = share if intensity_share is None else intensity_share
-        intensity = self._widened(
-            torch.lerp(image.au_intensity, landmarks.au_intensity, intensity_share * known), counts[:, None]
-        )
-        sides = None
-        if image.au_sides is not None and landmarks.au_sides is not None:
-            mean = torch.lerp(image.au_sides, landmarks.au_sides, intensity_share * known[..., None])
-            sides = self._widened(mean.mT, counts[:, None, None]).mT
-        return ResNet18Output(logit, intensity, image, landmarks, au_sides=sides)
+        return self._output(image, landmarks, batch)
 
-    def _widened(self, intensity: Tensor, averaged: Tensor) -> Tensor:
-        """Intensities (..., A) with the spread that averaging took from them."""
-        if not self.config.intensity_scale:
-            return intensity
-        scaled = (intensity * intensity.new_tensor(self.config.intensity_scale)).clamp(max=INTENSITY_MAX)
-        return torch.where(averaged, scaled, intensity)
+    def _output(self, image: BranchOutput | None, landmarks: BranchOutput | None, batch: Batch) -> ResNet18Output:
+        """The branch that ran, or the mean of both where the landmarks can be read."""
+        if image is None or landmarks is None:
+            mean = image or landmarks
+            assert mean is not None
+        else:
+            assert self.landmarks is not None and batch.mesh_valid is not None
+            known = (batch.mesh_valid & (self.landmarks.shape.count > 0)).to(image.au_logit.dtype)[:, None]
+            share, of_intensity = self.config.landmark_weight, self.config.landmark_intensity_weight
+            of_intensity = share if of_intensity is None else of_intensity
+            sides = None
+            if image.sides is not None and landmarks.sides is not None:
+                sides = torch.lerp(image.sides, landmarks.sides, of_intensity * known[..., None])
+            mean = BranchOutput(
+                torch.lerp(image.au_logit, landmarks.au_logit, share * known),
+                torch.lerp(image.intensity, landmarks.intensity, of_intensity * known),
+                sides,
+            )
+        return ResNet18Output(mean.au_logit, mean.au_intensity, image, landmarks, au_sides=mean.au_sides)
 
     def _branch(self, activation: Tensor) -> BranchOutput:
         # Half precision would round the logits that thresholds and losses need.
         activation = activation if activation.dtype.itemsize >= 4 else activation.float()
         logit, *intensities = activation.chunk(4 if self.config.sides else 2, dim=1)
-        scaled = [INTENSITY_MAX * torch.sigmoid(value) for value in intensities]
-        return BranchOutput(logit, scaled[0], torch.stack(scaled[1:], -1) if self.config.sides else None)
+        return BranchOutput(logit, intensities[0], torch.stack(intensities[1:], -1) if self.config.sides else None)
 
     def losses(self, output: ResNet18Output, batch: Batch) -> dict[str, Tensor]:
         """Named losses, whose sum is minimised; each branch that ran has its own. Unknown labels have no part."""
