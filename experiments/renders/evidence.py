@@ -1,6 +1,6 @@
-"""Are the renders what their labels say? An independent reader, MediaPipe, looks at them.
+"""Are the renders what their labels say? MediaPipe's blendshapes, which have learned from real faces, look at them.
 
-    python experiments/renders/evidence.py --facekit DIR --landmarker face_landmarker.task [--people 40]
+    python experiments/renders/evidence.py --facekit DIR [--assets DIR] [--people 40]
 
 Measures the share of frames in which the face is found, and per action unit how its blendshape score follows our
 intensity on frontal studio renders of the action alone. Writes results/render_evidence.csv, from which
@@ -22,11 +22,11 @@ from sklearn.metrics import roc_auc_score
 
 from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.errors import UserError
-from actionunits.evaluation.blendshapes import BLENDSHAPES, lip_gap, reading
+from actionunits.evaluation.blendshapes import BLENDSHAPES, BlendshapeReader, readings
 from actionunits.faces import FaceFinder
-from actionunits.faces.blendshapes import BlendshapeReader
 from actionunits.files import write_atomically
 from actionunits.runtime.provenance import source_commit
+from actionunits.synth.assets import Assets, read_assets
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.head import build_head
 from actionunits.synth.motion import sample_motion
@@ -44,7 +44,7 @@ FIND_PEOPLE, FIND_FRAMES, FIND_FPS = 80, 5, 1.0
 SEEN_AUS = tuple(sorted([*BLENDSHAPES, 25]))  # AU25 by the gap of the lips in the mesh
 
 
-def found_shares(casting: Casting) -> list[dict[str, object]]:
+def found_shares(casting: Casting, assets: Assets | None) -> list[dict[str, object]]:
     """Share of frames in which a face is found where it is, for three ways of moving and filming people."""
     rows = []
     with FaceFinder(video=False) as finder:
@@ -53,19 +53,23 @@ def found_shares(casting: Casting) -> list[dict[str, object]]:
             ("studio, as it moves", "studio", False),
             ("wild, as it moves", "wild", False),
         ):
-            found = [hit for person in range(FIND_PEOPLE) for hit in _finds(casting, finder, person, look, frontal)]
+            found = [
+                hit for person in range(FIND_PEOPLE) for hit in _finds(casting, assets, finder, person, look, frontal)
+            ]
             rows.append(dict(measure="found", name=name, people=FIND_PEOPLE, frames=len(found), value=np.mean(found)))
             print(f"face found, {name}: {np.mean(found):.1%} of {len(found)} frames", flush=True)
     return rows
 
 
-def _finds(casting: Casting, finder: FaceFinder, person: int, look: str, frontal: bool) -> Iterator[bool]:
+def _finds(
+    casting: Casting, assets: Assets | None, finder: FaceFinder, person: int, look: str, frontal: bool
+) -> Iterator[bool]:
     rng = np.random.default_rng((SEED, look == "wild", person))
     motion = sample_motion(rng, look, FIND_FRAMES, FIND_FPS)  # type: ignore[arg-type]
     if frontal:
         motion = replace(motion, pose_deg=np.zeros_like(motion.pose_deg), position=np.zeros_like(motion.position))
-    scene = sample_scene(rng, look, FIND_SIZE, FIND_FRAMES / FIND_FPS)  # type: ignore[arg-type]
-    renderer = ClipRenderer(casting.sample(rng), scene, motion, FIND_SIZE, rng)
+    scene = sample_scene(rng, look, FIND_SIZE, FIND_FRAMES / FIND_FPS, assets)  # type: ignore[arg-type]
+    renderer = ClipRenderer(casting.sample(rng, assets), scene, motion, FIND_SIZE, rng)
     for k in range(FIND_FRAMES):
         faces = finder(Frame(renderer.frame(k), k, k / FIND_FPS, "render"))
         yield any(_overlap(face.box_xyxy_px, renderer.labels.box_xyxy_px[k]) > 0.3 for face in faces)
@@ -77,28 +81,25 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float(inner / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner))
 
 
-def read_actions(casting: Casting, landmarker: Path, people: int) -> pd.DataFrame:
+def read_actions(casting: Casting, assets: Assets | None, people: int) -> pd.DataFrame:
     """What the reader says of every action alone, at 0 and at every level: person, au, intensity, reading."""
     rows = []
     drive = one_at_a_time(LEVELS)
-    with BlendshapeReader(landmarker) as reader, FaceFinder(video=False, max_faces=1) as finder:
+    reader = BlendshapeReader()
+    with FaceFinder(video=False, max_faces=1) as finder:
         for person in range(people):
             rng = np.random.default_rng((SEED, 2, person))
-            scene = sample_scene(rng, "studio", READ_SIZE, 1.0)
-            renderer = ClipRenderer(casting.sample(rng), scene, staged_motion(drive), READ_SIZE, rng)
-            readings = []
+            scene = sample_scene(rng, "studio", READ_SIZE, 1.0, assets)
+            renderer = ClipRenderer(casting.sample(rng, assets), scene, staged_motion(drive), READ_SIZE, rng)
+            read = []
             for k in range(len(drive)):
-                image = renderer.frame(k)
-                scores = reader(image)
-                row = {au: reading(scores, au) if scores else np.nan for au in BLENDSHAPES}
-                faces = finder(Frame(image, k, 0.0, "render")) if k == 0 or drive[k, SYNTH_AUS.index(25)] else []
-                mesh = faces[0].mesh_px if faces else None
-                readings.append(row | {25: lip_gap(mesh) if mesh is not None else np.nan})
+                faces = finder(Frame(renderer.frame(k), k, 0.0, "render"))
+                read.append(readings(reader, faces[0].mesh_px if faces else None))
             for au in SEEN_AUS:
                 column = SYNTH_AUS.index(au)
                 for k in (0, *range(1 + len(LEVELS) * column, 1 + len(LEVELS) * (column + 1))):
                     value = renderer.labels.au_intensity[k, column]
-                    rows.append((person, au, float(value), readings[k][au], k % len(LEVELS) == 0))
+                    rows.append((person, au, float(value), read[k][au], k % len(LEVELS) == 0))
             print(f"person {person + 1} of {people}", flush=True)
     return pd.DataFrame(rows, columns=["person", "au", "intensity", "reading", "extreme"])
 
@@ -127,13 +128,14 @@ def agreements(table: pd.DataFrame) -> list[dict[str, object]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facekit", type=Path, required=True, help="folder or .npz of ICT Face Model Light")
-    parser.add_argument("--landmarker", type=Path, required=True, help="MediaPipe's face_landmarker.task")
+    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--people", type=int, default=40, help="people for the agreement per action unit")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     try:
         casting = Casting(build_head(read_facekit(options.facekit)))
-        rows = agreements(read_actions(casting, options.landmarker, options.people)) + found_shares(casting)
+        assets = read_assets(options.assets) if options.assets else None
+        rows = agreements(read_actions(casting, assets, options.people)) + found_shares(casting, assets)
     except UserError as error:
         print(f"render_evidence: {error}", file=sys.stderr)
         return 2

@@ -1,7 +1,7 @@
 """How well detected intensities follow MediaPipe's blendshapes on a real video of one person.
 
     actionunits detect clip.mp4 --out out/clip.csv
-    python experiments/resnet18/blendshape_agreement.py out/clip.csv clip.mp4 --landmarker face_landmarker.task
+    python experiments/resnet18/blendshape_agreement.py out/clip.csv clip.mp4
 
 Prints Pearson r per action unit and their median, over the action units that move in the video.
 """
@@ -22,12 +22,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("detections", type=Path, help="table written by `actionunits detect` (CSV)")
     parser.add_argument("video", type=Path, help="the video it is of")
-    parser.add_argument("--landmarker", type=Path, required=True, help="MediaPipe's face_landmarker.task")
     parser.add_argument("--out", type=Path, help="also write the table, as CSV")
     options = parser.parse_args()
     try:
         detections = pd.read_csv(options.detections)
-        table = agreement(detections, read_blendshapes(options.video, options.landmarker))
+        table = agreement(detections, read_blendshapes(options.video))
     except (UserError, OSError, pd.errors.ParserError) as error:
         print(f"blendshape_agreement: {error}", file=sys.stderr)
         return 2

@@ -1,9 +1,23 @@
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from skimage import data
 
 from actionunits.errors import UserError
-from actionunits.evaluation.blendshapes import BLENDSHAPES, agreement, lip_gap, median_r, read_blendshapes
+from actionunits.evaluation.blendshapes import (
+    BLENDSHAPES,
+    BlendshapeReader,
+    agreement,
+    lip_gap,
+    median_r,
+    read_blendshapes,
+)
+from actionunits.faces import FaceFinder
+from actionunits.models.layers.blendshapes import POINTS, BlendshapeNet
+from actionunits.types import Frame
 
 
 def tables(frames=60, seed=0):
@@ -60,6 +74,30 @@ def test_what_cannot_be_compared_is_told():
         agreement(detections.iloc[:7], readings)
 
 
+def test_a_smile_is_read_whichever_way_the_head_is_rolled():
+    picture = data.astronaut()
+    turned = np.ascontiguousarray(np.rot90(picture))
+    reader = BlendshapeReader()
+    with FaceFinder(video=False) as finder:
+        meshes = [finder(Frame(image, 0, 0.0, "photo"))[0].mesh_px for image in (picture, turned)]
+    upright, rolled = (reader(mesh) for mesh in meshes)
+    assert upright["mouthSmileLeft"] > 0.6 and upright["mouthFrownLeft"] < 0.2
+    assert rolled["mouthSmileLeft"] == pytest.approx(upright["mouthSmileLeft"], abs=0.2)
+
+
+def test_the_network_is_the_one_in_the_task_file(models_dir):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT comes with the extra `landmarker`")
+    with zipfile.ZipFile(models_dir / "face_landmarker.task") as bundle:
+        original = interpreter.Interpreter(model_content=bundle.read("face_blendshapes.tflite"))
+    original.allocate_tensors()
+    mesh = np.random.default_rng(0).normal(200, 50, (3, 478, 3)).astype(np.float32)
+    ours = torch.sigmoid(BlendshapeNet()(torch.from_numpy(mesh))).numpy()
+    for row, scores in zip(mesh, ours, strict=True):
+        original.set_tensor(original.get_input_details()[0]["index"], row[None, list(POINTS), :2])
+        original.invoke()
+        np.testing.assert_allclose(scores, original.get_tensor(original.get_output_details()[0]["index"]), atol=2e-5)
+
+
 def test_lip_gap_is_in_eye_distances():
     mesh = np.zeros((478, 3))
     mesh[33], mesh[263], mesh[13], mesh[14] = (0, 0, 9), (100, 0, -9), (50, 80, 3), (50, 105, 0)
@@ -67,9 +105,9 @@ def test_lip_gap_is_in_eye_distances():
 
 
 @pytest.mark.slow
-def test_readings_of_a_real_clip(samples_dir, models_dir):
+def test_readings_of_a_real_clip(samples_dir):
     (clip,) = samples_dir.glob("*.mp4")
-    readings = read_blendshapes(clip, models_dir / "face_landmarker.task")
+    readings = read_blendshapes(clip)
     assert list(readings["frame"]) == list(range(1, len(readings) + 1))
     assert set(readings.columns) == {"frame", "AU25", *(f"AU{au:02d}" for au in BLENDSHAPES)}
     assert readings["AU25"].notna().mean() > 0.9

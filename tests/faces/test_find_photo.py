@@ -183,36 +183,10 @@ def test_both_networks_agree(photo_finder, as_frame, astronaut, models_dir: Path
     np.testing.assert_allclose(face.pose_deg, bundled.pose_deg, atol=4)
 
 
-def test_blendshapes_see_the_smile(astronaut, models_dir: Path) -> None:
-    pytest.importorskip("mediapipe", reason="MediaPipe comes with the extra `blendshapes` only")
-    from actionunits.faces.blendshapes import BlendshapeReader
-
-    with BlendshapeReader(models_dir / "face_landmarker.task") as reader:
-        scores = reader(astronaut)
-        assert reader(np.zeros((100, 100, 3), np.uint8)) is None
-    assert scores is not None and len(scores) == 52
-    assert scores["mouthSmileLeft"] > 0.6 and scores["mouthFrownLeft"] < 0.2
-
-
-def test_blendshape_reader_refuses_another_file(tmp_path: Path) -> None:
-    pytest.importorskip("mediapipe", reason="MediaPipe comes with the extra `blendshapes` only")
-    from actionunits.faces.blendshapes import BlendshapeReader
-
-    path = tmp_path / "other.task"
-    path.write_bytes(b"text")
-    with pytest.raises(UserError, match="other"):
-        BlendshapeReader(path)
-
-
 def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch) -> None:
-    from actionunits.faces.blendshapes import BlendshapeReader
-
     path = tmp_path / "face_landmarker.task"
     with zipfile.ZipFile(path, "w") as bundle:
         bundle.writestr("face_landmarks_detector.tflite", b"network")
-    for name in ("mediapipe", "ai_edge_litert.interpreter"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=r"actionunits\[blendshapes\]"):
-        BlendshapeReader(path)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(UserError, match=r"actionunits\[landmarker\]"):
         FaceFinder(video=False, model=path)

@@ -10,7 +10,7 @@ import numpy as np
 from actionunits.detection.detector import Detector
 from actionunits.evaluation.coded_faces import Answers
 from actionunits.media import open_media
-from actionunits.types import Face, FrameResult
+from actionunits.types import Face, Frame
 
 
 def answers_for(
@@ -31,7 +31,7 @@ def answers_for(
         with open_media(path) as media:
             result = next(detector.stream_frames(media, video=False))
         on_progress(row + 1, len(pictures))
-        chosen = middle_face(result)
+        chosen = middle_face(result.frame, result.faces)
         for column, au in enumerate(aus):
             if au not in detector.aus:
                 continue
@@ -45,9 +45,9 @@ def answers_for(
     return Answers(name, probability, intensity, called)
 
 
-def middle_face(result: FrameResult) -> int | None:
+def middle_face(frame: Frame, faces: Sequence[Face]) -> int | None:
     """Number of the face that covers most of the middle half of a picture; None without faces."""
-    height, width = result.frame.image_rgb.shape[:2]
+    height, width = frame.image_rgb.shape[:2]
     middle = np.array([width, height, 3 * width, 3 * height]) / 4
 
     def shared(face: Face) -> float:
@@ -55,4 +55,4 @@ def middle_face(result: FrameResult) -> int | None:
         high = np.minimum(face.box_xyxy_px[2:], middle[2:])
         return float(np.prod(np.maximum(high - low, 0)))
 
-    return max(range(len(result.faces)), key=lambda k: shared(result.faces[k]), default=None)
+    return max(range(len(faces)), key=lambda k: shared(faces[k]), default=None)

@@ -1,8 +1,8 @@
 """Agreement of detected action units with MediaPipe's blendshape scores, frame by frame, on a real video.
 
-The blendshapes are an independent reader, not the truth: agreement says that the intensities follow what
-moves in the face. Use it to look at a model, never to choose one. Its cheekSquint and noseSneer outputs
-hardly move (AU6, AU9).
+The blendshapes are another reader, not the truth: agreement says that the intensities follow what moves in the face.
+The landmark branch of the default detector reads them too, so that for this detector agreement is no independent
+evidence. Their cheekSquint and noseSneer outputs hardly move (AU6, AU9).
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
+from actionunits.faces import FaceFinder
+from actionunits.faces.align import CROP_SIZE, similarity_transform, transform_points
+from actionunits.faces.landmarks import landmarks_from_mesh
+from actionunits.media import open_media
+from actionunits.models.layers.blendshapes import NAMES, BlendshapeNet
 
 # ARKit's blendshapes nearest to each AU; left and right are averaged.
 BLENDSHAPES: dict[int, tuple[str, ...]] = {
@@ -53,6 +59,14 @@ def reading(scores: Mapping[str, float], au: int) -> float:
     return float(np.mean([scores[name] for name in BLENDSHAPES[au]]))
 
 
+def readings(reader: BlendshapeReader, mesh_px: np.ndarray | None) -> dict[int, float]:
+    """What blendshapes say about the AUs of BLENDSHAPES, and the gap of the lips about AU25; NaN without a mesh."""
+    if mesh_px is None:
+        return dict.fromkeys((*BLENDSHAPES, 25), np.nan)
+    scores = reader(mesh_px)
+    return {au: reading(scores, au) for au in BLENDSHAPES} | {25: lip_gap(mesh_px)}
+
+
 def lip_gap(mesh_px: np.ndarray) -> float:
     """Gap between the inner lips in units of the distance of the outer eye corners. mesh_px: (478, 3)."""
     upper, lower = mesh_px[list(INNER_LIPS), :2]
@@ -60,28 +74,33 @@ def lip_gap(mesh_px: np.ndarray) -> float:
     return float(np.linalg.norm(upper - lower) / np.linalg.norm(right - left))
 
 
-def read_blendshapes(video: Path | str, landmarker: Path) -> pd.DataFrame:
+class BlendshapeReader:
+    """Blendshape scores of a face from its mesh."""
+
+    def __init__(self) -> None:
+        self._network = BlendshapeNet().eval()
+
+    @torch.inference_mode()
+    def __call__(self, mesh_px: np.ndarray) -> dict[str, float]:
+        """Score 0-1 by blendshape name. mesh_px: (478, 3), which is turned upright first."""
+        upright = similarity_transform(landmarks_from_mesh(mesh_px), CROP_SIZE)
+        mesh = torch.from_numpy(transform_points(mesh_px, upright)[None])
+        return dict(zip(NAMES, torch.sigmoid(self._network(mesh))[0].tolist(), strict=True))
+
+
+def read_blendshapes(video: Path | str) -> pd.DataFrame:
     """Readings of the most prominent face in every frame of a video.
 
-    Columns: `frame` from 1 as in the default table, and one per AU ("AU12"), NaN without a face. landmarker:
-    MediaPipe's `face_landmarker.task`. Raises UserError when either cannot be read.
+    Columns: `frame` from 1 as in the default table, and one per AU ("AU12"), NaN without a face. Raises UserError
+    when the video cannot be read.
     """
-    from actionunits.faces import FaceFinder
-    from actionunits.faces.blendshapes import BlendshapeReader
-    from actionunits.media import open_media
-
     rows = []
-    with (
-        BlendshapeReader(landmarker) as reader,
-        FaceFinder(video=True, max_faces=1) as finder,
-        open_media(video) as media,
-    ):
+    reader = BlendshapeReader()
+    with FaceFinder(video=True, max_faces=1) as finder, open_media(video) as media:
         for frame in media:
-            scores, faces = reader(frame.image_rgb), finder(frame)
-            row = {au_label(au): reading(scores, au) if scores else np.nan for au in BLENDSHAPES}
-            mesh = faces[0].mesh_px if faces else None
-            row[au_label(25)] = lip_gap(mesh) if mesh is not None else np.nan
-            rows.append({"frame": frame.index + 1} | row)
+            faces = finder(frame)
+            row = readings(reader, faces[0].mesh_px if faces else None)
+            rows.append({"frame": frame.index + 1} | {au_label(au): value for au, value in row.items()})
     return pd.DataFrame(rows, columns=["frame", *(au_label(au) for au in sorted([*BLENDSHAPES, 25]))])
 
 

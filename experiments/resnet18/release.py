@@ -1,0 +1,254 @@
+"""From trained weights to released ones: shares, decisions and intensities that hold on real faces.
+
+    python experiments/resnet18/release.py runs/a/detector/model.safetensors --faces DIR --facekit DIR --assets DIR \
+        --out resnet18.safetensors
+
+Training leaves one estimate of presence and one of intensity from each of two branches, all of them learned from
+renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py) this
+
+- tells what every share of the landmark branch is worth on renders and on these faces (results/detector_shares.csv);
+- averages presence and intensity, so that they are two readings of one evidence and cannot contradict each other;
+- moves the log-odds of every action unit to where real faces have them: a logistic regression with one slope for all,
+  whose offsets are held together by a prior, since some action units are present in a handful of faces;
+- sets each threshold where the F1 that these probabilities promise is highest, and intensity 1 (level A) there.
+
+All of it is linear in the last layers and is written into their weights, so that detection costs what it did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, logit
+from train_on_renders import render_validation
+
+from actionunits.aus import INTENSITY_MAX, au_label
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.datasets.sampling.augment import plain_batches
+from actionunits.detection.coded_faces import middle_face
+from actionunits.errors import UserError
+from actionunits.evaluation.coded_faces import CodedFaces, read_coded_faces
+from actionunits.faces import FaceFinder
+from actionunits.faces.align import cut_out, similarity_transform, transform_points
+from actionunits.media import open_media
+from actionunits.models.batch import Batch
+from actionunits.scores import metrics
+from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+from actionunits.training.validation import judged
+
+SHARES = tuple(round(0.1 * k, 1) for k in range(11))
+SHARE = 0.6  # of the landmark branch
+PRIOR_SD = 0.5  # log-odds by which an action unit's offset may well differ from that of all
+LOOSE_SD = 3.0  # the same on renders, where every action unit is frequent
+LEVEL_A = logit(1 / INTENSITY_MAX)  # activation of intensity 1
+SLOPES = (0.3, 6.0)  # in which the slope of intensity is looked for
+OUT = Path(__file__).parents[2] / "results" / "detector_shares.csv"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Activations of both branches for N faces, (2, N, A): the image branch first."""
+
+    presence: np.ndarray  # log-odds
+    intensity: np.ndarray  # before the logistic function
+
+    def at(self, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Means of both branches, (N, A) each."""
+        weight = np.array([1 - share, share])[:, None, None]
+        return (self.presence * weight).sum(0), (self.intensity * weight).sum(0)
+
+
+def evidence(model: Any, batches: list[Batch]) -> Evidence:
+    """What the branches say of faces whose meshes are known."""
+    presence, intensity = [], []
+    with torch.inference_mode():
+        for batch in batches:
+            output = model(batch)
+            both = (output.image, output.landmarks)
+            presence.append(torch.stack([branch.au_logit for branch in both]).numpy())
+            intensity.append(torch.stack([branch.intensity for branch in both]).numpy())
+    return Evidence(np.concatenate(presence, 1), np.concatenate(intensity, 1))
+
+
+def coded_batches(faces: CodedFaces, size: int) -> list[Batch]:
+    """The face of every photograph as detection sees it. Raises UserError where one is not found."""
+    batches = []
+    with FaceFinder(video=False) as finder:
+        for name, path in zip(faces.ids, faces.pictures, strict=True):
+            with open_media(path) as media:
+                frame = next(iter(media))
+            found = finder(frame)
+            chosen = middle_face(frame, found)
+            if chosen is None:
+                raise UserError(f"no face is found in {path}; take {name} out of the table")
+            face = found[chosen]
+            matrix = similarity_transform(face.landmarks_px, size)
+            crop = torch.from_numpy(cut_out(frame.image_rgb, matrix, size)).permute(2, 0, 1)[None].float() / 255
+            assert face.mesh_px is not None
+            mesh = torch.from_numpy((transform_points(face.mesh_px, matrix) + np.float32([0.5, 0.5, 0])) / size)
+            batches.append(Batch(image=crop, mesh=mesh[None], mesh_valid=torch.tensor([True])))
+    return batches
+
+
+def fit(scores: np.ndarray, present: np.ndarray, valid: np.ndarray, prior_sd: float) -> tuple[float, np.ndarray]:
+    """Slope, the same for all AUs, and offset of each, (A,), of log-odds that fit labels best.
+
+    scores: (N, A); the offsets have a normal prior about their mean.
+    """
+
+    def loss(values: np.ndarray) -> float:
+        odds = np.exp(values[0]) * scores + values[1] + values[2:]
+        cost = np.logaddexp(0, odds) - present * odds
+        return float(cost[valid].sum() + 0.5 * ((values[2:] / prior_sd) ** 2).sum())
+
+    found = minimize(loss, np.zeros(scores.shape[1] + 2), method="L-BFGS-B").x
+    return float(np.exp(found[0])), found[1] + found[2:]
+
+
+def promised_thresholds(probability: np.ndarray) -> np.ndarray:
+    """Threshold of each AU, (A,), at which the F1 that the probabilities (N, A) promise is highest.
+
+    A face called present with probability p is right p times; F1 is 2 sum(p of the called) / (sum(p) + called).
+    """
+    ordered = -np.sort(-probability, axis=0)
+    called = np.arange(1, len(probability) + 1)[:, None]
+    promised = 2 * ordered.cumsum(0) / (probability.sum(0) + called)
+    best = promised.argmax(0)
+    columns = np.arange(probability.shape[1])
+    following = ordered[np.minimum(best + 1, len(ordered) - 1), columns]
+    return (ordered[best, columns] + following) / 2
+
+
+def intensity_slope(score: np.ndarray, border: float, truth: np.ndarray) -> float:
+    """Slope of the intensity 5 s(slope (score - border) + LEVEL_A) with the best ICC(3,1) on renders of one AU."""
+
+    def loss(slope: float) -> float:
+        said = INTENSITY_MAX * expit(slope * (score - border) + LEVEL_A)
+        return -float(metrics.icc_3_1(truth[:, None], said[:, None], np.ones((len(truth), 1), bool))[0])
+
+    return float(minimize_scalar(loss, bounds=SLOPES, method="bounded").x)
+
+
+@torch.no_grad()
+def write_into_heads(model: Any, presence: np.ndarray, intensity: np.ndarray, sides: np.ndarray) -> None:
+    """Replace the outputs of both branches by linear functions of them.
+
+    presence, intensity: (3, A) factors of log-odds and of intensity, and what is added; sides: (2, A) factor of a side's
+    own activation, and what is added.
+    """
+
+    def column(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+        shape = (-1, *[1] * (like.ndim - 1))
+        return torch.from_numpy(values).to(like).view(shape)
+
+    for head in (model.image.head, model.landmarks.head):
+        for rows, added in ((head.weight, 0.0), (head.bias, 1.0)):
+            odds, strength, left, right = rows.clone().chunk(4)
+            mixed = [
+                column(factors[0], rows) * odds
+                + column(factors[1], rows) * strength
+                + added * column(factors[2], rows)
+                for factors in (presence, intensity)
+            ]
+            own = [column(sides[0], rows) * side + added * column(sides[1], rows) for side in (left, right)]
+            rows.copy_(torch.cat([*mixed, *own]))
+
+
+def calibrate(
+    model: Any, renders: CropData, on_renders: Evidence, faces: CodedFaces, on_faces: Evidence
+) -> np.ndarray:
+    """Write decisions and intensities into the model, and return the thresholds of the AUs, (A,)."""
+    odds, strength = on_renders.at(SHARE)
+    spread = 2 * odds.std(0), 2 * strength.std(0)  # the two count alike
+    seen = renders.au_present_valid
+    score = odds / spread[0] + strength / spread[1]
+    slope, offset = fit(score, renders.au_present, seen, LOOSE_SD)
+    real_odds, real_strength = on_faces.at(SHARE)
+    real = slope * (real_odds / spread[0] + real_strength / spread[1]) + offset
+    real_slope, real_offset = fit(real, faces.present, faces.valid, PRIOR_SD)
+    thresholds = promised_thresholds(expit(real_slope * real + real_offset))
+
+    factor, added = real_slope * slope, real_slope * offset + real_offset
+    border = (logit(thresholds) - added) / factor  # of the score
+    slopes = np.array(
+        [intensity_slope(score[:, k], border[k], renders.au_intensity[:, k]) for k in range(score.shape[1])]
+    )
+    # What a side's own activation says of the score, which is of both sides and of presence.
+    own = [np.polyfit(strength[:, k] / spread[1][k], score[:, k], 1) for k in range(score.shape[1])]
+    gain, rest = np.array(own).T
+    base = LEVEL_A - slopes * border
+    write_into_heads(
+        model,
+        np.stack([factor / spread[0], factor / spread[1], added]),
+        np.stack([slopes / spread[0], slopes / spread[1], base]),
+        np.stack([slopes * gain / spread[1], slopes * rest + base]),
+    )
+    return thresholds
+
+
+def shares_table(renders: CropData, on_renders: Evidence, faces: CodedFaces, on_faces: Evidence) -> pd.DataFrame:
+    """Mean AUC of presence, of intensity and of their mean, on renders and on coded faces, for every share."""
+    rows = []
+    for share in SHARES:
+        for name, found, present, valid in (
+            ("renders", on_renders, renders.au_present, renders.au_present_valid),
+            (faces.name, on_faces, faces.present, faces.valid),
+        ):
+            odds, strength = found.at(share)
+            scale = [values.std(0) for values in on_renders.at(share)]
+            kinds = {"presence": odds, "intensity": strength, "both": odds / scale[0] + strength / scale[1]}
+            auc = {kind: metrics.mean_over_aus(metrics.auc(present, s, valid)) for kind, s in kinds.items()}
+            rows.append({"data": name, "landmark_share": share} | auc)
+    return pd.DataFrame(rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, help="what train_on_renders.py wrote")
+    parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
+    parser.add_argument("--facekit", required=True, help="the face model, for validation people")
+    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
+    parser.add_argument("--people", type=int, default=150, help="validation people")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, required=True, help="weights to write")
+    options = parser.parse_args()
+    try:
+        checkpoint = load_checkpoint(options.weights)
+        model, header = checkpoint.model, checkpoint.header
+        rendered = header["data"]["rendered"]
+        plan = FreshPlan(options.facekit, rendered["seed"] + 1, rendered["crop_size"], options.assets, mesh_every=1)
+        renders = render_validation(plan, options.people, options.workers)
+        faces = read_coded_faces(options.faces)
+        size = model.config.image_size
+        meshed = renders.subset(renders.mesh_valid)
+        on_renders = evidence(model, list(plain_batches(meshed, size)))
+        on_faces = evidence(model, coded_batches(faces, size))
+        table = shares_table(meshed, on_renders, faces, on_faces)
+        print(table.round(3).to_string(index=False))
+        table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
+        thresholds = calibrate(model, meshed, on_renders, faces, on_faces)
+        model.config = dataclasses.replace(model.config, landmark_weight=SHARE, landmark_intensity_weight=None)
+        fields = {name: header[name] for name in ("data", "seed", "commit")} | judged(model, meshed, size)
+        fields["data"]["calibrated_on"] = {"name": faces.name, "faces": len(faces.ids), "people": faces.people}
+        labels = map(au_label, checkpoint.aus)
+        fields["thresholds"] = {label: float(value) for label, value in zip(labels, thresholds, strict=True)}
+        save_checkpoint(options.out, model, fields, "float16")
+        print(f"{options.out}: {fields['scores']['validation']}")
+    except UserError as error:
+        print(f"release: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
