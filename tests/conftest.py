@@ -43,6 +43,12 @@ def facekit_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def faceassets_dir() -> Path:
+    """Folder of photographed skins, eyes and surroundings."""
+    return folder_from("ACTIONUNITS_ASSETS")
+
+
+@pytest.fixture(scope="session")
 def samples_dir() -> Path:
     """Folder with real clips."""
     return folder_from("ACTIONUNITS_SAMPLES")

@@ -7,7 +7,8 @@ Training leaves one estimate of presence and one of intensity from each of two b
 renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py) this
 
 - tells what every share of the landmark branch is worth on renders and on these faces (results/detector_shares.csv);
-- averages presence and intensity, so that they are two readings of one evidence and cannot contradict each other;
+- averages presence and intensity, and adds the AU's own blendshapes, so that both are two readings of one evidence
+  and cannot contradict each other;
 - moves the log-odds of every action unit to where real faces have them: a logistic regression with one slope for all,
   whose offsets are held together by a prior, since some action units are present in a handful of faces;
 - sets each threshold where the F1 that these probabilities promise is highest, and intensity 1 (level A) there.
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,17 +39,21 @@ from actionunits.datasets.crops.fresh import FreshPlan
 from actionunits.datasets.sampling.augment import plain_batches
 from actionunits.detection.coded_faces import middle_face
 from actionunits.errors import UserError
+from actionunits.evaluation.blendshapes import BLENDSHAPES
 from actionunits.evaluation.coded_faces import CodedFaces, read_coded_faces
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import cut_out, similarity_transform, transform_points
 from actionunits.media import open_media
 from actionunits.models.batch import Batch
+from actionunits.models.layers.blendshapes import NAMES
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.validation import judged
 
 SHARES = tuple(round(0.1 * k, 1) for k in range(11))
 SHARE = 0.6  # of the landmark branch
+BLENDSHAPE_WEIGHT = 0.5  # of a blendshape's own word, beside 1 for the mean of presence and intensity
+DEAD_OR_WEAK = (6, 9, 24)  # AUs whose blendshapes hardly move on any face, or say little
 PRIOR_SD = 0.5  # log-odds by which an action unit's offset may well differ from that of all
 LOOSE_SD = 3.0  # the same on renders, where every action unit is frequent
 LEVEL_A = logit(1 / INTENSITY_MAX)  # activation of intensity 1
@@ -61,6 +67,7 @@ class Evidence:
 
     presence: np.ndarray  # log-odds
     intensity: np.ndarray  # before the logistic function
+    blendshapes: np.ndarray  # (N, A): the AU's own blendshapes, standardised; 0 for an AU without
 
     def at(self, share: float) -> tuple[np.ndarray, np.ndarray]:
         """Means of both branches, (N, A) each."""
@@ -70,14 +77,28 @@ class Evidence:
 
 def evidence(model: Any, batches: list[Batch]) -> Evidence:
     """What the branches say of faces whose meshes are known."""
-    presence, intensity = [], []
+    presence, intensity, blendshapes = [], [], []
+    own = torch.from_numpy(own_blendshapes(model.aus, ("Left", "Right")).T).float()
     with torch.inference_mode():
         for batch in batches:
             output = model(batch)
             both = (output.image, output.landmarks)
             presence.append(torch.stack([branch.au_logit for branch in both]).numpy())
             intensity.append(torch.stack([branch.intensity for branch in both]).numpy())
-    return Evidence(np.concatenate(presence, 1), np.concatenate(intensity, 1))
+            blendshapes.append(
+                (model.landmarks.spread(model.blendshapes(batch.mesh), batch.mesh_valid) @ own).numpy()
+            )
+    return Evidence(np.concatenate(presence, 1), np.concatenate(intensity, 1), np.concatenate(blendshapes))
+
+
+def own_blendshapes(aus: Sequence[int], sides: Sequence[str]) -> np.ndarray:
+    """Mean of an AU's own blendshapes as weights, (A, 52); of those with sides, only of the named ones."""
+    weights = np.zeros((len(aus), len(NAMES)))
+    for row, au in enumerate(aus):
+        names = [] if au in DEAD_OR_WEAK else BLENDSHAPES.get(au, ())
+        chosen = [name for name in names if name.endswith(tuple(sides)) or not name.endswith(("Left", "Right"))]
+        weights[row, [NAMES.index(name) for name in chosen]] = 1 / max(1, len(chosen))
+    return weights
 
 
 def coded_batches(faces: CodedFaces, size: int) -> list[Batch]:
@@ -106,13 +127,13 @@ def fit(scores: np.ndarray, present: np.ndarray, valid: np.ndarray, prior_sd: fl
     scores: (N, A); the offsets have a normal prior about their mean.
     """
 
-    def loss(values: np.ndarray) -> float:
+    def loss(values: np.ndarray) -> float:  # slope's logarithm, offset of all, and of each beside it
         odds = np.exp(values[0]) * scores + values[1] + values[2:]
         cost = np.logaddexp(0, odds) - present * odds
         return float(cost[valid].sum() + 0.5 * ((values[2:] / prior_sd) ** 2).sum())
 
     found = minimize(loss, np.zeros(scores.shape[1] + 2), method="L-BFGS-B").x
-    return float(np.exp(found[0])), found[1] + found[2:]
+    return float(np.exp(found[0])), np.asarray(found[1] + found[2:])
 
 
 def promised_thresholds(probability: np.ndarray) -> np.ndarray:
@@ -141,27 +162,30 @@ def intensity_slope(score: np.ndarray, border: float, truth: np.ndarray) -> floa
 
 @torch.no_grad()
 def write_into_heads(model: Any, presence: np.ndarray, intensity: np.ndarray, sides: np.ndarray) -> None:
-    """Replace the outputs of both branches by linear functions of them.
+    """Replace the outputs of both branches by linear functions of them and of the blendshapes.
 
-    presence, intensity: (3, A) factors of log-odds and of intensity, and what is added; sides: (2, A) factor of a side's
-    own activation, and what is added.
+    presence, intensity: (4, A) factors of log-odds, of intensity and of the AU's own blendshapes, and what is added;
+    sides: (3, A) factors of a side's own activation and blendshapes, and what is added.
     """
 
     def column(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
         shape = (-1, *[1] * (like.ndim - 1))
         return torch.from_numpy(values).to(like).view(shape)
 
-    for head in (model.image.head, model.landmarks.head):
-        for rows, added in ((head.weight, 0.0), (head.bias, 1.0)):
-            odds, strength, left, right = rows.clone().chunk(4)
-            mixed = [
-                column(factors[0], rows) * odds
-                + column(factors[1], rows) * strength
-                + added * column(factors[2], rows)
-                for factors in (presence, intensity)
-            ]
-            own = [column(sides[0], rows) * side + added * column(sides[1], rows) for side in (left, right)]
-            rows.copy_(torch.cat([*mixed, *own]))
+    factors = (presence, intensity, sides, sides)
+    heads = (model.image.head, model.landmarks.head)
+    for rows in (*(head.weight for head in heads), *(head.bias for head in heads), model.landmarks.direct.weight):
+        odds, strength, left, right = rows.clone().chunk(4)
+        changed = [column(f[0], rows) * odds + column(f[1], rows) * strength for f in (presence, intensity)]
+        changed += [column(sides[0], rows) * side for side in (left, right)]
+        if rows.ndim == 1:
+            changed = [values + column(f[-1], rows) for values, f in zip(changed, factors, strict=True)]
+        rows.copy_(torch.cat(changed))
+    every = ("Left", "Right")
+    own = [own_blendshapes(model.aus, names) for names in (every, every, every[:1], every[1:])]
+    # The landmark branch has a share in the mean; what is added to it alone has to be larger by that.
+    added = np.concatenate([f[-2][:, None] * weights / SHARE for f, weights in zip(factors, own, strict=True)])
+    model.landmarks.direct.weight.add_(torch.from_numpy(added).to(model.landmarks.direct.weight))
 
 
 def calibrate(
@@ -171,10 +195,12 @@ def calibrate(
     odds, strength = on_renders.at(SHARE)
     spread = 2 * odds.std(0), 2 * strength.std(0)  # the two count alike
     seen = renders.au_present_valid
-    score = odds / spread[0] + strength / spread[1]
+    blended = BLENDSHAPE_WEIGHT * on_renders.blendshapes
+    score = odds / spread[0] + strength / spread[1] + blended
     slope, offset = fit(score, renders.au_present, seen, LOOSE_SD)
     real_odds, real_strength = on_faces.at(SHARE)
-    real = slope * (real_odds / spread[0] + real_strength / spread[1]) + offset
+    real_score = real_odds / spread[0] + real_strength / spread[1] + BLENDSHAPE_WEIGHT * on_faces.blendshapes
+    real = slope * real_score + offset
     real_slope, real_offset = fit(real, faces.present, faces.valid, PRIOR_SD)
     thresholds = promised_thresholds(expit(real_slope * real + real_offset))
 
@@ -183,15 +209,16 @@ def calibrate(
     slopes = np.array(
         [intensity_slope(score[:, k], border[k], renders.au_intensity[:, k]) for k in range(score.shape[1])]
     )
-    # What a side's own activation says of the score, which is of both sides and of presence.
-    own = [np.polyfit(strength[:, k] / spread[1][k], score[:, k], 1) for k in range(score.shape[1])]
+    # What a side's own activation says of the score without the blendshapes, which is of both sides and of presence.
+    plain = score - blended
+    own = [np.polyfit(strength[:, k] / spread[1][k], plain[:, k], 1) for k in range(score.shape[1])]
     gain, rest = np.array(own).T
     base = LEVEL_A - slopes * border
     write_into_heads(
         model,
-        np.stack([factor / spread[0], factor / spread[1], added]),
-        np.stack([slopes / spread[0], slopes / spread[1], base]),
-        np.stack([slopes * gain / spread[1], slopes * rest + base]),
+        np.stack([factor / spread[0], factor / spread[1], np.full_like(added, factor * BLENDSHAPE_WEIGHT), added]),
+        np.stack([slopes / spread[0], slopes / spread[1], slopes * BLENDSHAPE_WEIGHT, base]),
+        np.stack([slopes * gain / spread[1], slopes * BLENDSHAPE_WEIGHT, slopes * rest + base]),
     )
     return thresholds
 
@@ -206,7 +233,9 @@ def shares_table(renders: CropData, on_renders: Evidence, faces: CodedFaces, on_
         ):
             odds, strength = found.at(share)
             scale = [values.std(0) for values in on_renders.at(share)]
-            kinds = {"presence": odds, "intensity": strength, "both": odds / scale[0] + strength / scale[1]}
+            both = (odds / scale[0] + strength / scale[1]) / 2
+            kinds = {"presence": odds, "intensity": strength, "both": both}
+            kinds["with_blendshapes"] = both + BLENDSHAPE_WEIGHT * found.blendshapes
             auc = {kind: metrics.mean_over_aus(metrics.auc(present, s, valid)) for kind, s in kinds.items()}
             rows.append({"data": name, "landmark_share": share} | auc)
     return pd.DataFrame(rows)

@@ -8,6 +8,7 @@ import pytest
 
 from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.media import open_media
+from actionunits.synth.assets import read_assets
 from actionunits.synth.dataset import label_table
 from actionunits.synth.motion import sample_motion
 from actionunits.synth.render import ClipRenderer
@@ -41,12 +42,13 @@ def test_people_of_the_two_looks_differ_and_all_is_small_enough(mini_dir):
 
 
 @pytest.mark.parametrize("look", PEOPLE)
-def test_todays_renderer_makes_the_same_clip(mini_dir, casting, look):
+def test_todays_renderer_makes_the_same_clip(mini_dir, casting, faceassets_dir, look):
     code = ("studio", "wild").index(look)
-    person = casting.sample(np.random.default_rng((0, code, 2)))
+    assets = read_assets(str(faceassets_dir))
+    person = casting.sample(np.random.default_rng((0, code, 2)), assets)
     rng = np.random.default_rng((0, code, 2, 1))
     motion = sample_motion(rng, look, 64, 25.0)
-    renderer = ClipRenderer(person, sample_scene(rng, look, 160, 64 / 25), motion, 160, rng)
+    renderer = ClipRenderer(person, sample_scene(rng, look, 160, 64 / 25, assets), motion, 160, rng)
     name = f"clips/{look[0].upper()}0-0002_T1.mp4"
     held = pd.read_parquet(mini_dir / look / "frames.parquet").query("clip == @name").reset_index(drop=True)
     made = label_table(renderer.labels, motion.time_s)

@@ -92,12 +92,12 @@ def _evaluate_faces(checkpoint: str, folder: Path, out: Path | None, device: str
 
     from actionunits.detection.coded_faces import answers_for
     from actionunits.detection.detector import Detector
-    from actionunits.evaluation.coded_faces import read_coded_faces, read_rivals, score_answers
-    from actionunits.evaluation.protocols import refuse_outputs, run_name
-    from actionunits.files import write_atomically
+    from actionunits.evaluation.coded_faces import FACE_COLUMNS, read_coded_faces, read_rivals, score_answers
+    from actionunits.evaluation.protocols import merge_rows, refuse_other_table, run_name
     from actionunits.reports.scores import coded_faces_table
 
-    refuse_outputs(out, None)
+    if out is not None:
+        refuse_other_table(out, FACE_COLUMNS)
     coded = read_coded_faces(folder)
     rivals = read_rivals(folder, coded)
     detector = Detector(weights=checkpoint, device=device)
@@ -113,8 +113,7 @@ def _evaluate_faces(checkpoint: str, folder: Path, out: Path | None, device: str
     scores = pd.concat([score_answers(coded, answers) for answers in (ours, *rivals)], ignore_index=True)
     Console().print(coded_faces_table(coded, scores))
     if out is not None:
-        with write_atomically(out) as temporary:
-            scores.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+        merge_rows(out, scores, ("data", "reader"))
         typer.echo(f"written to {out}")
 
 

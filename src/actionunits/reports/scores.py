@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase
+
 import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -77,9 +79,9 @@ def coded_faces_table(faces: CodedFaces, scores: pd.DataFrame) -> RenderableType
     for heading in ("AU", "present", "kappa"):
         table.add_column(heading, justify="left" if heading == "AU" else "right")
     readers = list(dict.fromkeys(scores["reader"]))
-    for reader in readers:
+    for letter in ascii_lowercase[: len(readers)]:
         for heading in CODED_HEADINGS:
-            table.add_column(f"{reader}\n{heading}", justify="right", no_wrap=True)
+            table.add_column(f"{letter} {heading}", justify="right", no_wrap=True)
     by_au = {reader: rows.set_index("au") for reader, rows in scores.groupby("reader", sort=False)}
     for row in by_au[readers[0]].reset_index().to_dict("records"):
         values = [by_au[reader].loc[row["au"], name] for reader in readers for name in CODED_HEADINGS.values()]
@@ -89,7 +91,8 @@ def coded_faces_table(faces: CodedFaces, scores: pd.DataFrame) -> RenderableType
     means = [by_au[reader][name].mean() for reader in readers for name in CODED_HEADINGS.values()]
     kappa = by_au[readers[0]]["kappa"].mean()
     table.add_row("mean", "", score_text(kappa), *map(score_text, means), style="bold")
-    return Group(table, Text(CODED_NOTES))
+    names = ", ".join(f"{letter} {reader}" for letter, reader in zip(ascii_lowercase, readers, strict=False))
+    return Group(table, Text(f"{names}. {CODED_NOTES}"))
 
 
 def _notes(result: EvaluationResult) -> str:

@@ -92,5 +92,5 @@ class BlendshapeNet(nn.Module):
         points = points - points.mean(1, keepdim=True)
         size = points.norm(dim=-1, keepdim=True).mean(1, keepdim=True).clamp(min=1e-6)
         tokens = self.embed(self.points((points / size * SCALE).transpose(1, 2)).transpose(1, 2))
-        tokens = torch.cat([self.answer.expand(len(tokens), -1, -1), tokens], 1)
+        tokens = torch.cat([self.answer.expand(tokens.shape[0], -1, -1), tokens], 1)
         return self.head(self.blocks(tokens)[:, 0])

@@ -133,11 +133,20 @@ class LandmarkNet(nn.Module):
             nn.Dropout(dropout),
         )
         self.head = nn.Linear(width, outputs)
+        # What a score says by itself, whatever the points say: at first nothing.
+        self.direct = nn.Linear(scores, outputs, bias=False) if scores else None
+        if self.direct is not None:
+            nn.init.zeros_(self.direct.weight)
 
     def forward(self, mesh: Tensor, valid: Tensor, scores: Tensor | None = None) -> Tensor:
         """(B, outputs) before any activation. mesh: (B, 478, 3); valid: (B,) bool; scores: (B, 52) log-odds."""
         features = self.shape(mesh, valid)
-        if self.scores is not None and scores is not None:
-            spread = self.scores(scores).clamp(-3, 3)
-            features = torch.cat([features, torch.where(valid[:, None], spread, 0)], 1)
-        return self.head(self.layers(features))
+        if self.direct is None or scores is None:
+            return self.head(self.layers(features))
+        spread = self.spread(scores, valid)
+        return self.head(self.layers(torch.cat([features, spread], 1))) + self.direct(spread)
+
+    def spread(self, scores: Tensor, valid: Tensor) -> Tensor:
+        """The blendshapes' log-odds with mean 0 and variance 1, (B, 52); 0 where the mesh is not valid."""
+        assert self.scores is not None
+        return torch.where(valid[:, None], self.scores(scores).clamp(-3, 3), 0)

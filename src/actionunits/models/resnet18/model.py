@@ -95,7 +95,7 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
         self.aus = tuple(aus)
         blocks = 4 if config.sides else 2
         # Layers with one output row per AU, and how many such blocks of rows they hold: logits, intensities, sides.
-        self.au_outputs = {"image.head.": blocks, "landmarks.head.": blocks}
+        self.au_outputs = {"image.head.": blocks, "landmarks.head.": blocks, "landmarks.direct.": blocks}
         self.image = ImageBranch(blocks * len(aus), config)
         self.landmarks = LandmarkNet(blocks * len(aus), config) if config.landmark_branch else None
         self.blendshapes = BlendshapeNet() if config.landmark_branch and config.landmark_blendshapes else None
