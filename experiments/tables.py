@@ -95,13 +95,37 @@ def real_agreement() -> str:
     )
 
 
-def landmark_branch() -> str:
-    """Scores by the share of the landmark branch in the mean of both."""
-    table = pd.read_csv(RESULTS / "landmark_branch.csv", dtype={"landmark_share": str})
-    wide = table.pivot(index="landmark_share", columns="data", values=["auc", "icc"])
-    order = [(metric, look) for look in ("studio", "wild") for metric in ("auc", "icc")]
-    rows = [[share, *(number(row[key], 3) for key in order)] for share, row in wide.iterrows()]
-    return rows_to_markdown(["share of the landmarks", "studio AUC", "studio ICC", "wild AUC", "wild ICC"], rows)
+def detector_shares() -> str:
+    """Mean AUC by the share of the landmark branch in the mean of both, on renders and on coded faces."""
+    table = pd.read_csv(RESULTS / "detector_shares.csv")
+    kinds = ("presence", "intensity", "both", "with_blendshapes")
+    faces = next(name for name in table["data"] if name != "renders")
+    sets = [table[table["data"] == name].set_index("landmark_share") for name in ("renders", faces)]
+    rows = [[number(share, 1), *(number(d.loc[share, k], 3) for d in sets for k in kinds)] for share in sets[0].index]
+    heads = [f"{name}: {kind.replace('_', ' ')}" for name in ("renders", "faces") for kind in kinds]
+    return rows_to_markdown(["share of the landmarks", *heads], rows)
+
+
+def real_faces() -> str:
+    """Scores on faces coded by eye, of the released detector and of others."""
+    table = pd.read_csv(RESULTS / "realfaces.csv")
+    readers = {"resnet18": "`actionunits`", "openface2": "OpenFace 2", "blendshapes": "blendshapes"}
+    by = {name: table[table["reader"] == name].set_index("au") for name in readers}
+    ours = by["resnet18"]
+    scores = [(name, column) for name in readers for column in ("auc", "f1") if by[name][column].notna().any()]
+    rows = [
+        [
+            named(str(au)),
+            f"{row.present:.0f} of {row.faces:.0f}",
+            number(row.kappa),
+            *(number(by[name].loc[au, column]) for name, column in scores),
+        ]
+        for au, row in ours.iterrows()
+    ]
+    means = [f"**{number(by[name][column].mean(), 3)}**" for name, column in scores]
+    rows.append(["**mean**", "", f"**{number(ours['kappa'].mean())}**", *means])
+    heads = [f"{readers[name]} {column.upper()}" for name, column in scores]
+    return rows_to_markdown(["AU", "faces with it", "kappa of the coders", *heads], rows)
 
 
 def detection_speed() -> str:
@@ -273,7 +297,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "synthau_rates": synthau_rates,
     "detector_scores": detector_scores,
     "real_agreement": real_agreement,
-    "landmark_branch": landmark_branch,
+    "detector_shares": detector_shares,
+    "real_faces": real_faces,
     "detection_speed": detection_speed,
     "finder_meshes": finder_meshes,
     "wheels": wheels,

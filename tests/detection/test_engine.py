@@ -40,7 +40,7 @@ def crops():
     template = TorchEngine(find_weights("resnet18"), "cpu", False).model.landmarks.shape.template.numpy()
     mesh = np.float32(0.5 + 0.3 * template + random.normal(0, 0.01, (3, 478, 3)))
     mesh[1, 7] = np.nan
-    return {"image": random.integers(0, 256, (3, 112, 112, 3), np.uint8), "mesh": mesh}
+    return {"image": random.integers(0, 256, (3, 146, 146, 3), np.uint8), "mesh": mesh}
 
 
 @pytest.mark.parametrize("given", [("image", "mesh"), ("image",)])
@@ -51,7 +51,7 @@ def test_engines_agree_on_released_weights(crops, given, size):
     graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
     assert isinstance(graph, OnnxEngine) and graph.image_size == other.image_size
     found, expected = graph.run(inputs, (), None), other.run(inputs, (), None)
-    assert found.keys() == expected.keys() == {"au_logit", "au_intensity"}
+    assert found.keys() == expected.keys() == {"au_logit", "au_intensity", "au_sides"}
     # Probabilities differ by a quarter of this at most.
     np.testing.assert_allclose(found["au_logit"], expected["au_logit"], atol=1e-4)
     np.testing.assert_allclose(found["au_intensity"], expected["au_intensity"], atol=1e-4)

@@ -339,7 +339,7 @@ def test_two_frame_flow_finds_a_known_motion(method):
     assert float((middle - torch.tensor([-1.5, 2.0])[:, None, None]).norm(dim=0).mean()) < 0.15
 
 
-@pytest.mark.parametrize("method", ["dis", "tvl1"])
+@pytest.mark.parametrize("method", COMPUTED)
 def test_a_comparator_trains_its_au_net_alone(method):
     model = build(variant=method)
     (stage,) = model.stages()

@@ -19,8 +19,10 @@ from actionunits.models.resnet18.loss import (
     intensity_loss,
     inverse_rate_weights,
     occurrence_loss,
+    sides_loss,
 )
 from actionunits.settings.checks import make_config
+from actionunits.training.optim import set_trainable
 
 ROWS, COLUMNS = 7, 3
 
@@ -173,23 +175,62 @@ def test_without_a_valid_mesh_the_image_alone_counts():
     torch.testing.assert_close(output.au_logit[0], expected)
 
 
-def test_the_mean_of_both_branches_gets_its_spread_back_and_the_image_alone_keeps_its_own():
+def test_branches_are_averaged_before_the_logistic_function_and_the_image_alone_counts_without_a_mesh():
     torch.manual_seed(0)
     settings = {"width": 8, "landmark_branch": True, "landmark_weight": 0.25, "landmark_intensity_weight": 0.5}
-    settings |= {"intensity_scale": (1.5, 0.5, 100.0, 1.0)}
-    model = ResNet18(ResNet18Config(**settings), (1, 2, 4, 6))
+    model = ResNet18(ResNet18Config(**settings, sides=True), (1, 2, 4, 6))
     batch = random_batch(4)
     model.train()
     model(batch)
     output = model.eval()(batch)
-    mean = (output.image.au_intensity + output.landmarks.au_intensity) / 2
-    expected = torch.stack([1.5 * mean[:, 0], 0.5 * mean[:, 1], torch.full((4,), 5.0), mean[:, 3]], 1)
-    torch.testing.assert_close(output.au_intensity[:3], expected[:3])
-    assert torch.equal(output.au_intensity[3], output.image.au_intensity[3])  # its mesh is not valid
+    mean = 5 * torch.sigmoid((output.image.intensity + output.landmarks.intensity) / 2)
+    torch.testing.assert_close(output.au_intensity[:3], mean[:3])
+    sides = 5 * torch.sigmoid((output.image.sides + output.landmarks.sides) / 2)
+    torch.testing.assert_close(output.au_sides[:3], sides[:3])
     logit = 0.75 * output.image.au_logit + 0.25 * output.landmarks.au_logit
     torch.testing.assert_close(output.au_logit[:3], logit[:3])
-    with pytest.raises(ValueError, match="4 values for 2"):
-        ResNet18(ResNet18Config(**settings), (1, 2))
+    # The last mesh is not valid.
+    assert torch.equal(output.au_intensity[3], output.image.au_intensity[3])
+    assert torch.equal(output.au_sides[3], output.image.au_sides[3])
+
+
+def test_sides_are_learned_where_they_are_known_and_left_alone_where_not():
+    torch.manual_seed(0)
+    model = ResNet18(ResNet18Config(width=4, sides=True), (1, 2, 4, 6))
+    batch = dataclasses.replace(random_batch(4), au_sides=torch.rand(4, 4, 2) * 5)
+    assert "sides" in model.losses(model(batch), batch)
+    assert "sides" not in model.losses(model(batch), random_batch(4))
+    x, t, v = torch.rand(3, 2, 2) * 5, torch.rand(3, 2, 2) * 5, torch.tensor([[True, False]] * 3)
+    expected = sum(float(intensity_loss(x[..., k], t[..., k], v)) for k in range(2)) / 2
+    assert float(sides_loss(x, t, v)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_blendshapes_reach_the_landmark_branch_and_do_not_train():
+    torch.manual_seed(0)
+    config = ResNet18Config(width=4, landmark_branch=True, landmark_blendshapes=True)
+    model = ResNet18(config, (1, 2, 4, 6))
+    batch = random_batch(4)
+    stage = next(stage for stage in model.stages() if stage.name == "landmarks")
+    trained = [name for name, _ in set_trainable(model, stage)]
+    assert "landmarks.direct.weight" in trained and not any(name.startswith("blendshapes") for name in trained)
+    model(batch)
+    model.eval()
+    before = model(batch).landmarks.au_logit
+    with torch.no_grad():
+        model.landmarks.direct.weight[0] = 1.0
+    after = model(batch).landmarks.au_logit
+    spread = model.landmarks.spread(model.blendshapes(batch.mesh), batch.mesh_valid)
+    torch.testing.assert_close(after[:, 0] - before[:, 0], spread.sum(1))
+    assert torch.equal(after[:, 1:], before[:, 1:]) and not spread[~batch.mesh_valid].any()
+
+
+def test_the_middle_can_be_seen_as_the_crop_holds_it():
+    torch.manual_seed(0)
+    config = ResNet18Config(image_size=146, magnification=1.3, middle_size=112, width=4)
+    model = ResNet18(config, (1, 2)).eval()
+    batch = random_batch(2, 146)
+    seen = model.image._middle(batch.image)
+    assert torch.equal(seen, batch.image[..., 17:129, 17:129])
 
 
 def test_an_untrained_landmark_branch_has_no_say():
@@ -215,7 +256,7 @@ def test_the_image_branch_rests_while_the_landmarks_train():
         ({"landmark_weight": 1.5}, "at most 1"),
         ({"landmark_intensity_weight": -0.5}, "at least 0"),
         ({"teacher_weight": -1.0}, "at least 0"),
-        ({"intensity_scale": (1.0, 0.0)}, "intensity_scale 1 is 0.0; it must be above 0"),
+        ({"sides_weight": -1.0}, "at least 0"),
     ],
 )
 def test_bad_settings_are_refused(setting, line):

@@ -35,7 +35,8 @@ def stored(key, path):
 def test_every_model_with_gradients_can_be_climbed(key, tmp_path):
     path = stored(key, tmp_path / "model.safetensors")
     found = visualise(path, (4, 25), 3)
-    assert found.aus == (4, 25) and found.pictures.shape == (2, 64, 64, 3)
+    size = load_checkpoint(path).model.config.image_size
+    assert found.aus == (4, 25) and found.pictures.shape == (2, size, size, 3)
     assert found.pictures.min() >= 0 and found.pictures.max() <= 1
     assert len(activation_figure(found).axes) == 2
     # Decay and blur alone can lower what an untrained network says of noise.

@@ -72,7 +72,7 @@ def test_a_grid_has_a_row_per_crop_and_a_column_per_method(tmp_path, monkeypatch
     assert all(flow.shape == (2, 64, 64, 2) for flow in flows.values())
     monkeypatch.delattr("cv2.optflow", raising=False)
     assert list(flows_of(images, images, {})) == ["DIS, two frames"]
-    assert "no TV-L1 flow: it is left out" in capsys.readouterr().err
+    assert "no TV-L1 flow, so it is left out" in capsys.readouterr().err
     draw_flow_grid(images, images, ["a", "b"], flows, tmp_path / "grid.png")
     width, height = Image.open(tmp_path / "grid.png").size
     assert width == (2 + len(flows)) * (160 + 12) + 12 and height > 2 * 160

@@ -16,7 +16,7 @@ from actionunits.training.settings import make_settings
         ({}, False, False),
         ({"landmark_branch": True}, True, True),
         # Settings of the data's three AUs, before they are known.
-        ({"landmark_branch": True, "intensity_scale": (1.0, 1.2, 0.9), "class_weighting": "inverse"}, True, True),
+        ({"landmark_branch": True, "class_weighting": "inverse"}, True, True),
         # Finding the points of a hundred thousand frames takes longer than some trainings.
         ({"landmark_branch": True, "landmark_epochs": 0}, False, True),
     ],

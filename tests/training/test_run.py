@@ -169,7 +169,9 @@ def test_configs_are_usable_and_name_only_what_differs(path):
     model = path.name.split("_")[0]
     values = read_config_file(path)
     settings, default = make_settings(model, values), make_settings(model, {})
-    for name in values:
+    # A paper's file names all of its values; ours name what differs from the defaults.
+    of_ours = path.stem.endswith(("_small", "_synthau"))
+    for name in values if of_ours else ():
         parts = [(getattr(settings, p.name), getattr(default, p.name)) for p in dataclasses.fields(settings)]
         changed, before = next((c, d) for c, d in parts if hasattr(c, name))
         assert getattr(changed, name) != getattr(before, name), f"{name} is the default"

@@ -36,7 +36,9 @@ def teacher(crops, tmp_path_factory):
     """A RE-Net that knows AU12, AU06 and AU01, trained on C1."""
     path = tmp_path_factory.mktemp("teacher") / "renet.safetensors"
     torch.manual_seed(0)
-    config = find_model("renet").config(image_size=42, width=4, relations=(1, 0.2, 0.1, 0.2, 1, 0, 0.1, 0, 1))
+    config = find_model("renet").config(
+        image_size=42, width=4, head="shared", relations=(1, 0.2, 0.1, 0.2, 1, 0, 0.1, 0, 1)
+    )
     model = find_model("renet").model(config, (12, 6, 1))
     torch.nn.init.normal_(model.norms.scale)
     save_checkpoint(path, model, {"data": {"names": ["other"], "training_subjects": ["C1"]}})

@@ -54,7 +54,7 @@ class TorchEngine:
                 f"{weights} holds weights of '{self.header['model']}', which estimates no flow; use ofnet's"
             )
         self._flow = flow
-        self.tells_sides = isinstance(checkpoint.model, TellsSides) and checkpoint.model.tells_sides
+        self.tells_sides = isinstance(checkpoint.model, TellsSides) and checkpoint.model.tells_sides()
         # Channels last: convolutions on the CPU take two thirds of the time.
         self.model = checkpoint.model.to(target, memory_format=torch.channels_last)
 

@@ -202,7 +202,6 @@ class EstimatesFlow(Protocol):
 class TellsSides(Protocol):
     """Tells the intensity of left and right: `detect --sides`."""
 
-    @property
     def tells_sides(self) -> bool:
         """Whether outputs have `au_sides`, which may depend on the settings."""
         ...

@@ -18,7 +18,7 @@ from actionunits.datasets.sampling.rows import even_clips, even_rows
 from actionunits.errors import UserError
 from actionunits.files import file_sha256
 from actionunits.models import find_model
-from actionunits.models.contract import Stage, face_size
+from actionunits.models.contract import Stage, TellsSides, face_size
 from actionunits.runtime.provenance import source_commit
 from actionunits.training.checkpoint import STORED_TYPES, save_checkpoint
 from actionunits.training.data import check_data, load_training_data
@@ -66,6 +66,10 @@ def run(
     if teacher is not None and taught is not None:
         check_teacher(teacher, taught, settings.model, training.aus)
     model = _started_model(model_name, settings, training, init, imagenet)
+    if isinstance(model, TellsSides) and model.tells_sides() and training.aus and training.au_sides is None:
+        raise UserError(
+            "the settings ask for left and right, and the training data does not tell them; use --set sides=false"
+        )
     # Last, so that settings that cannot be leave no folder behind.
     if fabric.is_global_zero:
         claim_folder(out, _identity(model_name, settings, training, origin), resume)

@@ -263,5 +263,5 @@ def _with_labels(folder: Path, frames: pd.DataFrame, aus: tuple[int, ...], margi
         names=(str(info["name"]),),
         occurrence_level=OCCURRENCE_LEVEL,
         margin=margin,
-        au_sides=frames[both].to_numpy(np.float32).reshape(-1, len(aus), 2) if known else None,
+        au_sides=frames[both].to_numpy(np.float32).reshape(len(frames), len(aus), 2) if known else None,
     )

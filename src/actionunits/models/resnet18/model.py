@@ -106,7 +106,6 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
             weight = loss.inverse_rate_weights(torch.tensor(config.au_rates))
         self.register_buffer("au_weight", weight, persistent=False)
 
-    @property
     def tells_sides(self) -> bool:
         """Whether its settings have outputs for left and right."""
         return self.config.sides
