@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from actionunits.cli.options import FRAME_RATE, LARGEST_BATCH, LARGEST_COUNT, DeviceOption, number_above, share
+from actionunits.cli.options import (
+    FRAME_RATE,
+    LARGEST_BATCH,
+    LARGEST_COUNT,
+    DeviceOption,
+    number_above,
+    seconds,
+    share,
+)
 from actionunits.errors import UserError
 
 
@@ -15,9 +24,14 @@ def detect(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', webcam:0, or - for standard input."
+            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', in any mixture; "
+            "webcam:0, or - for standard input."
         ),
     ],
+    recursive: Annotated[
+        bool,
+        typer.Option("--recursive", "-r", help="Folders in folders too; results lie in folders of the same names."),
+    ] = False,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results, or one .csv or .parquet file.")
     ] = Path(),
@@ -49,6 +63,20 @@ def detect(
         float | None,
         typer.Option(callback=FRAME_RATE, help="The pictures of a folder are a sequence with this many per second."),
     ] = None,
+    start: Annotated[float, typer.Option(callback=seconds, help="Begin each video at this time, in seconds.")] = 0.0,
+    end: Annotated[
+        float | None, typer.Option(callback=number_above(0, 1e9), help="Stop in each video before this time.")
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, max=LARGEST_COUNT, help="Analyse each n-th frame, or picture of a folder.")
+    ] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", "-j", min=1, max=1024, help="Inputs analysed at once, each in a process."),
+    ] = 1,
+    skip_done: Annotated[
+        bool, typer.Option("--skip-done", help="Leave what an earlier run with the same options has finished.")
+    ] = False,
     model: Annotated[str | None, typer.Option(help="Name of a model with released weights.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Checkpoint file to use instead.")] = None,
     landmarker: Annotated[
@@ -77,20 +105,43 @@ def detect(
     from actionunits.aus import parse_aus
     from actionunits.cli.console import detect_inputs
     from actionunits.detection.detector import Detector
+    from actionunits.detection.inputs import find_inputs
     from actionunits.detection.options import AnalysisOptions
-    from actionunits.detection.output_files import output_paths
-    from actionunits.media import expand
+    from actionunits.detection.run import Run
+    from actionunits.media import FrameChoice
 
     if show not in (None, "flow"):
         raise UserError(f"--show {show}: the one thing to show besides is flow")
+    if end is not None and end <= start:
+        raise UserError(f"--end {end:g} does not lie behind --start {start:g}")
     annotate = annotate or show is not None
-    inputs = [single for named in inputs for single in expand(named)]
-    paths = output_paths(inputs, out, table_format)
+    found = find_inputs(inputs, out, table_format, recursive)
     options = AnalysisOptions(
-        schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps, allow_network, sides
+        schema,
+        pose,
+        landmarks,
+        aus is None,
+        annotate,
+        timeline,
+        neutral,
+        calibrate,
+        fps,
+        allow_network,
+        sides,
+        FrameChoice(start, end, every),
     )
     chosen = None if aus is None else parse_aus(aus)
-    detector = Detector(
-        model, weights, device, batch_size, max_faces, landmarker, min_confidence, chosen, smooth, flow=show == "flow"
+    make_detector = partial(
+        Detector,
+        model,
+        weights,
+        device,
+        batch_size,
+        max_faces,
+        landmarker,
+        min_confidence,
+        chosen,
+        smooth,
+        flow=show == "flow",
     )
-    raise typer.Exit(detect_inputs(detector, inputs, paths, options, quiet))
+    raise typer.Exit(detect_inputs(Run(make_detector, options, jobs, skip_done), found, quiet))

@@ -27,7 +27,7 @@ from actionunits.types import Frame, FrameResult
 
 Consumer = Callable[[FrameResult], None]
 DECODE_AHEAD = 4  # frames
-Progress = Callable[[int, int | None], None]  # frames done, and frames in all where that is known
+Progress = Callable[[int, int | None], None]  # frames passed, and frames in all where that is known
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,10 @@ def analyse(
     paths.check(options)
     if options.sides and not detector.tells_sides:
         raise UserError(f"{detector.weights} does not tell left from right; leave --sides out")
-    with open_media(source, fps=options.fps, allow_network=options.allow_network) as media, ExitStack() as stack:
+    with _opened(source, options) as media, ExitStack() as stack:
         kind = "video" if follows_time(media) or media.fps else media.kind
+        if options.frames.is_of_time and kind != "video":
+            raise UserError(f"{source}: photographs have no times; --start and --end are for videos")
         reference = NeutralOption(detector, options, media)
         schema = make_schema(
             options.schema,
@@ -97,6 +99,8 @@ def analyse(
         if options.annotate and reference.is_known_late:
             results = _with_pictures(results, source, options)
         _consume(results, consumers)
+        if not media.decoded and not (stop is not None and stop.is_set()):
+            raise UserError(f"{source} has no frame there; see --start, --end and --every")
     card = {
         "input": source,
         "input_files": describe_files(media.sources),
@@ -114,6 +118,12 @@ def analyse(
     return Analysis(kind, [*files, paths.card], card, summary)
 
 
+def _opened(source: str, options: AnalysisOptions) -> MediaReader:
+    media = open_media(source, fps=options.fps, allow_network=options.allow_network)
+    media.choice = options.frames
+    return media
+
+
 def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> Iterator[Frame]:
     """Frames until the end or until somebody asks to stop."""
     one_sequence = media.kind == "images" and media.fps
@@ -126,16 +136,16 @@ def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> It
 
 
 def _reported(results: Iterator[FrameResult], progress: Progress | None, total: int | None) -> Iterator[FrameResult]:
-    for done, result in enumerate(results, start=1):
+    for result in results:
         yield result
         if progress is not None:
-            progress(done, total)
+            progress(result.frame.index + 1, total)
 
 
 def _with_pictures(results: Iterable[FrameResult], source: str, options: AnalysisOptions) -> Iterator[FrameResult]:
     """The same results with the pictures of their frames, read once more."""
     with (
-        open_media(source, fps=options.fps, allow_network=options.allow_network) as media,
+        _opened(source, options) as media,
         bounded(media, DECODE_AHEAD) as frames,
     ):
         for result in results:

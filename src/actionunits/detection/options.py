@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from actionunits.media import FrameChoice
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class AnalysisOptions:
     picture of the person. calibrate: the person's own lower decile instead. fps: the pictures of a folder are
     the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
     the flow too where the detector gives it. allow_network: addresses are opened. sides: intensities of
-    left and right too.
+    left and right too. frames: which of an input are analysed.
     """
 
     schema: str = "openface"
@@ -27,3 +29,4 @@ class AnalysisOptions:
     fps: float | None = None
     allow_network: bool = False
     sides: bool = False
+    frames: FrameChoice = field(default_factory=FrameChoice)

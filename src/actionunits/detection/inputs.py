@@ -1,0 +1,43 @@
+"""From what a user names to the single inputs of a run, each with the place of its results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from actionunits.detection.output_files import OutputPaths, output_paths
+from actionunits.media import expand
+
+
+@dataclass(frozen=True)
+class Input:
+    """One of the inputs of a run, and where its files go."""
+
+    source: str
+    paths: OutputPaths
+
+
+def find_inputs(words: Sequence[str], out: Path, table_format: str = "csv", recursive: bool = False) -> list[Input]:
+    """The inputs that files, folders, patterns and webcams stand for, each once, in the order of the words.
+
+    recursive: also what lies in folders of folders; results then lie in such folders below `out`. Raises UserError as
+    `output_paths` does.
+    """
+    places: dict[str, tuple[str, Path]] = {}  # by what is read
+    for word in words:
+        for source in expand(word, recursive):
+            read = os.path.realpath(source) if os.path.lexists(source) else source
+            places.setdefault(read, (source, _below(word, source)))
+    sources, below = zip(*places.values(), strict=True)
+    paths = output_paths(sources, out, table_format, below)
+    return [Input(*pair) for pair in zip(sources, paths, strict=True)]
+
+
+def _below(word: str, source: str) -> Path:
+    """Where in the folder that a user names an input lies."""
+    if not os.path.isdir(word):
+        return Path()
+    place = Path(source) if os.path.isdir(source) else Path(source).parent
+    return place.relative_to(word)
