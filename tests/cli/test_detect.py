@@ -44,6 +44,9 @@ def run(monkeypatch, tiny_weights, tmp_path, capsys):
     return call
 
 
+OF_ALL = ["episodes.csv", "summary.csv", "summary.wide.csv"]
+
+
 def write_photo(name, faces):
     Image.fromarray(picture(faces)).save(name)
 
@@ -106,7 +109,7 @@ def test_schemas_columns_and_formats(run):
     assert run("clip.mp4", "--schema", "pyfeat", "--format", "parquet", "--no-landmarks", "--timeline")[0] == 0
     assert {"FaceRectX", "AU26"} < set(read_table("clip.parquet")) and os.path.exists("clip.timeline.png")
     assert run("clip.mp4", "--no-pose", "--no-landmarks", "--aus", "12")[0] == 0
-    assert list(pd.read_csv("clip.csv").columns[5:]) == ["AU12_r", "AU12_c", "AU12_p"]
+    assert list(pd.read_csv("clip.csv").columns[5:]) == ["AU12_r", "AU12_c", "AU12_p", "usable", "quality"]
 
 
 def test_a_folder_is_one_table_and_with_fps_one_sequence(run):
@@ -232,7 +235,7 @@ def test_one_bad_input_among_several_does_not_stop_the_others(run):
     Path("b.png").write_bytes(b"text")
     code, out, err = run("a.png", "b.png", "c.png", "-q")
     assert code == 2 and out == "" and "b.png" in err and err.count("\n") == 1
-    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json"]
+    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json", *OF_ALL]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +260,7 @@ def test_whatever_fails_in_one_input_is_one_line_and_the_others_go_on(run, monke
     monkeypatch.setattr(StagedFinder, "__call__", failing)
     ended, out, err = run("a.png", "b.png", "c.png", "-q")
     assert ended == code and out == "" and told in err and err.count("\n") == 1
-    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json"]
+    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json", *OF_ALL]
 
 
 def test_the_traceback_of_an_unforeseen_fault_is_there_for_a_report(run, monkeypatch):
@@ -311,7 +314,7 @@ def test_a_name_without_room_for_its_results_is_refused_before_any_work(run, mon
     write_photo("a.png", 1)
     code, _, err = run(long, "x" * 300, "a.png", "-q")
     assert code == 2 and err.count("\n") == 2 and err.count("name is too long") >= 1
-    assert files() == ["a.csv", "a.run.json"]
+    assert files() == ["a.csv", "a.run.json", *OF_ALL]
     assert not [name for name in os.listdir() if name.startswith(".")]
 
 

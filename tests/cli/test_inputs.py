@@ -13,7 +13,9 @@ from staged_faces import StagedFinder, picture, video_frames
 from typer.testing import CliRunner
 
 import actionunits.detection.detector as detect_module
+from actionunits.aus import SYNTH_AUS
 from actionunits.cli import app
+from actionunits.detection.inputs import find_inputs, refuse_clashes, summary_files
 from actionunits.detection.run import Outcome
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter
@@ -42,12 +44,22 @@ def test_all_that_is_in_a_folder_has_a_table(detect):
         for frame in video_frames([1, 2]):
             writer.write(frame.image_rgb)
     assert detect("day", "--out", "results") == 0
-    rows = {path.stem: len(pd.read_csv(path)) for path in Path("results").glob("*.csv")}
-    assert rows == {"day": 3, "moving": 3, "clip": 3}
+    own = ["clip.csv", "clip.episodes.csv", "day.csv", "moving.csv", "moving.episodes.csv"]
+    assert made("results") == sorted([*own, *OF_ALL])
+    assert [len(pd.read_csv(f"results/{name}.csv")) for name in ("day", "moving", "clip")] == [3, 3, 3]
+    people = pd.read_csv("results/summary.wide.csv")[["file", "face_id", "frames"]].to_numpy().tolist()
+    assert people == [
+        *[["day", "all", 3], ["day/clip.mp4", "0", 2], ["day/clip.mp4", "1", 1], ["day/moving.webp", "0", 3]],
+    ]
+    assert len(pd.read_csv("results/summary.csv")) == 4 * len(SYNTH_AUS)
+    assert detect("day", "--no-summary", "--out", "few") == 0 and made("few") == ["clip.csv", "day.csv", "moving.csv"]
     assert card("results/day")["notes"] == [
         "day: inputs of their own, not read with the photographs: clip.mp4, moving.webp"
     ]
     assert card("results/clip")["notes"] == []
+
+
+OF_ALL = ["episodes.csv", "summary.csv", "summary.wide.csv"]
 
 
 def write_clip(path, counts=(1, 1)):
@@ -70,10 +82,17 @@ def test_folders_in_folders_are_mirrored_and_results_are_no_inputs(detect):
     Path("videos/Zoë 1/notes.txt").write_text("none")
     words = ("videos", "videos/*.mp4", "--recursive", "--annotate", "--out", "videos")
     assert detect(*words) == detect(*words) == 0
-    tables = ["Zoë 1/b/pictures/pictures.csv", "Zoë 1/clip.csv", "clip.csv"]
-    assert made("videos") == sorted(tables)
+    tables = ["Zoë 1/b/pictures/pictures.csv", "Zoë 1/clip.csv", "Zoë 1/clip.episodes.csv"]
+    assert made("videos") == sorted([*tables, "clip.csv", "clip.episodes.csv", *OF_ALL])
     assert not list(Path("videos").rglob("*.annotated.annotated*"))
     assert detect("videos", "--out", "flat") == 0 and made("flat") == ["clip.csv"]
+
+
+def test_an_input_that_is_called_as_the_summary_is_refused(detect):
+    write_clip("summary.mp4")
+    assert detect("summary.mp4") == 0
+    with pytest.raises(UserError, match="rename it, or leave that one out"):
+        refuse_clashes(summary_files(Path("r/t.csv")), find_inputs(["summary.mp4"], Path("r")))
 
 
 def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, monkeypatch, detect):
@@ -100,12 +119,14 @@ def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, mo
 
 
 def test_the_last_table_names_inputs_below_their_folder():
-    done = Outcome("a/b/1.mp4", {"frames_written": 8, "frames_with_face": 2, "people": 1, "damage": None}, None)
-    console = Console(width=60)
+    done = Outcome(
+        "a/b/1.mp4", {"frames_written": 8, "frames_with_face": 2, "frames_usable": 0} | {"people": 1, "damage": None}
+    )
+    console = Console(width=80)
     with console.capture() as told:
         console.print(outcomes_table(["a/b/1.mp4", "a/c/[red].mp4"], {"a/b/1.mp4": done}))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.get().splitlines() if "│" in line]
-    assert rows == [["b/1.mp4", "done before", "8", "25%", "1"], ["c/[red].mp4", "not begun", "", "", ""]]
+    assert rows == [["b/1.mp4", "done before", "8", "25%", "0%", "1"], ["c/[red].mp4", "not begun", "", "", "", ""]]
 
 
 def test_an_interrupted_or_damaged_input_keeps_its_state(detect, monkeypatch):

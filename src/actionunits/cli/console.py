@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from actionunits.detection.analysis import Analysis
-from actionunits.detection.inputs import Input
+from actionunits.detection.inputs import Input, refuse_clashes, summary_files
 from actionunits.detection.output_files import refuse_overwriting
 from actionunits.detection.run import Outcome, Run, counts_text
 from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, print_line
@@ -25,10 +25,11 @@ from actionunits.files import cache_folder
 from actionunits.media import read_for
 from actionunits.media.standard_input import end_standard_input
 from actionunits.reports.outcomes import outcomes_table
+from actionunits.reports.summary import write_summaries
 from actionunits.runtime.processes import INTERRUPTED
 
 
-def detect_inputs(run: Run, inputs: Sequence[Input], quiet: bool = False) -> int:
+def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = False) -> int:
     """Analyse the inputs, print what became of them, and return the exit code.
 
     An input that fails is told in one line and the others go on. 0: all went well. 1: a fault that nobody foresaw.
@@ -37,6 +38,8 @@ def detect_inputs(run: Run, inputs: Sequence[Input], quiet: bool = False) -> int
     Raises UserError, before any work, where a file to write is one of the inputs.
     """
     refuse_overwriting([entry.source for entry in inputs], [entry.paths for entry in inputs], run.options)
+    summaries = summary_files(out) if run.options.episodes else []
+    refuse_clashes(summaries, inputs)
     console = SteadyConsole(quiet=quiet)
     outcomes: dict[str, Outcome] = {}
     with _stop_on_signals() as run.stop:
@@ -47,6 +50,10 @@ def detect_inputs(run: Run, inputs: Sequence[Input], quiet: bool = False) -> int
                     _tell(outcome, len(inputs), console)
         if len(inputs) > 1:
             console.print(outcomes_table([entry.source for entry in inputs], outcomes))
+        cards = [outcomes[entry.source].card for entry in inputs if entry.source in outcomes]
+        if summaries and any(cards):
+            write_summaries(summaries, [card for card in cards if card is not None])
+            _print_files(summaries, console)
         codes = [0, *(outcome.code for outcome in outcomes.values())]
         if run.stop.is_set() and not any(source.startswith("webcam:") for source in outcomes):
             kept = any(outcome.analysis for outcome in outcomes.values())
@@ -157,7 +164,11 @@ def _show(analysis: Analysis, source: str, console: Console) -> None:
     if card["without_neutral_reference"]:
         faces = ", ".join(map(str, card["without_neutral_reference"]))
         console.print(f"no neutral reference for face {faces}: left as they are", markup=False, highlight=False)
-    for file in analysis.files:
+    _print_files(analysis.files, console)
+
+
+def _print_files(files: Sequence[Path], console: Console) -> None:
+    for file in files:
         console.print(f"  {one_line(str(file))}", markup=False, highlight=False, soft_wrap=True)
 
 

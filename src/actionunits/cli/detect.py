@@ -47,6 +47,10 @@ def detect(
         bool, typer.Option("--sides", help="Also the intensities of the person's own left and right.")
     ] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
+    summary: Annotated[
+        bool | None,
+        typer.Option(help="Also summary.csv and episodes.csv over all inputs; by default where there are several."),
+    ] = None,
     aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
     neutral: Annotated[
         str | None,
@@ -116,6 +120,7 @@ def detect(
         raise UserError(f"--end {end:g} does not lie behind --start {start:g}")
     annotate = annotate or show is not None
     found = find_inputs(inputs, out, table_format, recursive)
+    summary = len(found) > 1 if summary is None else summary
     options = AnalysisOptions(
         schema,
         pose,
@@ -128,6 +133,7 @@ def detect(
         fps,
         allow_network,
         sides,
+        summary,
         FrameChoice(start, end, every),
     )
     chosen = None if aus is None else parse_aus(aus)
@@ -144,4 +150,4 @@ def detect(
         smooth,
         flow=show == "flow",
     )
-    raise typer.Exit(detect_inputs(Run(make_detector, options, jobs, skip_done), found, quiet))
+    raise typer.Exit(detect_inputs(Run(make_detector, options, jobs, skip_done), found, out, quiet))

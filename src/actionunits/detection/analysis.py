@@ -19,9 +19,12 @@ from actionunits.detection.pipeline import bounded
 from actionunits.errors import UserError, one_line
 from actionunits.media import MediaReader, open_media
 from actionunits.reports.au_summary import AuSummary
+from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
+from actionunits.reports.episodes import EpisodeCollector
 from actionunits.reports.run_card import describe_files, versions, write_run_card
 from actionunits.reports.schemas import make_schema
-from actionunits.reports.tables import TableWriter, open_table
+from actionunits.reports.summary import only_usable, summarise
+from actionunits.reports.tables import TableWriter, open_table, write_csv
 from actionunits.runtime.provenance import source_commit
 from actionunits.types import Frame, FrameResult
 
@@ -78,9 +81,12 @@ def analyse(
             options.sides,
         )
         table = stack.enter_context(open_table(paths.table, schema))
-        summary = AuSummary(detector.aus, by_person=kind != "images")
+        summary, usable = (AuSummary(detector.aus, by_person=kind != "images") for _ in range(2))
+        collector = EpisodeCollector(detector.aus) if kind == "video" else None
         files = [paths.table]
-        consumers: list[Consumer] = [table.write, summary.add]
+        consumers: list[Consumer] = [table.write, summary.add, lambda result: usable.add(only_usable(result))]
+        if collector is not None:
+            consumers.append(collector.add)
         if options.annotate:
             from actionunits.reports.annotate import annotate_to
 
@@ -101,10 +107,17 @@ def analyse(
         _consume(results, consumers)
         if not media.decoded and not (stop is not None and stop.is_set()):
             raise UserError(f"{source} has no frame there; see --start, --end and --every")
+    episodes = None if collector is None else collector.episodes()
+    if options.episodes and episodes is not None:
+        files.append(paths.episodes)
+        write_csv(paths.episodes, EPISODE_COLUMNS, (episode.row() for episode in episodes))
     card = {
         "input": source,
         "input_files": describe_files(media.sources),
         **_counts(media, table, summary),
+        "frames_usable": usable.frames_with_face,
+        "summary": summarise(summary, usable, episodes),
+        "episodes": str(paths.episodes) if paths.episodes in files else None,
         **_model_fields(detector),
         "options": asdict(options) | detector.options,
         "without_neutral_reference": reference.missing_for(summary.people),

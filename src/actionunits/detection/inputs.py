@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actionunits.detection.output_files import OutputPaths, output_paths
+from actionunits.errors import UserError
 from actionunits.media import expand
+from actionunits.reports.summary import FILES as SUMMARY_FILES
+from actionunits.reports.tables import TABLE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,22 @@ def find_inputs(words: Sequence[str], out: Path, table_format: str = "csv", recu
     sources, below = zip(*places.values(), strict=True)
     paths = output_paths(sources, out, table_format, below)
     return [Input(*pair) for pair in zip(sources, paths, strict=True)]
+
+
+def summary_files(out: Path) -> list[Path]:
+    """Where the tables over all inputs go: into the folder of the results."""
+    folder = out.parent if out.suffix in TABLE_SUFFIXES and not out.is_dir() else out
+    return [folder / name for name in SUMMARY_FILES]
+
+
+def refuse_clashes(summaries: Sequence[Path], inputs: Sequence[Input]) -> None:
+    """Raises UserError where an input has the name of a table over all of them."""
+    for entry in inputs:
+        if entry.paths.table in summaries:
+            raise UserError(
+                f"the table of {entry.source} would be {entry.paths.table}, which is that of all inputs; rename it, "
+                "or leave that one out with --no-summary"
+            )
 
 
 def _below(word: str, source: str) -> Path:

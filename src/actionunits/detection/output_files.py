@@ -31,10 +31,16 @@ class OutputPaths:
         """The timeline."""
         return self.table.with_name(f"{self.table.stem}{TIMELINE}.png")
 
+    @property
+    def episodes(self) -> Path:
+        """The episodes."""
+        return self.table.with_name(f"{self.table.stem}.episodes.csv")
+
     def all(self, options: AnalysisOptions) -> list[Path]:
         """Every file that an input may leave, whatever kind it turns out to be."""
         annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
-        return [self.table, self.card, *annotated, *([self.timeline] if options.timeline else [])]
+        asked = [(options.timeline, self.timeline), (options.episodes, self.episodes)]
+        return [self.table, self.card, *annotated, *(file for wanted, file in asked if wanted)]
 
     def check(self, options: AnalysisOptions) -> None:
         """Raises UserError for a name that this system cannot hold, before anything is computed."""

@@ -33,20 +33,22 @@ def outcomes_table(sources: Sequence[str], outcomes: Mapping[str, Outcome]) -> T
     table = Table(title=f"{len(sources)} inputs: {counts}", title_justify="left")
     table.add_column("input", overflow="fold")
     table.add_column("", no_wrap=True)
-    for heading in ("frames", "with a face", "people"):
+    for heading in ("frames", "with a face", "usable", "people"):
         table.add_column(heading, justify="right")
     for name, source, status in zip(_short(sources), sources, statuses, strict=True):
         card = outcomes[source].card if source in outcomes else None
-        cells = ["", "", ""]
+        cells = [""] * 4
         if card is not None:
-            share = percent(card["frames_with_face"] / max(card["frames_written"], 1))
-            cells = [str(card["frames_written"]), share, "" if card["people"] is None else str(card["people"])]
+            frames = card["frames_written"]
+            shares = [percent(card[name] / max(frames, 1)) for name in ("frames_with_face", "frames_usable")]
+            cells = [str(frames), *shares, "" if card["people"] is None else str(card["people"])]
         table.add_row(Text(one_line(name)), Text(status), *cells)
     return table
 
 
 def _short(sources: Sequence[str]) -> list[str]:
     """Names without the folder that all share."""
-    common = os.path.commonprefix([os.path.split(source)[0] + os.sep for source in sources])
+    folders = [os.path.split(source)[0] + os.sep for source in sources]
+    common = os.path.commonprefix(folders)  # noqa: RUF071 - cut at a separator below
     length = common.rfind(os.sep) + 1
     return [source[length:] for source in sources]
