@@ -1,15 +1,16 @@
 """Episodes and summaries by hand: ends, gaps, frames that cannot be used, and the tables over several inputs."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 from test_au_summary import AUS, FACE
 
-from actionunits.reports.au_summary import AuSummary
-from actionunits.reports.episodes import COLUMNS, EpisodeCollector
-from actionunits.reports.summary import FILES, only_usable, summarise, write_summaries
+from actionunits.reports.elan import write_elan
+from actionunits.reports.episodes import COLUMNS
+from actionunits.reports.summary import FILES, SummaryCollector, write_summaries
 from actionunits.reports.tables import write_csv
 from actionunits.types import Frame, FrameResult, Prediction
 
@@ -30,7 +31,7 @@ def results(values, fps=10.0):
 
 
 def episodes_of(values, fps=10.0):
-    collector = EpisodeCollector(AUS)
+    collector = SummaryCollector(AUS, by_person=True, has_time=True)
     for result in results(values, fps):
         collector.add(result)
     return [(e.au, e.onset_s, e.apex_s, e.offset_s, e.peak, e.complete) for e in collector.episodes()]
@@ -56,12 +57,10 @@ def test_neighbours_are_neighbours_however_far_apart():
 
 
 def summary_of(values, with_time=True):
-    seen, usable, collector = AuSummary(AUS), AuSummary(AUS), EpisodeCollector(AUS)
+    collector = SummaryCollector(AUS, by_person=True, has_time=with_time)
     for result in results(values):
-        seen.add(result)
-        usable.add(only_usable(result))
         collector.add(result)
-    return summarise(seen, usable, collector.episodes() if with_time else None), collector.episodes()
+    return collector.fields()["summary"], collector.episodes()
 
 
 def test_a_summary_counts_frames_that_can_be_used():
@@ -97,3 +96,21 @@ def test_tables_over_several_inputs(tmp_path):
         ["a.mp4", 0.1, 3.0, 1],
         ["b, c.mp4", 0.0, 2.0, 0],
     ]
+
+
+def test_elan_has_a_tier_per_person_and_action_unit(tmp_path):
+    _, episodes = summary_of([ABSENT, 1, 3, ABSENT, 2])
+    write_elan(tmp_path / "clip.eaf", tmp_path / "Zoë <1>.mp4", episodes)
+    root = ElementTree.parse(tmp_path / "clip.eaf").getroot()
+    times = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")}
+    (tier,) = root.iter("TIER")
+    assert tier.get("TIER_ID") == "face 0 AU12 lip corner puller"
+    told = [
+        (times[a.get("TIME_SLOT_REF1")], times[a.get("TIME_SLOT_REF2")], a.findtext("ANNOTATION_VALUE"))
+        for a in tier.iter("ALIGNABLE_ANNOTATION")
+    ]
+    assert told == [(100, 300, "3.0 C"), (400, 401, "2.0 B")]
+    media = root.find("HEADER/MEDIA_DESCRIPTOR")
+    assert media.get("MIME_TYPE") == "video/mp4" and media.get("MEDIA_URL").endswith("/Zo%C3%AB%20%3C1%3E.mp4")
+    # Tiers lie between the times and the types, as the format's schema has it.
+    assert [child.tag for child in root] == ["HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE"]

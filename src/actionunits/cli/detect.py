@@ -51,6 +51,9 @@ def detect(
         bool | None,
         typer.Option(help="Also summary.csv and episodes.csv over all inputs; by default where there are several."),
     ] = None,
+    elan: Annotated[
+        bool, typer.Option("--elan", help="Also the episodes of each video as tiers of an ELAN document (.eaf).")
+    ] = False,
     aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
     neutral: Annotated[
         str | None,
@@ -134,6 +137,7 @@ def detect(
         allow_network,
         sides,
         summary,
+        elan,
         FrameChoice(start, end, every),
     )
     chosen = None if aus is None else parse_aus(aus)

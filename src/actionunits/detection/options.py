@@ -15,8 +15,8 @@ class AnalysisOptions:
     picture of the person. calibrate: the person's own lower decile instead. fps: the pictures of a folder are
     the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
     the flow too where the detector gives it. allow_network: addresses are opened. sides: intensities of
-    left and right too. episodes: write the episodes of a video. frames: which of an input are
-    analysed.
+    left and right too. episodes, elan: write the episodes of a video, as a table, and for ELAN. frames: which of
+    an input are analysed.
     """
 
     schema: str = "openface"
@@ -31,4 +31,5 @@ class AnalysisOptions:
     allow_network: bool = False
     sides: bool = False
     episodes: bool = False
+    elan: bool = False
     frames: FrameChoice = field(default_factory=FrameChoice)

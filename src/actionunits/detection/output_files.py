@@ -36,10 +36,16 @@ class OutputPaths:
         """The episodes."""
         return self.table.with_name(f"{self.table.stem}.episodes.csv")
 
+    @property
+    def elan(self) -> Path:
+        """The episodes for ELAN."""
+        return self.table.with_name(f"{self.table.stem}.eaf")
+
     def all(self, options: AnalysisOptions) -> list[Path]:
         """Every file that an input may leave, whatever kind it turns out to be."""
         annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
         asked = [(options.timeline, self.timeline), (options.episodes, self.episodes)]
+        asked.append((options.elan, self.elan))
         return [self.table, self.card, *annotated, *(file for wanted, file in asked if wanted)]
 
     def check(self, options: AnalysisOptions) -> None:

@@ -1,7 +1,7 @@
 """Episodes: from when to when an action unit was present in a person's face, and when it was strongest.
 
-Only frames that can be used count. A person who is not seen, or only in frames that cannot be used, for up to GAP_S
-seconds is taken to have gone on as before; after a longer time what is open ends with the last frame that was seen.
+Results come without the faces that cannot be used. A person who is not seen for up to GAP_S seconds is taken to have
+gone on as before; after a longer time what is open ends with the last frame that was seen.
 """
 
 from __future__ import annotations
@@ -69,8 +69,6 @@ class EpisodeCollector:
         """Take note of one frame."""
         self._frames += 1
         for face, prediction in zip(result.faces, result.predictions, strict=True):
-            if not face.is_usable:
-                continue
             person, time_s = self._people.setdefault(face.face_id, _Person()), result.frame.time_s
             # Where only some frames are analysed, neighbours may lie far apart.
             known = self._frames - person.frame <= 1 or time_s - person.time_s <= GAP_S

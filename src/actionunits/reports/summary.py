@@ -17,7 +17,7 @@ from actionunits.aus import au_label
 from actionunits.files import valid_text
 from actionunits.reports.au_summary import ALL_FACES, AuSummary
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
-from actionunits.reports.episodes import Episode
+from actionunits.reports.episodes import Episode, EpisodeCollector
 from actionunits.reports.schemas import Column, Row
 from actionunits.reports.tables import write_csv
 from actionunits.types import FrameResult
@@ -39,6 +39,38 @@ def only_usable(result: FrameResult) -> FrameResult:
     """The same frame with the faces that can be used."""
     kept = [pair for pair in zip(result.faces, result.predictions, strict=True) if pair[0].is_usable]
     return replace(result, faces=[face for face, _ in kept], predictions=[prediction for _, prediction in kept])
+
+
+class SummaryCollector:
+    """Gathers what there is to say of an input in all: of all its frames, of those that can be used, its episodes.
+
+    by_person: see AuSummary. has_time: frames follow each other.
+    """
+
+    def __init__(self, aus: Sequence[int], by_person: bool, has_time: bool) -> None:
+        self.seen, self._usable = AuSummary(aus, by_person), AuSummary(aus, by_person)
+        self._episodes = EpisodeCollector(aus) if has_time else None
+
+    def add(self, result: FrameResult) -> None:
+        """Take note of one frame."""
+        self.seen.add(result)
+        usable = only_usable(result)
+        self._usable.add(usable)
+        if self._episodes is not None:
+            self._episodes.add(usable)
+
+    def episodes(self) -> list[Episode] | None:
+        """The episodes so far, ended; None where there is no time."""
+        return None if self._episodes is None else self._episodes.episodes()
+
+    def fields(self) -> dict[str, Any]:
+        """Of the run card."""
+        return {
+            "frames_with_face": self.seen.frames_with_face,
+            "frames_usable": self._usable.frames_with_face,
+            "people": len(self.seen.people) if self.seen.by_person else None,
+            "summary": summarise(self.seen, self._usable, self.episodes()),
+        }
 
 
 def summarise(seen: AuSummary, usable: AuSummary, episodes: Sequence[Episode] | None) -> Summary:
