@@ -24,6 +24,7 @@ from actionunits.detection.output_files import output_paths
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter, open_media
 from actionunits.reports.tables import read_table
+from actionunits.scores import resting
 
 
 @pytest.fixture
@@ -478,11 +479,24 @@ def test_a_neutral_picture_serves_everybody(run):
     assert "no face found" in run("clip.mp4", "--neutral", "nobody.png")[2]
 
 
-def test_calibrate_brings_the_lower_decile_of_each_person_to_0(run):
+def test_calibrate_leaves_who_never_rests(run, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
     write_video("clip.mp4", [1] * 40)
-    assert run("clip.mp4", "--calibrate", "-o", "moved.parquet")[0] == 0
-    # Of 40 frames the four lowest lie at or below the lower decile.
-    assert (intensities(read_table("moved.parquet")) == 0).sum().tolist() == [4] * len(SYNTH_AUS)
+    assert run("clip.mp4", "-o", "plain.parquet")[0] == 0
+    code, out, _ = run("clip.mp4", "--calibrate", "-o", "same.parquet")
+    assert code == 0 and "no neutral reference for face 0: left as they are" in out
+    assert json.loads(Path("same.run.json").read_text())["without_neutral_reference"] == [0]
+    # What the weights of tests read as 1.5 and more is the rest of whoever they are told of.
+    monkeypatch.setattr(resting, "MOST_ACTIVITY", 9.0)
+    monkeypatch.setattr(resting, "MOST_INTENSITY", 9.0)
+    code, out, _ = run("clip.mp4", "--calibrate", "-o", "moved.parquet")
+    assert code == 0 and "no neutral reference" not in out
+    plain, same, moved = (read_table(f"{name}.parquet") for name in ("plain", "same", "moved"))
+    pd.testing.assert_frame_equal(plain, same)
+    for kind in "rp":
+        columns = [f"{au_label(au)}_{kind}" for au in SYNTH_AUS]
+        assert (moved[columns] <= plain[columns] + 1e-6).all(axis=None)
+    assert (intensities(moved).mean(0) < intensities(plain).mean(0)).any()
 
 
 def test_photographs_need_a_picture_as_reference(run):

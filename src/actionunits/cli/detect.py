@@ -60,7 +60,7 @@ def detect(
         typer.Option(help="Measure from this neutral face: frame number from 1, time (3.2s), or a picture."),
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure from each person's own lower tenth over the video.")
+        bool, typer.Option("--calibrate", help="Measure from each person's own resting face in the video.")
     ] = False,
     smooth: Annotated[
         float | None,

@@ -12,7 +12,7 @@ class AnalysisOptions:
     """What to write for an input, and relative to what.
 
     neutral: a frame number as in the table's `frame` column (from 1), a time in seconds such as "3.2s", or a
-    picture of the person. calibrate: the person's own lower decile instead. fps: the pictures of a folder are
+    picture of the person. calibrate: the person's own resting face instead. fps: the pictures of a folder are
     the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
     the flow too where the detector gives it. allow_network: addresses are opened. sides: intensities of
     left and right too. episodes, elan: write the episodes of a video, as a table, and for ELAN. frames: which of
