@@ -1,6 +1,9 @@
 """Folders, unusual files and faces without a pose, from the command to the table and the run card."""
 
+import base64
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +96,25 @@ def test_an_input_that_is_called_as_the_summary_is_refused(detect):
     assert detect("summary.mp4") == 0
     with pytest.raises(UserError, match="rename it, or leave that one out"):
         refuse_clashes(summary_files(Path("r/t.csv")), find_inputs(["summary.mp4"], Path("r")))
+
+
+def test_the_report_is_one_file_with_warnings_first(detect, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    write_clip("day/<b>&.mp4", [1] * 5)
+    write_clip("day/empty.mp4", [0, 0])
+    Path("day/bad.mp4").write_bytes(b"no video")
+    assert detect("day", "--report", "--out", "r") == 2
+    page = Path("r/report.html").read_text()
+    assert "<b>&.mp4" not in page and "day/&lt;b&gt;&amp;.mp4" in page
+    assert (
+        page.index("bad.mp4</b>: cannot read") < page.index("empty.mp4</b>: no face was found") < page.index("<svg")
+    )
+    # It names nothing that lies elsewhere, and holds the moments itself.
+    assert not re.findall(r'(?:src|href)="(?!data:image/jpeg;base64,)|https?:|@import', page)
+    picture_of_moment = base64.b64decode(re.search(r'base64,([^"]+)"', page)[1])
+    assert Image.open(io.BytesIO(picture_of_moment)).size == (200, 120)
+    assert page.count("<tr><td>") == len(SYNTH_AUS) and "actionunits 0" in page
+    assert detect("day", "--report", "--no-summary", "--out", "r2") != 0 and not Path("r2").exists()
 
 
 def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, monkeypatch, detect):

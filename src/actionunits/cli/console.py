@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,19 +18,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from actionunits.detection.analysis import Analysis
-from actionunits.detection.inputs import Input, refuse_clashes, summary_files
+from actionunits.detection.inputs import Input, refuse_clashes, report_file, summary_files
 from actionunits.detection.output_files import refuse_overwriting
 from actionunits.detection.run import Outcome, Run, counts_text
 from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, print_line
 from actionunits.files import cache_folder
 from actionunits.media import read_for
 from actionunits.media.standard_input import end_standard_input
-from actionunits.reports.outcomes import outcomes_table
+from actionunits.reports.outcomes import NOT_BEGUN, outcomes_table
 from actionunits.reports.summary import write_summaries
 from actionunits.runtime.processes import INTERRUPTED
 
 
-def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = False) -> int:
+def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = False, report: bool = False) -> int:
     """Analyse the inputs, print what became of them, and return the exit code.
 
     An input that fails is told in one line and the others go on. 0: all went well. 1: a fault that nobody foresaw.
@@ -50,10 +51,11 @@ def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = Fa
                     _tell(outcome, len(inputs), console)
         if len(inputs) > 1:
             console.print(outcomes_table([entry.source for entry in inputs], outcomes))
-        cards = [outcomes[entry.source].card for entry in inputs if entry.source in outcomes]
-        if summaries and any(cards):
-            write_summaries(summaries, [card for card in cards if card is not None])
-            _print_files(summaries, console)
+        outcomes = {entry.source: outcomes[entry.source] for entry in inputs if entry.source in outcomes}
+        if any(outcome.card for outcome in outcomes.values()):
+            _print_files(
+                _written_about_all(inputs, outcomes, summaries, report_file(out) if report else None), console
+            )
         codes = [0, *(outcome.code for outcome in outcomes.values())]
         if run.stop.is_set() and not any(source.startswith("webcam:") for source in outcomes):
             kept = any(outcome.analysis for outcome in outcomes.values())
@@ -73,6 +75,23 @@ def _tell(outcome: Outcome, inputs: int, console: Console) -> None:
         console.print(one_line(outcome.line), markup=False, highlight=False, soft_wrap=True)
     if outcome.error is not None:
         print_line(outcome.error)
+
+
+def _written_about_all(
+    inputs: Sequence[Input], outcomes: Mapping[str, Outcome], summaries: Sequence[Path], report: Path | None
+) -> list[Path]:
+    """The files about all inputs that are asked for."""
+    cards = {source: outcome.card for source, outcome in outcomes.items() if outcome.card is not None}
+    if summaries:
+        write_summaries(summaries, list(cards.values()))
+    if report is None:
+        return list(summaries)
+    from actionunits.reports.html_report import write_report
+
+    without = [entry.source for entry in inputs if entry.source not in cards]
+    reasons = {source: str(outcomes[source].error) if source in outcomes else NOT_BEGUN for source in without}
+    write_report(report, list(cards.values()), reasons, shlex.join(["actionunits", *sys.argv[1:]]))
+    return [*summaries, report]
 
 
 class _InputsBar:

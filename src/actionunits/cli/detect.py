@@ -51,6 +51,9 @@ def detect(
         bool | None,
         typer.Option(help="Also summary.csv and episodes.csv over all inputs; by default where there are several."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also report.html about all inputs, to be looked at and printed.")
+    ] = False,
     elan: Annotated[
         bool, typer.Option("--elan", help="Also the episodes of each video as tiers of an ELAN document (.eaf).")
     ] = False,
@@ -123,7 +126,9 @@ def detect(
         raise UserError(f"--end {end:g} does not lie behind --start {start:g}")
     annotate = annotate or show is not None
     found = find_inputs(inputs, out, table_format, recursive)
-    summary = len(found) > 1 if summary is None else summary
+    summary = len(found) > 1 or report if summary is None else summary
+    if report and not summary:
+        raise UserError("--report is made from the summary; leave --no-summary out")
     options = AnalysisOptions(
         schema,
         pose,
@@ -154,4 +159,4 @@ def detect(
         smooth,
         flow=show == "flow",
     )
-    raise typer.Exit(detect_inputs(Run(make_detector, options, jobs, skip_done), found, out, quiet))
+    raise typer.Exit(detect_inputs(Run(make_detector, options, jobs, skip_done), found, out, quiet, report))

@@ -40,8 +40,16 @@ def find_inputs(words: Sequence[str], out: Path, table_format: str = "csv", recu
 
 def summary_files(out: Path) -> list[Path]:
     """Where the tables over all inputs go: into the folder of the results."""
-    folder = out.parent if out.suffix in TABLE_SUFFIXES and not out.is_dir() else out
-    return [folder / name for name in SUMMARY_FILES]
+    return [_folder(out) / name for name in SUMMARY_FILES]
+
+
+def report_file(out: Path) -> Path:
+    """Where the report goes: beside them."""
+    return _folder(out) / "report.html"
+
+
+def _folder(out: Path) -> Path:
+    return out.parent if out.suffix in TABLE_SUFFIXES and not out.is_dir() else out
 
 
 def refuse_clashes(summaries: Sequence[Path], inputs: Sequence[Input]) -> None:

@@ -6,6 +6,7 @@ Rates and intensities are those of the frames that can be used (`Face.is_usable`
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,10 +51,12 @@ class SummaryCollector:
     def __init__(self, aus: Sequence[int], by_person: bool, has_time: bool) -> None:
         self.seen, self._usable = AuSummary(aus, by_person), AuSummary(aus, by_person)
         self._episodes = EpisodeCollector(aus) if has_time else None
+        self._quality: Counter[str] = Counter()
 
     def add(self, result: FrameResult) -> None:
         """Take note of one frame."""
         self.seen.add(result)
+        self._quality.update(word for face in result.faces for word in face.quality)
         usable = only_usable(result)
         self._usable.add(usable)
         if self._episodes is not None:
@@ -68,6 +71,7 @@ class SummaryCollector:
         return {
             "frames_with_face": self.seen.frames_with_face,
             "frames_usable": self._usable.frames_with_face,
+            "quality": dict(self._quality.most_common()),
             "people": len(self.seen.people) if self.seen.by_person else None,
             "summary": summarise(self.seen, self._usable, self.episodes()),
         }
