@@ -96,6 +96,16 @@ def test_a_video_gives_all_its_outputs_and_accounts_for_every_frame(run):
     assert "10 frames, 8 with a face, 2 people" in out
 
 
+@pytest.mark.parametrize("kind", ["svg", "pdf"])
+def test_timelines_are_vectors_on_request_and_the_same_each_time(run, kind):
+    write_video("clip.mp4", [1, 1, 0])
+    for out in ("a", "b"):
+        assert run("clip.mp4", "--timeline", "--timeline-format", kind, "-o", out)[0] == 0
+    first, second = (Path(out, f"clip.timeline.{kind}").read_bytes() for out in ("a", "b"))
+    assert first == second and first.startswith({"svg": b"<?xml", "pdf": b"%PDF"}[kind])
+    assert run("clip.mp4", "--timeline", "--timeline-format", "gif")[0] == 2
+
+
 def test_no_face_at_all_is_a_result_not_an_error(run):
     write_video("empty.mp4", [0, 0, 0])
     code, out, _ = run("empty.mp4", "--timeline", "--annotate")

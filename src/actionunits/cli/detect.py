@@ -19,6 +19,8 @@ from actionunits.cli.options import (
 )
 from actionunits.errors import UserError
 
+TIMELINE_FORMATS = ("png", "svg", "pdf")
+
 
 def detect(
     inputs: Annotated[
@@ -47,6 +49,7 @@ def detect(
         bool, typer.Option("--sides", help="Also the intensities of the person's own left and right.")
     ] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
+    timeline_format: Annotated[str, typer.Option(help="Timelines as png, svg or pdf.")] = "png",
     summary: Annotated[
         bool | None,
         typer.Option(help="Also summary.csv and episodes.csv over all inputs; by default where there are several."),
@@ -122,6 +125,8 @@ def detect(
 
     if show not in (None, "flow"):
         raise UserError(f"--show {show}: the one thing to show besides is flow")
+    if timeline_format not in TIMELINE_FORMATS:
+        raise UserError(f"--timeline-format {timeline_format}: choose {', '.join(TIMELINE_FORMATS)}")
     if end is not None and end <= start:
         raise UserError(f"--end {end:g} does not lie behind --start {start:g}")
     annotate = annotate or show is not None
@@ -135,7 +140,7 @@ def detect(
         landmarks,
         aus is None,
         annotate,
-        timeline,
+        timeline_format if timeline else None,
         neutral,
         calibrate,
         fps,

@@ -130,11 +130,11 @@ def _drawn(
         from actionunits.reports.annotate import annotate_to
 
         files.append(paths.annotated(kind))
-        consumers.append(stack.enter_context(annotate_to(files[-1], kind)))
+        consumers.append(stack.enter_context(annotate_to(files[-1], kind, source)))
     if options.timeline:
         from actionunits.reports.annotate import timeline_to
 
-        files.append(paths.timeline)
+        files.append(paths.timeline(options.timeline))
         consumers.append(stack.enter_context(timeline_to(files[-1], detector.aus, one_line(Path(source).name))))
     return files, consumers
 

@@ -14,9 +14,9 @@ class AnalysisOptions:
     neutral: a frame number as in the table's `frame` column (from 1), a time in seconds such as "3.2s", or a
     picture of the person. calibrate: the person's own resting face instead. fps: the pictures of a folder are
     the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
-    the flow too where the detector gives it. allow_network: addresses are opened. sides: intensities of
-    left and right too. episodes, elan: write the episodes of a video, as a table, and for ELAN. frames: which of
-    an input are analysed.
+    the flow too where the detector gives it. timeline: draw it, as "png", "svg" or "pdf". allow_network: addresses
+    are opened. sides: intensities of left and right too. episodes, elan: write the episodes of a video, as a table,
+    and for ELAN. frames: which of an input are analysed.
     """
 
     schema: str = "openface"
@@ -24,7 +24,7 @@ class AnalysisOptions:
     landmarks: bool = True
     all_openface_aus: bool = True
     annotate: bool = False
-    timeline: bool = False
+    timeline: str | None = None
     neutral: str | None = None
     calibrate: bool = False
     fps: float | None = None

@@ -26,10 +26,9 @@ class OutputPaths:
         """The run card."""
         return self.table.with_name(self.table.stem + RUN_CARD)
 
-    @property
-    def timeline(self) -> Path:
-        """The timeline."""
-        return self.table.with_name(f"{self.table.stem}{TIMELINE}.png")
+    def timeline(self, picture_format: str) -> Path:
+        """The timeline, as "png", "svg" or "pdf"."""
+        return self.table.with_name(f"{self.table.stem}{TIMELINE}.{picture_format}")
 
     @property
     def episodes(self) -> Path:
@@ -44,9 +43,9 @@ class OutputPaths:
     def all(self, options: AnalysisOptions) -> list[Path]:
         """Every file that an input may leave, whatever kind it turns out to be."""
         annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
-        asked = [(options.timeline, self.timeline), (options.episodes, self.episodes)]
-        asked.append((options.elan, self.elan))
-        return [self.table, self.card, *annotated, *(file for wanted, file in asked if wanted)]
+        asked = [(options.episodes, self.episodes), (options.elan, self.elan)]
+        timeline = [self.timeline(options.timeline)] if options.timeline else []
+        return [self.table, self.card, *annotated, *timeline, *(file for wanted, file in asked if wanted)]
 
     def check(self, options: AnalysisOptions) -> None:
         """Raises UserError for a name that this system cannot hold, before anything is computed."""
