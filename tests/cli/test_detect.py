@@ -447,6 +447,10 @@ def test_ctrl_c_is_the_normal_end_of_a_webcam(run, monkeypatch):
     card = json.loads(Path("webcam-0.run.json").read_text())
     assert card["frames_decoded"] == card["frames_written"] == len(pd.read_csv("webcam-0.csv")) > 20
     assert files() == ["webcam-0.csv", "webcam-0.run.json"] and os.path.exists("webcam-0.timeline.png")
+    # What was to come after it is not begun, which is no normal end.
+    write_video("clip.mp4", [1])
+    code, out, err = run("webcam:0", "clip.mp4")
+    assert code == 130 and "interrupted" in err and "1 not begun" in out
     code, _, err = run("webcam:0", "--annotate", "--calibrate")
     assert code == 2 and "cannot be read twice" in err
 

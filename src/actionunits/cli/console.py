@@ -43,10 +43,13 @@ def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = Fa
     refuse_clashes(summaries, inputs)
     console = SteadyConsole(quiet=quiet)
     outcomes: dict[str, Outcome] = {}
+    cut_off: set[str] = {entry.source for entry in inputs}  # what had not come to its end when the user stopped
     with _stop_on_signals() as run.stop:
         with _InputsBar(inputs, quiet) as bar:
             for outcome in run.over(inputs, bar.advance):
                 outcomes[outcome.source] = outcome
+                if not run.stop.is_set() or (outcome.card is not None and not outcome.card["interrupted"]):
+                    cut_off.remove(outcome.source)
                 with bar.hidden(len(outcomes)):
                     _tell(outcome, len(inputs), console)
         if len(inputs) > 1:
@@ -57,7 +60,7 @@ def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = Fa
                 _written_about_all(inputs, outcomes, summaries, report_file(out) if report else None), console
             )
         codes = [0, *(outcome.code for outcome in outcomes.values())]
-        if run.stop.is_set() and not any(source.startswith("webcam:") for source in outcomes):
+        if run.stop.is_set() and not all(source.startswith("webcam:") for source in cut_off):
             kept = any(outcome.analysis for outcome in outcomes.values())
             line = "interrupted; the files hold the frames so far" if kept else "interrupted"
             print(f"actionunits: {line}", file=sys.stderr)
