@@ -50,7 +50,7 @@ def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = Fa
                 outcomes[outcome.source] = outcome
                 if not run.stop.is_set() or (outcome.card is not None and not outcome.card["interrupted"]):
                     cut_off.remove(outcome.source)
-                with bar.hidden(len(outcomes)):
+                with bar.hidden(outcome.source):
                     _tell(outcome, len(inputs), console)
         if len(inputs) > 1:
             console.print(outcomes_table([entry.source for entry in inputs], outcomes))
@@ -101,14 +101,15 @@ class _InputsBar:
     """One bar over all inputs, by the size of their files, with the time left; none without a terminal."""
 
     def __init__(self, inputs: Sequence[Input], quiet: bool) -> None:
-        self._sources = [one_line(entry.source) for entry in inputs]
+        self._sources = [entry.source for entry in inputs]
+        self._ended = 0
         self._sizes = [_bytes_of(entry.source) for entry in inputs]
         self._done = [0.0] * len(inputs)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
         console = Console(stderr=True)
         disable = quiet or not console.is_terminal
         self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=disable)
-        self._task = self._bar.add_task(self._words(0), total=sum(self._sizes) or None)
+        self._task = self._bar.add_task(self._words(), total=sum(self._sizes) or None)
 
     def advance(self, number: int, share: float) -> None:
         """This share of the input of that number is done."""
@@ -116,16 +117,19 @@ class _InputsBar:
         self._bar.update(self._task, completed=sum(self._done))
 
     @contextmanager
-    def hidden(self, ended: int) -> Iterator[None]:
-        """Out of the way while something is printed; `ended` inputs have ended then."""
+    def hidden(self, ended: str) -> Iterator[None]:
+        """Out of the way while what became of an input is printed, which has ended, however far it came."""
         self._bar.stop()
         yield
-        if ended < len(self._sources):
-            self._bar.update(self._task, description=self._words(ended))
+        self._ended += 1
+        self.advance(self._sources.index(ended), 1.0)
+        if self._ended < len(self._sources):
+            self._bar.update(self._task, description=self._words())
             self._bar.start()
 
-    def _words(self, ended: int) -> str:
-        return self._sources[0] if len(self._sources) == 1 else f"{ended} of {len(self._sources)} inputs"
+    def _words(self) -> str:
+        count = len(self._sources)
+        return one_line(self._sources[0]) if count == 1 else f"{self._ended} of {count} inputs"
 
     def __enter__(self) -> _InputsBar:
         self._bar.start()
