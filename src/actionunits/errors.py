@@ -45,9 +45,18 @@ def tell(error: Exception) -> int:
 
     An error whose cause nobody foresaw is told as such; with ACTIONUNITS_TRACEBACK set, its traceback is shown.
     """
+    return print_line(traced(error))
+
+
+def traced(error: Exception) -> UserError:
+    """`explained`, after the traceback where ACTIONUNITS_TRACEBACK is set."""
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error)
-    told = explained(error)
+    return explained(error)
+
+
+def print_line(told: UserError) -> int:
+    """Print what is told as one line on standard error and return the exit code that goes with it."""
     with suppress(OSError):  # nobody reads it, or its disk is full
         print(f"actionunits: {one_line(str(told))}", file=sys.stderr, flush=True)
     return told.exit_code

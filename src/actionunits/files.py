@@ -16,6 +16,8 @@ from typing import Any
 from actionunits.errors import UserError
 
 CACHE_VARIABLE = "ACTIONUNITS_CACHE"
+# What follows the name of an input in those of its results.
+RUN_CARD, ANNOTATED, TIMELINE = ".run.json", ".annotated", ".timeline"
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -81,6 +83,12 @@ def valid_text(name: str) -> str:
     caf\xe9.jpg
     """
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def is_result(path: Path) -> bool:
+    """Whether a picture, video or folder was made from an input by an earlier run: its run card lies beside it."""
+    stems = [path.name.rpartition(mark)[0] for mark in (ANNOTATED, TIMELINE)]
+    return any(stem and os.path.lexists(path.with_name(stem + RUN_CARD)) for stem in stems)
 
 
 def check_name(path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+NEW_ID = "new_id"  # in `quality`: the face has had its number for a moment only
 MESH_POINTS = 478  # of MediaPipe's face mesh: 468 of the face, 10 of the irises
 
 
@@ -39,6 +40,12 @@ class Face:
     position_mm: np.ndarray  # (3,) float32: head in camera space, x right, y down, z away from the camera
     mesh_px: np.ndarray | None = None  # (478, 3) float32, MediaPipe order; z in pixels, smaller is nearer
     face_id: int = 0  # the same person keeps the number, from 0 in order of appearance
+    quality: tuple[str, ...] = ()  # what speaks against relying on it: words of detection/quality.py
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether its action units can be relied on as those of other faces can, whoever it is."""
+        return not set(self.quality) - {NEW_ID}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from actionunits.detection.output_files import output_paths
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter, open_media
 from actionunits.reports.tables import read_table
+from actionunits.scores import resting
 
 
 @pytest.fixture
@@ -42,6 +43,9 @@ def run(monkeypatch, tiny_weights, tmp_path, capsys):
         return ended.value.code or 0, *capsys.readouterr()
 
     return call
+
+
+OF_ALL = ["episodes.csv", "summary.csv", "summary.wide.csv"]
 
 
 def write_photo(name, faces):
@@ -92,6 +96,16 @@ def test_a_video_gives_all_its_outputs_and_accounts_for_every_frame(run):
     assert "10 frames, 8 with a face, 2 people" in out
 
 
+@pytest.mark.parametrize("kind", ["svg", "pdf"])
+def test_timelines_are_vectors_on_request_and_the_same_each_time(run, kind):
+    write_video("clip.mp4", [1, 1, 0])
+    for out in ("a", "b"):
+        assert run("clip.mp4", "--timeline", "--timeline-format", kind, "-o", out)[0] == 0
+    first, second = (Path(out, f"clip.timeline.{kind}").read_bytes() for out in ("a", "b"))
+    assert first == second and first.startswith({"svg": b"<?xml", "pdf": b"%PDF"}[kind])
+    assert run("clip.mp4", "--timeline", "--timeline-format", "gif")[0] == 2
+
+
 def test_no_face_at_all_is_a_result_not_an_error(run):
     write_video("empty.mp4", [0, 0, 0])
     code, out, _ = run("empty.mp4", "--timeline", "--annotate")
@@ -106,7 +120,7 @@ def test_schemas_columns_and_formats(run):
     assert run("clip.mp4", "--schema", "pyfeat", "--format", "parquet", "--no-landmarks", "--timeline")[0] == 0
     assert {"FaceRectX", "AU26"} < set(read_table("clip.parquet")) and os.path.exists("clip.timeline.png")
     assert run("clip.mp4", "--no-pose", "--no-landmarks", "--aus", "12")[0] == 0
-    assert list(pd.read_csv("clip.csv").columns[5:]) == ["AU12_r", "AU12_c", "AU12_p"]
+    assert list(pd.read_csv("clip.csv").columns[5:]) == ["AU12_r", "AU12_c", "AU12_p", "usable", "quality"]
 
 
 def test_a_folder_is_one_table_and_with_fps_one_sequence(run):
@@ -232,7 +246,7 @@ def test_one_bad_input_among_several_does_not_stop_the_others(run):
     Path("b.png").write_bytes(b"text")
     code, out, err = run("a.png", "b.png", "c.png", "-q")
     assert code == 2 and out == "" and "b.png" in err and err.count("\n") == 1
-    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json"]
+    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json", *OF_ALL]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +271,7 @@ def test_whatever_fails_in_one_input_is_one_line_and_the_others_go_on(run, monke
     monkeypatch.setattr(StagedFinder, "__call__", failing)
     ended, out, err = run("a.png", "b.png", "c.png", "-q")
     assert ended == code and out == "" and told in err and err.count("\n") == 1
-    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json"]
+    assert files() == ["a.csv", "a.run.json", "c.csv", "c.run.json", *OF_ALL]
 
 
 def test_the_traceback_of_an_unforeseen_fault_is_there_for_a_report(run, monkeypatch):
@@ -311,7 +325,7 @@ def test_a_name_without_room_for_its_results_is_refused_before_any_work(run, mon
     write_photo("a.png", 1)
     code, _, err = run(long, "x" * 300, "a.png", "-q")
     assert code == 2 and err.count("\n") == 2 and err.count("name is too long") >= 1
-    assert files() == ["a.csv", "a.run.json"]
+    assert files() == ["a.csv", "a.run.json", *OF_ALL]
     assert not [name for name in os.listdir() if name.startswith(".")]
 
 
@@ -433,6 +447,10 @@ def test_ctrl_c_is_the_normal_end_of_a_webcam(run, monkeypatch):
     card = json.loads(Path("webcam-0.run.json").read_text())
     assert card["frames_decoded"] == card["frames_written"] == len(pd.read_csv("webcam-0.csv")) > 20
     assert files() == ["webcam-0.csv", "webcam-0.run.json"] and os.path.exists("webcam-0.timeline.png")
+    # What was to come after it is not begun, which is no normal end.
+    write_video("clip.mp4", [1])
+    code, out, err = run("webcam:0", "clip.mp4")
+    assert code == 130 and "interrupted" in err and "1 not begun" in out
     code, _, err = run("webcam:0", "--annotate", "--calibrate")
     assert code == 2 and "cannot be read twice" in err
 
@@ -475,11 +493,24 @@ def test_a_neutral_picture_serves_everybody(run):
     assert "no face found" in run("clip.mp4", "--neutral", "nobody.png")[2]
 
 
-def test_calibrate_brings_the_lower_decile_of_each_person_to_0(run):
+def test_calibrate_leaves_who_never_rests(run, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
     write_video("clip.mp4", [1] * 40)
-    assert run("clip.mp4", "--calibrate", "-o", "moved.parquet")[0] == 0
-    # Of 40 frames the four lowest lie at or below the lower decile.
-    assert (intensities(read_table("moved.parquet")) == 0).sum().tolist() == [4] * len(SYNTH_AUS)
+    assert run("clip.mp4", "-o", "plain.parquet")[0] == 0
+    code, out, _ = run("clip.mp4", "--calibrate", "-o", "same.parquet")
+    assert code == 0 and "no neutral reference for face 0: left as they are" in out
+    assert json.loads(Path("same.run.json").read_text())["without_neutral_reference"] == [0]
+    # What the weights of tests read as 1.5 and more is the rest of whoever they are told of.
+    monkeypatch.setattr(resting, "MOST_ACTIVITY", 9.0)
+    monkeypatch.setattr(resting, "MOST_INTENSITY", 9.0)
+    code, out, _ = run("clip.mp4", "--calibrate", "-o", "moved.parquet")
+    assert code == 0 and "no neutral reference" not in out
+    plain, same, moved = (read_table(f"{name}.parquet") for name in ("plain", "same", "moved"))
+    pd.testing.assert_frame_equal(plain, same)
+    for kind in "rp":
+        columns = [f"{au_label(au)}_{kind}" for au in SYNTH_AUS]
+        assert (moved[columns] <= plain[columns] + 1e-6).all(axis=None)
+    assert (intensities(moved).mean(0) < intensities(plain).mean(0)).any()
 
 
 def test_photographs_need_a_picture_as_reference(run):

@@ -1,6 +1,9 @@
 """Folders, unusual files and faces without a pose, from the command to the table and the run card."""
 
+import base64
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from rich.console import Console
 from staged_faces import StagedFinder, picture, video_frames
 from typer.testing import CliRunner
 
 import actionunits.detection.detector as detect_module
+from actionunits.aus import SYNTH_AUS
 from actionunits.cli import app
+from actionunits.detection.inputs import find_inputs, refuse_clashes, summary_files
+from actionunits.detection.run import Outcome
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter
+from actionunits.reports.outcomes import outcomes_table
 
 
 @pytest.fixture
@@ -39,12 +47,138 @@ def test_all_that_is_in_a_folder_has_a_table(detect):
         for frame in video_frames([1, 2]):
             writer.write(frame.image_rgb)
     assert detect("day", "--out", "results") == 0
-    rows = {path.stem: len(pd.read_csv(path)) for path in Path("results").glob("*.csv")}
-    assert rows == {"day": 3, "moving": 3, "clip": 3}
+    own = ["clip.csv", "clip.episodes.csv", "day.csv", "moving.csv", "moving.episodes.csv"]
+    assert made("results") == sorted([*own, *OF_ALL])
+    assert [len(pd.read_csv(f"results/{name}.csv")) for name in ("day", "moving", "clip")] == [3, 3, 3]
+    people = pd.read_csv("results/summary.wide.csv")[["file", "face_id", "frames"]].to_numpy().tolist()
+    assert people == [
+        *[["day", "all", 3], ["day/clip.mp4", "0", 2], ["day/clip.mp4", "1", 1], ["day/moving.webp", "0", 3]],
+    ]
+    assert len(pd.read_csv("results/summary.csv")) == 4 * len(SYNTH_AUS)
+    assert detect("day", "--no-summary", "--out", "few") == 0 and made("few") == ["clip.csv", "day.csv", "moving.csv"]
     assert card("results/day")["notes"] == [
         "day: inputs of their own, not read with the photographs: clip.mp4, moving.webp"
     ]
     assert card("results/clip")["notes"] == []
+
+
+OF_ALL = ["episodes.csv", "summary.csv", "summary.wide.csv"]
+
+
+def write_clip(path, counts=(1, 1)):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, fps=25) as writer:
+        for frame in video_frames(counts):
+            writer.write(frame.image_rgb)
+
+
+def made(folder):
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*.csv"))
+
+
+def test_folders_in_folders_are_mirrored_and_results_are_no_inputs(detect):
+    write_clip("videos/clip.mp4")
+    write_clip("videos/Zoë 1/clip.mp4")
+    write_clip("videos/.trash/clip.mp4")
+    Path("videos/Zoë 1/b/pictures").mkdir(parents=True)
+    Image.fromarray(picture(1)).save("videos/Zoë 1/b/pictures/1.png")
+    Path("videos/Zoë 1/notes.txt").write_text("none")
+    words = ("videos", "videos/*.mp4", "--recursive", "--annotate", "--out", "videos")
+    assert detect(*words) == detect(*words) == 0
+    tables = ["Zoë 1/b/pictures/pictures.csv", "Zoë 1/clip.csv", "Zoë 1/clip.episodes.csv"]
+    assert made("videos") == sorted([*tables, "clip.csv", "clip.episodes.csv", *OF_ALL])
+    assert not list(Path("videos").rglob("*.annotated.annotated*"))
+    assert detect("videos", "--out", "flat") == 0 and made("flat") == ["clip.csv"]
+
+
+def test_an_input_that_is_called_as_the_summary_is_refused(detect):
+    write_clip("summary.mp4")
+    assert detect("summary.mp4") == 0
+    with pytest.raises(UserError, match="rename it, or leave that one out"):
+        refuse_clashes(summary_files(Path("r/t.csv")), find_inputs(["summary.mp4"], Path("r")))
+
+
+def test_the_report_is_one_file_with_warnings_first(detect, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    write_clip("day/<b>&.mp4", [1] * 5)
+    write_clip("day/empty.mp4", [0, 0])
+    Path("day/bad.mp4").write_bytes(b"no video")
+    assert detect("day", "--report", "--out", "r") == 2
+    page = Path("r/report.html").read_text()
+    assert "<b>&.mp4" not in page and "day/&lt;b&gt;&amp;.mp4" in page
+    assert (
+        page.index("bad.mp4</b>: cannot read") < page.index("empty.mp4</b>: no face was found") < page.index("<svg")
+    )
+    # It names nothing that lies elsewhere, and holds the moments itself.
+    assert not re.findall(r'(?:src|href)="(?!data:image/jpeg;base64,)|https?:|@import', page)
+    picture_of_moment = base64.b64decode(re.search(r'base64,([^"]+)"', page)[1])
+    assert Image.open(io.BytesIO(picture_of_moment)).size == (200, 120)
+    assert page.count("<tr><td>") == len(SYNTH_AUS) and "actionunits 0" in page
+    assert detect("day", "--report", "--no-summary", "--out", "r2") != 0 and not Path("r2").exists()
+
+
+def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, monkeypatch, detect):
+    write_clip("day/a.mp4")
+    Path("day/b.mp4").write_bytes(b"no video")
+    words = ["detect", "day", "lost.mp4", "--out", "r", "--skip-done", "--weights", str(tiny_weights)]
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def statuses(*more):
+        ended = CliRunner().invoke(app, [*words, *more])
+        told = [line.split("│") for line in ended.stdout.splitlines() if line.startswith("│")]
+        assert ended.exit_code == 2 and "day/b.mp4" in ended.stderr and "lost.mp4" in ended.stderr
+        return {cells[1].strip(): cells[2].strip() for cells in told}
+
+    assert statuses() == {"day/a.mp4": "done", "day/b.mp4": "failed", "lost.mp4": "failed"}
+    assert statuses()["day/a.mp4"] == "done before"
+    # Other options, a changed input and a lost table are done again.
+    assert statuses("--smooth", "0.1")["day/a.mp4"] == "done"
+    assert (statuses()["day/a.mp4"], statuses()["day/a.mp4"]) == ("done", "done before")
+    write_clip("day/a.mp4", (1, 1, 1))
+    assert statuses()["day/a.mp4"] == "done" and len(pd.read_csv("r/a.csv")) == 3
+    Path("r/a.csv").unlink()
+    assert statuses()["day/a.mp4"] == "done"
+
+
+def test_the_last_table_names_inputs_below_their_folder():
+    done = Outcome(
+        "a/b/1.mp4", {"frames_written": 8, "frames_with_face": 2, "frames_usable": 0} | {"people": 1, "damage": None}
+    )
+    console = Console(width=80)
+    with console.capture() as told:
+        console.print(outcomes_table(["a/b/1.mp4", "a/c/[red].mp4"], {"a/b/1.mp4": done}))
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.get().splitlines() if "│" in line]
+    assert rows == [["b/1.mp4", "done before", "8", "25%", "0%", "1"], ["c/[red].mp4", "not begun", "", "", "", ""]]
+
+
+def test_an_interrupted_or_damaged_input_keeps_its_state(detect, monkeypatch):
+    write_clip("a.mp4")
+    assert detect("a.mp4") == 0
+    told = card("a")
+    for change, code, seconds in (
+        ({"interrupted": True}, 0, None),
+        ({"damage": "a.mp4 is damaged"}, 3, -1),
+    ):
+        Path("a.run.json").write_text(json.dumps(told | change | {"seconds": -1}))
+        assert detect("a.mp4", "--skip-done") == code
+        assert (card("a")["seconds"] == seconds) == (code == 3)
+
+
+def test_nothing_is_loaded_where_no_input_is_there(detect, monkeypatch):
+    monkeypatch.setattr(detect_module.Detector, "__init__", lambda *_, **__: pytest.fail("loaded"))
+    assert detect("lost.mp4", "gone/*.png") == 2
+
+
+def test_a_stretch_of_a_video_keeps_numbers_and_times(detect):
+    write_clip("clip.mp4", [1] * 20)
+    assert detect("clip.mp4", "--start", "0.2", "--end", "0.6", "--every", "3", "--annotate") == 0
+    table = pd.read_csv("clip.csv")
+    assert table["frame"].tolist() == [7, 10, 13] and table["timestamp"].tolist() == [0.24, 0.36, 0.48]
+    assert card("clip")["frames_decoded"] == 3 and card("clip")["options"]["frames"]["every"] == 3
+    before = sorted(path.name for path in Path().iterdir())
+    Image.fromarray(picture(1)).save("photo.png")
+    assert detect("clip.mp4", "--start", "9") == detect("photo.png", "--end", "1") == 2
+    assert sorted(path.name for path in Path().iterdir()) == sorted([*before, "photo.png"])
 
 
 def test_the_run_card_tells_how_samples_were_scaled(detect):

@@ -14,7 +14,7 @@ from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.detection.calibration import (
     Calibration,
     NeutralReference,
-    QuantileCollector,
+    RestCollector,
     logit_of,
     prob_of,
     reference_of,
@@ -406,20 +406,21 @@ def test_calibration_keeps_5_and_brings_the_neutral_face_to_the_models_neutral()
     assert top(prediction([0.5], [5.0]), 0).au_intensity.tolist() == [0]
 
 
-def test_the_lower_decile_is_that_of_each_person():
-    rng = np.random.default_rng(0)
-    collector = QuantileCollector()
-    values = {face_id: rng.uniform(0, 5, (200, 2)).astype(np.float32) + face_id for face_id in (0, 3)}
+def test_the_resting_face_is_that_of_each_person():
+    neutral, collector = np.array([-4.0, -5.0]), RestCollector()
     for k in range(200):
-        for face_id, intensity in values.items():
-            collector.add(prediction([0.5, 0.25], intensity[k]), face_id)
+        acts = k >= 60
+        for face_id, offset in ((0, 1.5), (3, 0.0)):
+            prob = prob_of(np.array([2.0 * acts - 3 + offset, -9.0 + 8 * acts]))
+            collector.add(prediction(prob, [3 * acts + offset / 10, 2.0 * acts]), face_id)
+        collector.add(prediction([0.9, 0.9], [3.0, 3.0]), 5)  # never rests
     collector.add(prediction([0.5, 0.25], [1, 1]), 9)  # seen too briefly
-    references = collector.references(2)
+    references = collector.references(neutral)
     assert set(references) == {0, 3}
-    for face_id in (0, 3):
-        expected = np.quantile(values[face_id], 0.1, axis=0)
-        np.testing.assert_allclose(references[face_id].intensities[:, 0], expected, atol=1e-5)
-        np.testing.assert_allclose(references[face_id].au_logit, logit_of(np.array([0.5, 0.25])), atol=1e-6)
+    # -1.5 at rest is 0.05's -2.94 and 1.44 more; nothing that reads lower at rest than it should is raised.
+    np.testing.assert_allclose(references[0].au_logit - neutral, [-1.5 + np.log(19), 0], atol=1e-5)
+    np.testing.assert_allclose(references[0].intensities[:, 0], [0.15, 0], atol=1e-6)
+    np.testing.assert_allclose(references[3].au_logit, neutral, atol=1e-5)
 
 
 def test_smoothing_is_an_exponential_average_in_time_and_per_person():

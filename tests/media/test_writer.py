@@ -123,3 +123,71 @@ def test_full_disk_is_told_and_leaves_nothing(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
+
+
+def with_sound(path, codec, seconds=2.0, rate=44100, picture_delay_s=0.0):
+    """A video of 25 frames a second with a click of sound at 1.0 s of its pictures."""
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("mpeg4", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream(codec, rate=rate, layout="mono")
+        samples = np.zeros((1, int((seconds + picture_delay_s) * rate)), np.float32)
+        click = int((1.0 + picture_delay_s) * rate)
+        samples[0, click : click + 2000] = 0.8
+        for index in range(int(seconds * 25)):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            frame.pts = index + round(picture_delay_s * 25)
+            container.mux(pictures.encode(frame))
+        heard = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        heard.sample_rate, heard.pts = rate, 0
+        container.mux(sound.encode(heard))
+        for stream in (pictures, sound):
+            container.mux(stream.encode(None))
+    return path
+
+
+def click_s(path):
+    """When the click is heard, from the first frame on; None without sound."""
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return None
+        for frame in container.decode(audio=0):
+            loud = np.abs(frame.to_ndarray().astype(np.float32)).max(0)
+            if loud.max() > 0.4:
+                return float(frame.pts * frame.time_base) + int(np.argmax(loud > 0.4)) / frame.sample_rate
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "delay_s"), [("clip.mp4", "aac", 0.0), ("clip.mov", "pcm_s16le", 0.0), ("late.mkv", "aac", 0.4)]
+)
+@pytest.mark.parametrize("start_s", [0.0, 0.6])
+def test_sound_is_kept_at_its_time(tmp_path, name, codec, delay_s, start_s):
+    source = with_sound(tmp_path / name, codec, picture_delay_s=delay_s)
+    with VideoWriter(tmp_path / "out.mp4", sound_of=source) as writer, open_media(source) as media:
+        for frame in media:
+            if frame.time_s >= start_s:
+                writer.write(frame.image_rgb, frame.time_s)
+    assert click_s(tmp_path / "out.mp4") == pytest.approx(1.0 - start_s, abs=0.05)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.duration / 1e6 == pytest.approx(2.0 - start_s, abs=0.1)
+
+
+def test_a_video_without_sound_or_that_is_none_stays_silent(tmp_path):
+    silent, text = tmp_path / "silent.mp4", tmp_path / "text.mp4"
+    with VideoWriter(silent, fps=25) as writer:
+        writer.write(numbered(0))
+    text.write_text("no video")
+    for source in (silent, text):
+        with VideoWriter(tmp_path / "out.mp4", fps=25, sound_of=source) as writer:
+            writer.write(numbered(0))
+        assert click_s(tmp_path / "out.mp4") is None and len(list(open_media(tmp_path / "out.mp4"))) == 1
+
+
+def test_sound_that_breaks_off_does_not_stop_the_pictures(tmp_path):
+    source = with_sound(tmp_path / "clip.mkv", "aac")
+    content = source.read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
+    with VideoWriter(tmp_path / "out.mp4", fps=25, sound_of=tmp_path / "cut.mkv") as writer:
+        for index in range(50):
+            writer.write(numbered(index))
+    assert len(list(open_media(tmp_path / "out.mp4"))) == 50

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actionunits.aus import AUS, SYNTH_AUS
 from actionunits.faces.mean_face import template_landmarks
-from actionunits.reports.overlay import display_scale, draw_faces, font_size_px
+from actionunits.reports.overlay import DARK, display_scale, draw_faces, font_size_px, margin_beside
 from actionunits.reports.overlay_layout import overlap_areas, place_panels, place_tags
 from actionunits.reports.overlay_panel import PanelStyle, panel_forms, strongest
 from actionunits.types import Face, Prediction
@@ -47,6 +47,31 @@ def test_picture_without_faces_is_an_unchanged_copy():
     drawn = draw_faces(image, [], [])
     np.testing.assert_array_equal(drawn, image)
     assert not np.shares_memory(drawn, image)
+
+
+@pytest.mark.parametrize(("height", "width"), [(160, 160), (480, 480), (1920, 1080)])
+def test_the_panel_of_a_face_that_fills_the_picture_lies_beside_it(height, width):
+    side = min(height, width)
+    faces, predictions = [make_face(side * 0.15, side * 0.1, side * 0.75)], [make_prediction(SYNTH_AUS)]
+    added = margin_beside(height, width, faces, [make_prediction(())])
+    assert 0 < added < width
+    wide = picture(height, width + added)
+    wide[:, width:] = DARK
+    drawn = draw_faces(wide, faces, predictions, show_landmarks=False)
+    scale = len(drawn) // height
+    left, top, right, bottom = (faces[0].box_xyxy_px * scale).astype(int)
+    inset = max(4, side * scale // 20)  # the box is drawn, and its number at its upper corner
+    inside = drawn[top + 3 * inset : bottom - inset, left + 3 * inset : right - inset]
+    assert (inside == 128).all() and (drawn[:, width * scale :] > 100).any()
+
+
+def test_no_margin_where_there_is_room_or_nobody():
+    one, none = make_prediction(), make_prediction(())
+    assert margin_beside(360, 640, [make_face()], [one]) == margin_beside(360, 640, [], []) == 0
+    far_right, filling = make_face(300, 40, 300), make_face(100, 30, 300)
+    assert margin_beside(360, 640, [far_right], [one]) == 0 < margin_beside(360, 500, [filling], [none])
+    crowd = [make_face(10, 10, 150, k) for k in range(9)]
+    assert margin_beside(160, 160, crowd, [one] * 9) == 0
 
 
 def test_input_is_left_as_it_was():

@@ -1,4 +1,5 @@
 import errno
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ OPENFACE_C = (
 OPENFACE_LANDMARKS = ",".join([f"x_{i}" for i in range(68)] + [f"y_{i}" for i in range(68)])
 # AU24 is ours alone.
 RELEASED_AUS_OF_OPENFACE = tuple(au for au in SYNTH_AUS if au != 24)
+QUALITY = "usable,quality"
 # py-feat's v2 order, without the blocks that are not estimated.
 PYFEAT_BOX = "FaceRectX,FaceRectY,FaceRectWidth,FaceRectHeight,FaceScore"
 
@@ -64,7 +66,7 @@ def test_openface_header_is_that_of_openface_plus_probabilities(tmp_path):
     schema = make_schema("openface", RELEASED_AUS_OF_OPENFACE)
     header = write(tmp_path / "t.csv", schema, [])[0]
     p = OPENFACE_R.replace("_r", "_p")
-    assert header == ",".join([OPENFACE_HEAD, OPENFACE_POSE, OPENFACE_LANDMARKS, OPENFACE_R, OPENFACE_C, p])
+    assert header == ",".join([OPENFACE_HEAD, OPENFACE_POSE, OPENFACE_LANDMARKS, OPENFACE_R, OPENFACE_C, p, QUALITY])
 
 
 def test_an_au_that_openface_lacks_takes_its_place_by_number():
@@ -78,6 +80,7 @@ def test_blocks_and_aus_can_be_left_out():
     assert [c.name for c in schema.columns] == [
         *OPENFACE_HEAD.split(","),
         *("AU12_r", "AU25_r", "AU12_c", "AU25_c", "AU12_p", "AU25_p"),
+        *QUALITY.split(","),
     ]
 
 
@@ -101,7 +104,8 @@ def test_every_frame_has_a_row_and_one_without_a_face_has_empty_cells(tmp_path):
     assert table["frame"].tolist() == [1, 1, 2, 3]
     assert table["face_id"].tolist() == [0, 1, 0, 1]
     assert table["success"].tolist() == [1, 1, 0, 1]
-    empty = table.iloc[2].drop(["frame", "face_id", "timestamp", "confidence", "success"])
+    empty = table.iloc[2].drop([*OPENFACE_HEAD.split(","), *QUALITY.split(",")])
+    assert (table["usable"][2], table["quality"][2]) == (0, "no_face")
     assert empty.isna().all() and table["confidence"][2] == 0
     # AU28 is not estimated: empty on every row rather than absent.
     assert table["AU28_c"].isna().all() and table["AU12_c"].notna().sum() == 3
@@ -166,7 +170,7 @@ def test_pyfeat_columns_and_values(tmp_path):
         OPENFACE_LANDMARKS,
         "Pitch,Roll,Yaw,AU12,AU25,Identity,FrameHeight,FrameWidth,input,frame",
     ]
-    assert ",".join(table.columns) == ",".join([*expected, "approx_time"])
+    assert ",".join(table.columns) == ",".join([*expected, "approx_time", QUALITY])
     seen, unseen = table.iloc[0], table.iloc[1]
     assert seen[PYFEAT_BOX.split(",")].tolist() == pytest.approx([10, 20, 100, 150, 0.88])
     assert seen[["Pitch", "Roll", "Yaw"]].tolist() == pytest.approx([10, 5, -20])
@@ -179,15 +183,17 @@ def test_tidy_has_a_row_per_action_unit(tmp_path):
     results = [result(0, 0.0, [face(4)], [prediction((12, 25))]), result(1, 0.04)]
     write(tmp_path / "t.csv", make_schema("tidy", (12, 25)), results)
     table = pd.read_csv(tmp_path / "t.csv")
-    assert list(table.columns) == ["source", "frame", "time_s", "face_id", "au", "prob", "intensity", "present"]
+    columns = ["source", "frame", "time_s", "face_id", "au", "prob", "intensity", "present"]
+    assert list(table.columns) == [*columns, *QUALITY.split(",")]
     assert table["au"].tolist()[:2] == ["AU12", "AU25"] and table["intensity"].tolist()[:2] == [0, 5]
-    assert table["frame"].tolist() == [1, 1, 2] and table.iloc[2, 3:].isna().all()
+    assert table["frame"].tolist() == [1, 1, 2] and table.iloc[2, 3:8].isna().all()
 
 
 @pytest.mark.parametrize("schema_name", ["openface", "pyfeat", "tidy"])
 def test_csv_and_parquet_hold_the_same_table(tmp_path, schema_name):
     schema = make_schema(schema_name, SYNTH_AUS)
-    results = [result(k, k / 25, [face(j) for j in range(k % 3)]) for k in range(8)]
+    flags = ((), ("small", "dark"))
+    results = [result(k, k / 25, [replace(face(j), quality=flags[j]) for j in range(k % 3)]) for k in range(8)]
     for suffix in ("csv", "parquet"):
         write(tmp_path / f"t.{suffix}", schema, results)
     from_csv, from_parquet = (read_table(tmp_path / f"t.{suffix}") for suffix in ("csv", "parquet"))
@@ -216,7 +222,7 @@ def test_an_unknown_intensity_is_an_empty_cell(tmp_path):
     without = Prediction((12,), np.array([0.7], np.float32), np.array([np.nan], np.float32), np.array([True]))
     schema = make_schema("openface", (12,), all_openface_aus=False, pose=False, landmarks=False)
     lines = write(tmp_path / "t.csv", schema, [result(0, 0, [face()], [without])])
-    assert lines[1].endswith(",,1.0,0.7000")
+    assert lines[1].endswith(",,1.0,0.7000,1,")
 
 
 def test_read_table_strips_blanks_and_picks_columns(tmp_path):

@@ -4,74 +4,147 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from actionunits.detection.analysis import Analysis, analyse
-from actionunits.detection.detector import Detector
-from actionunits.detection.options import AnalysisOptions
-from actionunits.detection.output_files import OutputPaths, refuse_overwriting
-from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, tell
+from actionunits.detection.analysis import Analysis
+from actionunits.detection.inputs import Input, refuse_clashes, report_file, summary_files
+from actionunits.detection.output_files import refuse_overwriting
+from actionunits.detection.run import Outcome, Run, counts_text
+from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, print_line
 from actionunits.files import cache_folder
+from actionunits.media import read_for
 from actionunits.media.standard_input import end_standard_input
+from actionunits.reports.outcomes import NOT_BEGUN, outcomes_table
+from actionunits.reports.summary import write_summaries
 from actionunits.runtime.processes import INTERRUPTED
 
 
-def detect_inputs(
-    detector: Detector,
-    sources: Sequence[str],
-    paths: Sequence[OutputPaths],
-    options: AnalysisOptions,
-    quiet: bool = False,
-) -> int:
-    """Analyse one input after the other, print what was seen, and return the exit code.
+def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = False, report: bool = False) -> int:
+    """Analyse the inputs, print what became of them, and return the exit code.
 
     An input that fails is told in one line and the others go on. 0: all went well. 1: a fault that nobody foresaw.
     2: an input could not be used. 3: an input was damaged, its files hold what could be read. 130: interrupted by
-    Ctrl-C or SIGTERM, the files of the input in work hold the frames so far. Ending a webcam so is its normal end.
+    Ctrl-C or SIGTERM, the files of the inputs in work hold the frames so far. Ending a webcam so is its normal end.
     Raises UserError, before any work, where a file to write is one of the inputs.
     """
-    refuse_overwriting(sources, paths, options)
-    codes = [0]
-    with _stop_on_signals() as stop:
-        for source, to in zip(sources, paths, strict=True):
-            codes.append(_analysed(detector, source, to, options, quiet, stop))
-            if stop.is_set():
-                if not source.startswith("webcam:"):
-                    kept = codes[-1] in (0, DamagedInputError.exit_code)
-                    line = "interrupted; the files hold the frames so far" if kept else "interrupted"
-                    print(f"actionunits: {line}", file=sys.stderr)
-                    codes.append(INTERRUPTED)
-                break
+    refuse_overwriting([entry.source for entry in inputs], [entry.paths for entry in inputs], run.options)
+    summaries = summary_files(out) if run.options.episodes else []
+    refuse_clashes(summaries, inputs)
+    console = SteadyConsole(quiet=quiet)
+    outcomes: dict[str, Outcome] = {}
+    cut_off: set[str] = {entry.source for entry in inputs}  # what had not come to its end when the user stopped
+    with _stop_on_signals() as run.stop:
+        with _InputsBar(inputs, quiet) as bar:
+            for outcome in run.over(inputs, bar.advance):
+                outcomes[outcome.source] = outcome
+                if not run.stop.is_set() or (outcome.card is not None and not outcome.card["interrupted"]):
+                    cut_off.remove(outcome.source)
+                with bar.hidden(outcome.source):
+                    _tell(outcome, len(inputs), console)
+        if len(inputs) > 1:
+            console.print(outcomes_table([entry.source for entry in inputs], outcomes))
+        outcomes = {entry.source: outcomes[entry.source] for entry in inputs if entry.source in outcomes}
+        if any(outcome.card for outcome in outcomes.values()):
+            _print_files(
+                _written_about_all(inputs, outcomes, summaries, report_file(out) if report else None), console
+            )
+        codes = [0, *(outcome.code for outcome in outcomes.values())]
+        if run.stop.is_set() and not all(source.startswith("webcam:") for source in cut_off):
+            kept = any(outcome.analysis for outcome in outcomes.values())
+            line = "interrupted; the files hold the frames so far" if kept else "interrupted"
+            print(f"actionunits: {line}", file=sys.stderr)
+            codes.append(INTERRUPTED)
     # A fault of ours weighs more than an input that could not be used, and that more than a damaged one.
     order = (INTERRUPTED, UnexpectedError.exit_code, UserError.exit_code, DamagedInputError.exit_code, 0)
     return next(code for code in order if code in codes)
 
 
-def _analysed(
-    detector: Detector, source: str, to: OutputPaths, options: AnalysisOptions, quiet: bool, stop: threading.Event
-) -> int:
-    """Analyse one input and print what was seen; whatever fails is told in one line. Returns the exit code."""
+def _tell(outcome: Outcome, inputs: int, console: Console) -> None:
+    """What became of an input: in full where it is the only one, else in a line; a failure on standard error."""
+    if inputs == 1 and outcome.analysis is not None:
+        _show(outcome.analysis, outcome.source, console)
+    elif outcome.card is not None:
+        console.print(one_line(outcome.line), markup=False, highlight=False, soft_wrap=True)
+    if outcome.error is not None:
+        print_line(outcome.error)
+
+
+def _written_about_all(
+    inputs: Sequence[Input], outcomes: Mapping[str, Outcome], summaries: Sequence[Path], report: Path | None
+) -> list[Path]:
+    """The files about all inputs that are asked for."""
+    cards = {source: outcome.card for source, outcome in outcomes.items() if outcome.card is not None}
+    if summaries:
+        write_summaries(summaries, list(cards.values()))
+    if report is None:
+        return list(summaries)
+    from actionunits.reports.html_report import write_report
+
+    without = [entry.source for entry in inputs if entry.source not in cards]
+    reasons = {source: str(outcomes[source].error) if source in outcomes else NOT_BEGUN for source in without}
+    write_report(report, list(cards.values()), reasons, shlex.join(["actionunits", *sys.argv[1:]]))
+    return [*summaries, report]
+
+
+class _InputsBar:
+    """One bar over all inputs, by the size of their files, with the time left; none without a terminal."""
+
+    def __init__(self, inputs: Sequence[Input], quiet: bool) -> None:
+        self._sources = [entry.source for entry in inputs]
+        self._ended = 0
+        self._sizes = [_bytes_of(entry.source) for entry in inputs]
+        self._done = [0.0] * len(inputs)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+        console = Console(stderr=True)
+        disable = quiet or not console.is_terminal
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=disable)
+        self._task = self._bar.add_task(self._words(), total=sum(self._sizes) or None)
+
+    def advance(self, number: int, share: float) -> None:
+        """This share of the input of that number is done."""
+        self._done[number] = share * self._sizes[number]
+        self._bar.update(self._task, completed=sum(self._done))
+
+    @contextmanager
+    def hidden(self, ended: str) -> Iterator[None]:
+        """Out of the way while what became of an input is printed, which has ended, however far it came."""
+        self._bar.stop()
+        yield
+        self._ended += 1
+        self.advance(self._sources.index(ended), 1.0)
+        if self._ended < len(self._sources):
+            self._bar.update(self._task, description=self._words())
+            self._bar.start()
+
+    def _words(self) -> str:
+        count = len(self._sources)
+        return one_line(self._sources[0]) if count == 1 else f"{self._ended} of {count} inputs"
+
+    def __enter__(self) -> _InputsBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def _bytes_of(source: str) -> int:
+    """Size of what is read for an input; 0 where that is unknown."""
     try:
-        with _progress_bar(Console(stderr=True), source, quiet) as bar:
-            progress = partial(_advance, bar, bar.add_task(one_line(source), total=None))
-            analysis = analyse(detector, source, to, options, progress, stop)
-        _show(analysis, source, SteadyConsole(quiet=quiet))
-        if analysis.damage:
-            raise DamagedInputError(_damage_line(analysis))
-    except Exception as error:
-        return tell(error)
-    return 0
+        return sum(file.stat().st_size for file in read_for(source))
+    except (UserError, OSError):
+        return 0
 
 
 @contextmanager
@@ -105,20 +178,6 @@ class SteadyConsole(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
-    bar.update(task, completed=done, total=total)
-
-
-def _progress_bar(console: Console, source: str, quiet: bool) -> Progress:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    return Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
-
-
 def _show(analysis: Analysis, source: str, console: Console) -> None:
     summary, card = analysis.summary, analysis.card
     is_photo = analysis.kind == "image"
@@ -127,21 +186,16 @@ def _show(analysis: Analysis, source: str, console: Console) -> None:
     else:
         console.print(summary.photo_table(source) if is_photo else summary.video_table(source))
     if not is_photo:
-        line = f"{card['frames_written']} frames, {card['frames_with_face']} with a face"
-        people = card["people"]
-        line += "" if people is None else f", {people} {'person' if people == 1 else 'people'}"
-        speed = f"{card['seconds']:.1f} s, {card['frames_per_second']:.0f} frames per second"
-        console.print(f"{line}; {speed}", markup=False, highlight=False)
+        console.print(counts_text(card), markup=False, highlight=False)
     if card["without_neutral_reference"]:
         faces = ", ".join(map(str, card["without_neutral_reference"]))
         console.print(f"no neutral reference for face {faces}: left as they are", markup=False, highlight=False)
-    for file in analysis.files:
+    _print_files(analysis.files, console)
+
+
+def _print_files(files: Sequence[Path], console: Console) -> None:
+    for file in files:
         console.print(f"  {one_line(str(file))}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _damage_line(analysis: Analysis) -> str:
-    written = analysis.card["frames_written"]
-    return f"{analysis.damage}; {analysis.files[0]} holds the {written} frames that could be read"
 
 
 @contextmanager

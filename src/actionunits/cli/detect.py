@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from actionunits.cli.options import FRAME_RATE, LARGEST_BATCH, LARGEST_COUNT, DeviceOption, number_above, share
+from actionunits.cli.options import (
+    FRAME_RATE,
+    LARGEST_BATCH,
+    LARGEST_COUNT,
+    DeviceOption,
+    number_above,
+    seconds,
+    share,
+)
 from actionunits.errors import UserError
+
+TIMELINE_FORMATS = ("png", "svg", "pdf")
 
 
 def detect(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', webcam:0, or - for standard input."
+            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', in any mixture; "
+            "webcam:0, or - for standard input."
         ),
     ],
+    recursive: Annotated[
+        bool,
+        typer.Option("--recursive", "-r", help="Folders in folders too; results lie in folders of the same names."),
+    ] = False,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results, or one .csv or .parquet file.")
     ] = Path(),
@@ -33,13 +49,24 @@ def detect(
         bool, typer.Option("--sides", help="Also the intensities of the person's own left and right.")
     ] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
+    timeline_format: Annotated[str, typer.Option(help="Timelines as png, svg or pdf.")] = "png",
+    summary: Annotated[
+        bool | None,
+        typer.Option(help="Also summary.csv and episodes.csv over all inputs; by default where there are several."),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also report.html about all inputs, to be looked at and printed.")
+    ] = False,
+    elan: Annotated[
+        bool, typer.Option("--elan", help="Also the episodes of each video as tiers of an ELAN document (.eaf).")
+    ] = False,
     aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
     neutral: Annotated[
         str | None,
         typer.Option(help="Measure from this neutral face: frame number from 1, time (3.2s), or a picture."),
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure from each person's own lower tenth over the video.")
+        bool, typer.Option("--calibrate", help="Measure from each person's own resting face in the video.")
     ] = False,
     smooth: Annotated[
         float | None,
@@ -49,6 +76,20 @@ def detect(
         float | None,
         typer.Option(callback=FRAME_RATE, help="The pictures of a folder are a sequence with this many per second."),
     ] = None,
+    start: Annotated[float, typer.Option(callback=seconds, help="Begin each video at this time, in seconds.")] = 0.0,
+    end: Annotated[
+        float | None, typer.Option(callback=number_above(0, 1e9), help="Stop in each video before this time.")
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, max=LARGEST_COUNT, help="Analyse each n-th frame, or picture of a folder.")
+    ] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", "-j", min=1, max=1024, help="Inputs analysed at once, each in a process."),
+    ] = 1,
+    skip_done: Annotated[
+        bool, typer.Option("--skip-done", help="Leave what an earlier run with the same options has finished.")
+    ] = False,
     model: Annotated[str | None, typer.Option(help="Name of a model with released weights.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Checkpoint file to use instead.")] = None,
     landmarker: Annotated[
@@ -77,20 +118,50 @@ def detect(
     from actionunits.aus import parse_aus
     from actionunits.cli.console import detect_inputs
     from actionunits.detection.detector import Detector
+    from actionunits.detection.inputs import find_inputs
     from actionunits.detection.options import AnalysisOptions
-    from actionunits.detection.output_files import output_paths
-    from actionunits.media import expand
+    from actionunits.detection.run import Run
+    from actionunits.media import FrameChoice
 
     if show not in (None, "flow"):
         raise UserError(f"--show {show}: the one thing to show besides is flow")
+    if timeline_format not in TIMELINE_FORMATS:
+        raise UserError(f"--timeline-format {timeline_format}: choose {', '.join(TIMELINE_FORMATS)}")
+    if end is not None and end <= start:
+        raise UserError(f"--end {end:g} does not lie behind --start {start:g}")
     annotate = annotate or show is not None
-    inputs = [single for named in inputs for single in expand(named)]
-    paths = output_paths(inputs, out, table_format)
+    found = find_inputs(inputs, out, table_format, recursive)
+    summary = len(found) > 1 or report if summary is None else summary
+    if report and not summary:
+        raise UserError("--report is made from the summary; leave --no-summary out")
     options = AnalysisOptions(
-        schema, pose, landmarks, aus is None, annotate, timeline, neutral, calibrate, fps, allow_network, sides
+        schema,
+        pose,
+        landmarks,
+        aus is None,
+        annotate,
+        timeline_format if timeline else None,
+        neutral,
+        calibrate,
+        fps,
+        allow_network,
+        sides,
+        summary,
+        elan,
+        FrameChoice(start, end, every),
     )
     chosen = None if aus is None else parse_aus(aus)
-    detector = Detector(
-        model, weights, device, batch_size, max_faces, landmarker, min_confidence, chosen, smooth, flow=show == "flow"
+    make_detector = partial(
+        Detector,
+        model,
+        weights,
+        device,
+        batch_size,
+        max_faces,
+        landmarker,
+        min_confidence,
+        chosen,
+        smooth,
+        flow=show == "flow",
     )
-    raise typer.Exit(detect_inputs(detector, inputs, paths, options, quiet))
+    raise typer.Exit(detect_inputs(Run(make_detector, options, jobs, skip_done), found, out, quiet, report))

@@ -39,6 +39,13 @@ def share(value: float) -> float:
     return value
 
 
+def seconds(value: float) -> float:
+    """Callback of an option that takes a time."""
+    if not 0 <= value <= 1e9:
+        raise typer.BadParameter(f"{value:g} is not a time in seconds from 0 on")
+    return value
+
+
 def refuse_empty_words(words: Sequence[str]) -> None:
     """Raises UserError where an argument or the value of an option is empty, as an unset variable of a script is."""
     for before, word in zip(["", *words], words, strict=False):

@@ -19,15 +19,18 @@ from actionunits.detection.pipeline import bounded
 from actionunits.errors import UserError, one_line
 from actionunits.media import MediaReader, open_media
 from actionunits.reports.au_summary import AuSummary
+from actionunits.reports.elan import write_elan
+from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
 from actionunits.reports.run_card import describe_files, versions, write_run_card
 from actionunits.reports.schemas import make_schema
-from actionunits.reports.tables import TableWriter, open_table
+from actionunits.reports.summary import SummaryCollector
+from actionunits.reports.tables import open_table, write_csv
 from actionunits.runtime.provenance import source_commit
 from actionunits.types import Frame, FrameResult
 
 Consumer = Callable[[FrameResult], None]
 DECODE_AHEAD = 4  # frames
-Progress = Callable[[int, int | None], None]  # frames done, and frames in all where that is known
+Progress = Callable[[int, int | None], None]  # frames passed, and frames in all where that is known
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,9 @@ def analyse(
     """
     started_s = time.perf_counter()
     paths.check(options)
-    if options.sides and not detector.tells_sides:
-        raise UserError(f"{detector.weights} does not tell left from right; leave --sides out")
-    with open_media(source, fps=options.fps, allow_network=options.allow_network) as media, ExitStack() as stack:
+    with _opened(source, options) as media, ExitStack() as stack:
         kind = "video" if follows_time(media) or media.fps else media.kind
+        _check(source, kind, detector, options)
         reference = NeutralOption(detector, options, media)
         schema = make_schema(
             options.schema,
@@ -76,34 +78,28 @@ def analyse(
             options.sides,
         )
         table = stack.enter_context(open_table(paths.table, schema))
-        summary = AuSummary(detector.aus, by_person=kind != "images")
-        files = [paths.table]
-        consumers: list[Consumer] = [table.write, summary.add]
-        if options.annotate:
-            from actionunits.reports.annotate import annotate_to
-
-            files.append(paths.annotated(kind))
-            consumers.append(stack.enter_context(annotate_to(files[-1], kind)))
-        if options.timeline:
-            if kind != "video":
-                raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
-            from actionunits.reports.annotate import timeline_to
-
-            files.append(paths.timeline)
-            consumers.append(stack.enter_context(timeline_to(files[-1], detector.aus, one_line(Path(source).name))))
+        collector = SummaryCollector(detector.aus, by_person=kind != "images", has_time=kind == "video")
+        files, drawing = _drawn(stack, kind, detector, source, paths, options)
         frames = _frames(media, source, stop)
         results = detector.stream_frames(frames, video=kind == "video", live=media.kind == "webcam")
         results = reference.applied(_reported(results, progress, media.frame_count), stack)
         if options.annotate and reference.is_known_late:
             results = _with_pictures(results, source, options)
-        _consume(results, consumers)
+        _consume(results, [table.write, collector.add, *drawing])
+        if not media.decoded and not (stop is not None and stop.is_set()):
+            raise UserError(f"{source} has no frame there; see --start, --end and --every")
+    files = [paths.table, *files, *_written_episodes(collector, source, paths, options)]
     card = {
         "input": source,
         "input_files": describe_files(media.sources),
-        **_counts(media, table, summary),
+        "frames_decoded": media.decoded,
+        "frames_written": table.frames_written,
+        "rows_written": table.rows_written,
+        **collector.fields(),
+        "episodes": str(paths.episodes) if paths.episodes in files else None,
         **_model_fields(detector),
         "options": asdict(options) | detector.options,
-        "without_neutral_reference": reference.missing_for(summary.people),
+        "without_neutral_reference": reference.missing_for(collector.seen.people),
         "outputs": [str(file) for file in files],
         "interrupted": stop is not None and stop.is_set(),
         **_course(media, time.perf_counter() - started_s),
@@ -111,7 +107,59 @@ def analyse(
     write_run_card(paths.card, card)
     if media.decoded != table.frames_written:
         raise RuntimeError(f"{source}: {media.decoded} frames decoded, but {table.frames_written} written")
-    return Analysis(kind, [*files, paths.card], card, summary)
+    return Analysis(kind, [*files, paths.card], card, collector.seen)
+
+
+def _check(source: str, kind: str, detector: Detector, options: AnalysisOptions) -> None:
+    """Raises UserError for options that do not suit the weights or the input."""
+    if options.sides and not detector.tells_sides:
+        raise UserError(f"{detector.weights} does not tell left from right; leave --sides out")
+    if kind != "video" and options.frames.is_of_time:
+        raise UserError(f"{source}: photographs have no times; --start and --end are for videos")
+    if kind != "video" and options.timeline:
+        raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
+
+
+def _drawn(
+    stack: ExitStack, kind: str, detector: Detector, source: str, paths: OutputPaths, options: AnalysisOptions
+) -> tuple[list[Path], list[Consumer]]:
+    """The pictures that are asked for, and what draws them until the stack is left."""
+    files: list[Path] = []
+    consumers: list[Consumer] = []
+    if options.annotate:
+        from actionunits.reports.annotate import annotate_to
+
+        files.append(paths.annotated(kind))
+        consumers.append(stack.enter_context(annotate_to(files[-1], kind, source)))
+    if options.timeline:
+        from actionunits.reports.annotate import timeline_to
+
+        files.append(paths.timeline(options.timeline))
+        consumers.append(stack.enter_context(timeline_to(files[-1], detector.aus, one_line(Path(source).name))))
+    return files, consumers
+
+
+def _written_episodes(
+    collector: SummaryCollector, source: str, paths: OutputPaths, options: AnalysisOptions
+) -> list[Path]:
+    """The files that hold the episodes of a video, as far as they are asked for."""
+    files: list[Path] = []
+    episodes = collector.episodes()
+    if episodes is None:
+        return files
+    if options.episodes:
+        files.append(paths.episodes)
+        write_csv(files[-1], EPISODE_COLUMNS, (episode.row() for episode in episodes))
+    if options.elan:
+        files.append(paths.elan)
+        write_elan(files[-1], Path(source), episodes)
+    return files
+
+
+def _opened(source: str, options: AnalysisOptions) -> MediaReader:
+    media = open_media(source, fps=options.fps, allow_network=options.allow_network)
+    media.choice = options.frames
+    return media
 
 
 def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> Iterator[Frame]:
@@ -126,16 +174,16 @@ def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> It
 
 
 def _reported(results: Iterator[FrameResult], progress: Progress | None, total: int | None) -> Iterator[FrameResult]:
-    for done, result in enumerate(results, start=1):
+    for result in results:
         yield result
         if progress is not None:
-            progress(done, total)
+            progress(result.frame.index + 1, total)
 
 
 def _with_pictures(results: Iterable[FrameResult], source: str, options: AnalysisOptions) -> Iterator[FrameResult]:
     """The same results with the pictures of their frames, read once more."""
     with (
-        open_media(source, fps=options.fps, allow_network=options.allow_network) as media,
+        _opened(source, options) as media,
         bounded(media, DECODE_AHEAD) as frames,
     ):
         for result in results:
@@ -146,16 +194,6 @@ def _consume(results: Iterator[FrameResult], consumers: Sequence[Consumer]) -> N
     for result in results:
         for consume in consumers:
             consume(result)
-
-
-def _counts(media: MediaReader, table: TableWriter, summary: AuSummary) -> dict[str, Any]:
-    return {
-        "frames_decoded": media.decoded,
-        "frames_written": table.frames_written,
-        "rows_written": table.rows_written,
-        "frames_with_face": summary.frames_with_face,
-        "people": len(summary.people) if summary.by_person else None,
-    }
 
 
 def _course(media: MediaReader, seconds: float) -> dict[str, Any]:

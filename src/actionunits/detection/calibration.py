@@ -6,10 +6,10 @@ validation frames (`neutral_logit` of the checkpoint), each prediction of that p
     intensity   r' = clip((r - r0) * 5 / (5 - r0), 0, 5)      r0 reads 0 and 5 stays 5
     logit       l' = l + l_model - l0                         then the model's thresholds as before
 
-The reference is a frame that the user calls neutral, a photograph of the person, or, without any, the person's
-own lower decile of each action unit over the video, which supposes that each action unit rests in at least a
-tenth of the frames. Source of the idea: OpenFace's person-specific offset (Baltrušaitis, Mahmoud & Robinson,
-"Cross-dataset learning and person-specific normalisation for automatic action unit detection", FERA 2015).
+The reference is a frame that the user calls neutral, a photograph of the person, or, without any, the person's own
+resting face, see scores/resting.py: there l0 is such that no logit is raised, and a person who never rests has none.
+Source of the idea: OpenFace's person-specific offset (Baltrušaitis, Mahmoud & Robinson, "Cross-dataset learning and
+person-specific normalisation for automatic action unit detection", FERA 2015).
 Deviations: the intensity is stretched so that 5 stays reachable; probabilities are corrected too.
 """
 
@@ -22,10 +22,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from actionunits.aus import INTENSITY_MAX
+from actionunits.scores.resting import resting_face
 from actionunits.types import Prediction
 
-NEUTRAL_QUANTILE = 0.1
-MIN_FRAMES = 25  # below about a second of video a quantile says little about a person
 PROB_MARGIN = 1e-6  # keeps the logit of a saturated probability finite
 
 
@@ -96,7 +95,7 @@ class Calibration:
         )
 
 
-class QuantileCollector:
+class RestCollector:
     """Collects the outputs of every person over a video, 8 to 16 bytes per action unit and face."""
 
     def __init__(self) -> None:
@@ -109,12 +108,12 @@ class QuantileCollector:
         self._width = told.shape[1]
         self._values.setdefault(face_id, array("f")).frombytes(told.tobytes())
 
-    def references(self, aus: int) -> dict[int, NeutralReference]:
-        """The lower decile of each of `aus` action units, for every person seen in MIN_FRAMES frames or more."""
+    def references(self, neutral_logit: np.ndarray) -> dict[int, NeutralReference]:
+        """The resting face of every person who shows one; neutral_logit: (A,), as the Calibration gets it."""
         found = {}
         for face_id, values in self._values.items():
-            table = np.frombuffer(values, np.float32).reshape(-1, aus, self._width)
-            if len(table) >= MIN_FRAMES:
-                lower = np.quantile(table.astype(np.float64), NEUTRAL_QUANTILE, axis=0)
-                found[face_id] = NeutralReference(lower[:, 0], lower[:, 1:])
+            table = np.frombuffer(values, np.float32).reshape(-1, len(neutral_logit), self._width).astype(np.float64)
+            rest = resting_face(table[..., 0], table[..., 1:], neutral_logit)
+            if rest is not None:
+                found[face_id] = NeutralReference(neutral_logit + rest.excess_logit, rest.intensities)
         return found

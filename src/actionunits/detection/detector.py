@@ -7,7 +7,7 @@ predict, and whatever the caller does with the results. Memory does not grow wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -20,6 +20,7 @@ from actionunits.aus import au_label
 from actionunits.detection.calibration import prob_of
 from actionunits.detection.engine import open_engine
 from actionunits.detection.pipeline import bounded
+from actionunits.detection.quality import QualityCheck
 from actionunits.detection.smoothing import Smoother
 from actionunits.errors import DamagedInputError, UserError, explained
 from actionunits.faces import FaceFinder
@@ -223,14 +224,16 @@ class Detector:
             ) as finder,
             bounded(frames, size=QUEUE_FRAMES) as decoded,
         ):
+            check = QualityCheck(video)
             for frame in decoded:
                 _check_picture(frame)
-                yield self._registered(frame, finder(frame))
+                yield self._registered(frame, finder(frame), check)
 
-    def _registered(self, frame: Frame, faces: list[Face]) -> _FoundFrame:
+    def _registered(self, frame: Frame, faces: list[Face], check: QualityCheck) -> _FoundFrame:
         size = self.image_size
         matrices = [self._transform(face.landmarks_px, size) for face in faces]
         crops = [cut_out(frame.image_rgb, matrix, size) for matrix in matrices]
+        faces = [replace(face, quality=check(frame, face, crop)) for face, crop in zip(faces, crops, strict=True)]
         landmarks = [_in_crop(f.landmarks_px, m, size) for f, m in zip(faces, matrices, strict=True)]
         meshes = [
             None if f.mesh_px is None else _in_crop(f.mesh_px, m, size) for f, m in zip(faces, matrices, strict=True)

@@ -58,13 +58,22 @@ def open_engine(weights: Path, device: str, flow: bool) -> Engine:
     return TorchEngine(weights, device, flow)
 
 
+_processes = 1  # that share the cores
+
+
+def share_cores(processes: int) -> None:
+    """Leave room for as many processes like this one."""
+    global _processes
+    _processes = processes
+
+
 def threads_for_model() -> int:
-    """Threads of one forward pass: half of the cores.
+    """Threads of one forward pass: half of the cores that this process has for itself.
 
     The other stages need the rest; with all cores in use the threads of a forward pass wait for each other, and
     a pass takes several times as long as with one.
     """
-    return max(1, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else 1)
+    return max(1, len(os.sched_getaffinity(0)) // (2 * _processes) if hasattr(os, "sched_getaffinity") else 1)
 
 
 class OnnxEngine:

@@ -1,4 +1,4 @@
-"""The neutral face that a user names: a frame, a moment, a picture, or each person's own lower tenth."""
+"""The neutral face that a user names: a frame, a moment, a picture, or each person's own resting face."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actionunits.detection.calibration import Calibration, NeutralReference, QuantileCollector, reference_of
+from actionunits.detection.calibration import Calibration, NeutralReference, RestCollector, reference_of
 from actionunits.detection.detector import Detector
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.spool import ResultSpool
@@ -46,14 +46,14 @@ class NeutralOption:
             raise UserError("--neutral and --calibrate exclude each other")
         self._detector, self._text = detector, options.neutral
         self._wanted = None if options.neutral is None else parse_neutral(options.neutral)
-        self._quantiles = options.calibrate
-        self.is_known_late = self._quantiles or isinstance(self._wanted, int | float)
+        self._rest = options.calibrate
+        self.is_known_late = self._rest or isinstance(self._wanted, int | float)
         if self.is_known_late and media.kind not in ("video", "webcam") and not options.fps:
             raise UserError("photographs have no neutral frame; give --neutral a picture of the person")
         if self.is_known_late and not media.can_repeat and options.annotate:
             what = ", ".join(media.sources)
             raise UserError(f"{what} cannot be read twice: with --annotate, give --neutral a picture of the person")
-        if self._quantiles or self._wanted is not None:
+        if self._rest or self._wanted is not None:
             self._neutral_logit = detector.neutral_logit  # raises now if the weights lack it
         self._references: dict[int, NeutralReference] | None = None  # by face_id
 
@@ -65,16 +65,17 @@ class NeutralOption:
         if not self.is_known_late:
             return results
         spool = stack.enter_context(ResultSpool())
-        collector = QuantileCollector()
+        collector = RestCollector()
         for result in results:
             spool.add(result)
-            if self._quantiles:
+            if self._rest:
                 for face, prediction in zip(result.faces, result.predictions, strict=True):
-                    collector.add(prediction, face.face_id)
+                    if face.is_usable:
+                        collector.add(prediction, face.face_id)
             elif self._references is None and self._is_neutral_frame(result.frame):
                 self._references = self._of_frame(result)
-        if self._quantiles:
-            self._references = collector.references(len(self._detector.aus))
+        if self._rest:
+            self._references = collector.references(self._neutral_logit)
         if self._references is None:
             raise UserError(f"--neutral {self._text}: the video ends before")
         calibration = self._calibration(self._references, None)

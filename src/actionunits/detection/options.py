@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from actionunits.media import FrameChoice
 
 
 @dataclass(frozen=True)
@@ -10,10 +12,11 @@ class AnalysisOptions:
     """What to write for an input, and relative to what.
 
     neutral: a frame number as in the table's `frame` column (from 1), a time in seconds such as "3.2s", or a
-    picture of the person. calibrate: the person's own lower decile instead. fps: the pictures of a folder are
+    picture of the person. calibrate: the person's own resting face instead. fps: the pictures of a folder are
     the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
-    the flow too where the detector gives it. allow_network: addresses are opened. sides: intensities of
-    left and right too.
+    the flow too where the detector gives it. timeline: draw it, as "png", "svg" or "pdf". allow_network: addresses
+    are opened. sides: intensities of left and right too. episodes, elan: write the episodes of a video, as a table,
+    and for ELAN. frames: which of an input are analysed.
     """
 
     schema: str = "openface"
@@ -21,9 +24,12 @@ class AnalysisOptions:
     landmarks: bool = True
     all_openface_aus: bool = True
     annotate: bool = False
-    timeline: bool = False
+    timeline: str | None = None
     neutral: str | None = None
     calibrate: bool = False
     fps: float | None = None
     allow_network: bool = False
     sides: bool = False
+    episodes: bool = False
+    elan: bool = False
+    frames: FrameChoice = field(default_factory=FrameChoice)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from actionunits.detection.options import AnalysisOptions
 from actionunits.errors import UserError
-from actionunits.files import check_name
+from actionunits.files import ANNOTATED, RUN_CARD, TIMELINE, check_name
+from actionunits.media import read_for
 from actionunits.reports.tables import TABLE_SUFFIXES
 
 
@@ -25,17 +24,28 @@ class OutputPaths:
     @property
     def card(self) -> Path:
         """The run card."""
-        return self.table.with_name(self.table.stem + ".run.json")
+        return self.table.with_name(self.table.stem + RUN_CARD)
+
+    def timeline(self, picture_format: str) -> Path:
+        """The timeline, as "png", "svg" or "pdf"."""
+        return self.table.with_name(f"{self.table.stem}{TIMELINE}.{picture_format}")
 
     @property
-    def timeline(self) -> Path:
-        """The timeline."""
-        return self.table.with_name(self.table.stem + ".timeline.png")
+    def episodes(self) -> Path:
+        """The episodes."""
+        return self.table.with_name(f"{self.table.stem}.episodes.csv")
+
+    @property
+    def elan(self) -> Path:
+        """The episodes for ELAN."""
+        return self.table.with_name(f"{self.table.stem}.eaf")
 
     def all(self, options: AnalysisOptions) -> list[Path]:
         """Every file that an input may leave, whatever kind it turns out to be."""
         annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
-        return [self.table, self.card, *annotated, *([self.timeline] if options.timeline else [])]
+        asked = [(options.episodes, self.episodes), (options.elan, self.elan)]
+        timeline = [self.timeline(options.timeline)] if options.timeline else []
+        return [self.table, self.card, *annotated, *timeline, *(file for wanted, file in asked if wanted)]
 
     def check(self, options: AnalysisOptions) -> None:
         """Raises UserError for a name that this system cannot hold, before anything is computed."""
@@ -45,11 +55,15 @@ class OutputPaths:
     def annotated(self, kind: str) -> Path:
         """The annotated picture ("image"), folder of pictures ("images") or video."""
         suffix = {"image": ".png", "images": ""}.get(kind, ".mp4")
-        return self.table.with_name(f"{self.table.stem}.annotated{suffix}")
+        return self.table.with_name(f"{self.table.stem}{ANNOTATED}{suffix}")
 
 
-def output_paths(sources: Sequence[str], out: Path, table_format: str = "csv") -> list[OutputPaths]:
+def output_paths(
+    sources: Sequence[str], out: Path, table_format: str = "csv", below: Sequence[Path] = ()
+) -> list[OutputPaths]:
     """Where the table of each input goes: into the folder `out`, or to the file `out` if it ends as tables do.
+
+    below: for each input the folder below `out` that its files go to; without, `out` itself.
 
     Raises UserError for an unknown format, a name of a file that is no table's, and if two inputs would be written to
     one file.
@@ -63,10 +77,13 @@ def output_paths(sources: Sequence[str], out: Path, table_format: str = "csv") -
     if out.suffix[1:].isalnum() and not out.suffix[1:].isdigit() and not out.is_dir():
         raise UserError(f"{out} is neither a folder nor a table; a table ends in {' or '.join(TABLE_SUFFIXES)}")
     taken: dict[Path, str] = {}
-    for source in sources:
-        table = out / f"{_output_stem(source)}.{table_format}"
+    for source, folder in zip(sources, below or [Path()] * len(sources), strict=True):
+        table = out / folder / f"{_output_stem(source)}.{table_format}"
         if table in taken:
-            raise UserError(f"{taken[table]} and {source} would both be written to {table}; run them one by one")
+            raise UserError(
+                f"{taken[table]} and {source} would both be written to {table}; give each an --out of its own, or "
+                "name the folder that holds both, with --recursive"
+            )
         taken[table] = source
     return [OutputPaths(table) for table in taken]
 
@@ -81,12 +98,12 @@ def refuse_overwriting(sources: Sequence[str], paths: Sequence[OutputPaths], opt
                 raise UserError(f"{file} would be written over, and it is an input; name another folder with --out")
 
 
-def _files_of(source: str) -> list[str]:
-    """Files that are read for an input: those of a folder or pattern, else what it names."""
-    if os.path.isdir(source):
-        with suppress(OSError):  # told where the folder is read
-            return [entry.path for entry in os.scandir(source)]
-    return [source] if os.path.lexists(source) else glob.glob(source)
+def _files_of(source: str) -> list[Path]:
+    """Files that are read for an input; what is wrong with it is told where it is read."""
+    try:
+        return read_for(source)
+    except UserError:
+        return []
 
 
 def _output_stem(source: str) -> str:

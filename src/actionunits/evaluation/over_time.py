@@ -2,16 +2,16 @@
 
     average      the mean of the log-odds over 7 frames around each
     minimum      less the lowest log-odds so far: the resting face that the person has shown, causal
-    calibrated   less the lower decile of the whole clip, as `detect --calibrate` does
+    calibrated   less what the resting face of the clip reads, as `detect --calibrate` does
 
-Each is of one clip, in time order; an unbroken clip is taken for granted. `minimum` and `calibrated` put a person's
-resting face where the model reads a resting face on its validation people (`neutral_logit` of the checkpoint), and
-intensities become (r - r0) * 5 / (5 - r0), so that the thresholds stay as they are.
+Each is of one clip, in time order; an unbroken clip is taken for granted. `minimum` puts a person's resting face
+where the model reads a resting face on its validation people (`neutral_logit` of the checkpoint); for `calibrated`
+see scores/resting.py. Intensities become (r - r0) * 5 / (5 - r0), so that the thresholds stay as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,10 +22,9 @@ from scipy.special import expit, logit
 from actionunits.aus import INTENSITY_MAX, au_label
 from actionunits.errors import UserError
 from actionunits.evaluation.predictions import FramePredictions
+from actionunits.scores.resting import resting_face
 
 WINDOW = 7  # frames of the moving average
-QUANTILE = 0.1  # of `calibrated`: an AU is taken to rest in at least a tenth of a clip
-MIN_FRAMES = 25  # shorter clips are not calibrated: a quantile says little there
 _MARGIN = 1e-6  # keeps the log-odds of a saturated probability finite
 
 
@@ -37,15 +36,7 @@ def _lowest_so_far(values: np.ndarray) -> np.ndarray:
     return np.minimum.accumulate(values, axis=0)
 
 
-def _lower_decile(values: np.ndarray) -> np.ndarray | None:
-    return np.quantile(values, QUANTILE, axis=0) if len(values) >= MIN_FRAMES else None
-
-
-# The resting face of a clip's outputs (T, A), row by row or for all rows; None where it is unknown.
-RESTING: dict[str, Callable[[np.ndarray], np.ndarray | None]] = {
-    "minimum": _lowest_so_far,
-    "calibrated": _lower_decile,
-}
+RESTING = ("minimum", "calibrated")
 READINGS = ("average", *RESTING)
 
 
@@ -85,14 +76,16 @@ def _of_clip(
     """Log-odds and intensities of one clip, (T, A) each in time order."""
     if reading == "average":
         return _average(odds), None if intensity is None else _average(intensity)
-    resting = RESTING[reading](odds)
-    if resting is None:
-        return odds, intensity
-    moved = odds + usual - resting
-    if intensity is None:
+    if reading == "minimum":
+        moved = odds + usual - _lowest_so_far(odds)
+        rest = None if intensity is None else _lowest_so_far(intensity)
+    else:
+        found = resting_face(odds, np.full_like(odds, np.nan) if intensity is None else intensity, usual)
+        if found is None:
+            return odds, intensity
+        moved, rest = odds - found.excess_logit, found.intensities
+    if intensity is None or rest is None:
         return moved, None
-    rest = RESTING[reading](intensity)
-    assert rest is not None
     # A reference of 5 leaves no room above it: everything then reads 0.
     stretched = (intensity - rest) * INTENSITY_MAX / np.maximum(INTENSITY_MAX - rest, 1e-6)
     return moved, np.clip(stretched, 0, INTENSITY_MAX)

@@ -4,11 +4,37 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
 
 from actionunits.errors import UserError
 from actionunits.types import Frame
+
+
+@dataclass(frozen=True)
+class FrameChoice:
+    """Which frames of a source are given: those from `start_s` on and before `end_s`, and of them each `every`-th.
+
+    Frames keep the number and the time that they have in the source; its first one counts as one of the every n-th.
+    """
+
+    start_s: float = 0.0
+    end_s: float | None = None
+    every: int = 1
+
+    @property
+    def is_of_time(self) -> bool:
+        """Whether the times of frames decide."""
+        return self.start_s > 0 or self.end_s is not None
+
+    def ends_before(self, frame: Frame) -> bool:
+        """Whether neither this frame nor a later one is given."""
+        return self.end_s is not None and frame.time_s >= self.end_s
+
+    def takes(self, frame: Frame) -> bool:
+        """Whether a frame that lies before the end is given."""
+        return frame.time_s >= self.start_s and frame.index % self.every == 0
 
 
 class MediaReader(Iterator[Frame]):
@@ -23,6 +49,7 @@ class MediaReader(Iterator[Frame]):
     size         width and height of the first frame, upright
     decoded      frames handed out so far
     damage       None, or after the last frame one line on what could not be read
+    choice       which of the frames are handed out; set it before the first
     can_repeat   whether the source can be opened once more
     notes        after the last frame: lines on what was not read as it is, though nothing is wrong with it
     """
@@ -35,6 +62,7 @@ class MediaReader(Iterator[Frame]):
         self.frame_count: int | None = None
         self.fps: Fraction | float | None = None
         self.decoded = 0
+        self.choice = FrameChoice()
         self.damage: str | None = None
         self.notes = list(notes)
         self._stream = self._frames()
@@ -49,12 +77,17 @@ class MediaReader(Iterator[Frame]):
         """Decode the source; sets `damage` before ending early, and `frame_count` and `fps` before the start."""
 
     def __next__(self) -> Frame:
-        if self._first is not None:
-            frame, self._first = self._first, None
-        else:
-            frame = next(self._stream)
-        self.decoded += 1
-        return frame
+        while True:
+            if self._first is not None:
+                frame, self._first = self._first, None
+            else:
+                frame = next(self._stream)
+            if self.choice.ends_before(frame):
+                self.close()
+                raise StopIteration
+            if self.choice.takes(frame):
+                self.decoded += 1
+                return frame
 
     def close(self) -> None:
         """Let go of the file or device; no more frames come."""

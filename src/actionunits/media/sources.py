@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from actionunits.errors import UserError
+from actionunits.files import is_result
 from actionunits.media.container import VIDEO_SUFFIXES, is_address
 from actionunits.media.images import IMAGE_SUFFIXES, Content, contents, fault_of
 from actionunits.media.picture_readers import AnimationReader, ImageReader
@@ -69,21 +70,31 @@ def open_media(source: Source, *, fps: Fraction | float | None = None, allow_net
     return ImageReader(photographs, fps, notes=notes)
 
 
-def expand(source: str) -> list[str]:
+def expand(source: str, recursive: bool = False) -> list[str]:
     """The single inputs that a user's word stands for; each can be opened by `open_media`.
 
     The photographs of a folder or pattern together are one of them, under its name; each video, animation and file
-    of several pages in it is one of its own. Anything else stands for itself, whether it can be opened or not.
+    of several pages in it is one of its own. recursive: those of the folders inside, at any depth, follow. Anything
+    else stands for itself, whether it can be opened or not.
     """
-    is_name = source and not source.startswith("webcam:") and not is_address(source) and source not in STANDARD_INPUT
-    try:
-        found = _found(source) if is_name else None
-    except UserError:
+    if not source or source.startswith("webcam:") or is_address(source) or source in STANDARD_INPUT:
         return [source]
+    inside = _folders_in(source) if recursive and os.path.isdir(source) else []
+    return [single for place in (source, *inside) for single in _singles(place)] or [source]
+
+
+def read_for(source: str) -> list[Path]:
+    """The files that `open_media` reads for one of the inputs that `expand` gives; none of what is no file.
+
+    Raises UserError for a file that is missing or none.
+    """
+    if source.startswith("webcam:") or is_address(source) or source in STANDARD_INPUT:
+        return []
+    found = _found(source)
     if found is None:
-        return [source]
-    photographs, others = found
-    return [source] * bool(photographs) + [str(path) for path in others]
+        _check_plain_file(Path(source))
+        return [Path(source)]
+    return found[0] or found[1]
 
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:
@@ -96,6 +107,34 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
+class _NothingThereError(UserError):
+    """A folder or pattern holds no input."""
+
+
+def _singles(source: str) -> list[str]:
+    """See `expand`; a folder that cannot be listed stands for itself, one that holds nothing for nothing."""
+    try:
+        found = _found(source)
+    except _NothingThereError:
+        return []
+    except UserError:
+        return [source]
+    if found is None:
+        return [source]
+    photographs, others = found
+    return [source] * bool(photographs) + [str(path) for path in others]
+
+
+def _folders_in(folder: str) -> list[str]:
+    """Folders at any depth, in natural order, without hidden ones, links, and pictures that an earlier run drew."""
+    found = []
+    for place, names, _ in os.walk(folder):
+        names[:] = [n for n in names if not n.startswith(".") and not is_result(Path(place, n))]
+        names.sort(key=natural_key)
+        found.append(place)
+    return found[1:]
+
+
 def _found(text: str) -> tuple[list[Path], list[Path]] | None:
     """Photographs in a folder or pattern, and what in it is an input of its own; None if `text` names neither.
 
@@ -105,14 +144,14 @@ def _found(text: str) -> tuple[list[Path], list[Path]] | None:
     if os.path.isdir(path):
         photographs, others = _by_name(_listed(path))
         if not photographs and not others:
-            raise UserError(f"no pictures in the folder {path}; name a folder with pictures or videos")
+            raise _NothingThereError(f"no pictures in the folder {path}; name a folder with pictures or videos")
         return photographs, others
     if os.path.lexists(path) or not glob.has_magic(text):
         return None
     matches = [Path(match) for match in sorted(glob.glob(text, recursive=True), key=natural_key)]
-    files = [match for match in matches if not os.path.isdir(match)]
+    files = [match for match in matches if not os.path.isdir(match) and not is_result(match)]
     if not files:
-        raise UserError(f"no file matches {text}")
+        raise _NothingThereError(f"no file matches {text}")
     photographs, others = _by_name(files)
     if not photographs and not others:
         photographs = [file for file in files if contents(file) is Content.PICTURE]
@@ -121,12 +160,16 @@ def _found(text: str) -> tuple[list[Path], list[Path]] | None:
 
 
 def _listed(folder: Path) -> list[Path]:
-    """What lies right in a folder and is neither a folder nor hidden; links that lead nowhere are told later."""
+    """What lies right in a folder and is neither a folder, hidden, nor drawn by an earlier run.
+
+    Links that lead nowhere are told later.
+    """
     try:
         names = [entry.name for entry in os.scandir(folder) if not os.path.isdir(entry.path)]
     except OSError as error:
         raise UserError(f"cannot list the folder {folder}: {fault_of(error)}") from error
-    return [folder / name for name in sorted(names, key=natural_key) if not name.startswith(".")]
+    files = [folder / name for name in sorted(names, key=natural_key) if not name.startswith(".")]
+    return [file for file in files if not is_result(file)]
 
 
 def _by_name(files: list[Path]) -> tuple[list[Path], list[Path]]:

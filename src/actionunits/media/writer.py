@@ -12,6 +12,7 @@ import numpy as np
 
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
+from actionunits.media.sound import SoundTrack
 
 _ENCODER = "libx264"
 _BT601 = 6  # AVCOL_SPC_SMPTE170M: what readers that ignore the tag, OpenCV among them, assume
@@ -30,7 +31,8 @@ class VideoWriter:
 
     4:2:0 needs even sizes: an odd width or height gets its last column or row twice. With one thread (the
     default) the file's bytes depend on frames and options alone; `threads=0` uses all cores and is faster for
-    large frames. crf: 0 lossless to 51, 18 is hard to tell from the source. frames: written so far.
+    large frames. crf: 0 lossless to 51, 18 is hard to tell from the source. sound_of: a video whose sound goes with
+    the frames, which have its times. frames: written so far.
 
     Raises UserError when the file cannot be written or frames of another size come.
     """
@@ -45,6 +47,7 @@ class VideoWriter:
         crf: float = 18,
         preset: str = "veryfast",
         threads: int = 1,
+        sound_of: Path | None = None,
     ) -> None:
         self.path = Path(path)
         self.frames = 0
@@ -56,6 +59,8 @@ class VideoWriter:
         exact = "bframes=0:rc-lookahead=0:mbtree=0"
         self._options = {"crf": str(crf), "preset": preset, "x264-params": exact}
         self._threads = threads
+        self._sound_of = sound_of
+        self._sound: SoundTrack | None = None
         self._start_s = 0.0
         self._last_pts = -1
         self._interval = 1 if self._rate else max(1, round(Fraction(1, 30) / time_base))
@@ -95,6 +100,8 @@ class VideoWriter:
         )
         frame.pts, frame.time_base = self._next_pts(time_s), self._time_base
         frame.duration = self._interval  # only the last frame's counts: how long the video goes on after it
+        if self._sound is not None:
+            self._sound.go_on(float(frame.pts * self._time_base))
         self._container.mux(self._stream.encode(frame))
         self.frames += 1
 
@@ -117,9 +124,14 @@ class VideoWriter:
         context.thread_count = self._threads
         context.flags |= _FRAME_DURATION
         context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
+        if self._sound_of is not None:
+            self._sound = SoundTrack.make(self._sound_of, self._container, self._start_s)
+            if self._sound is not None:
+                self._stack.callback(self._sound.close)
 
     def _next_pts(self, time_s: float | None) -> int:
         if self._rate is not None:
+            self._last_pts = self.frames
             return self.frames
         if time_s is None:
             raise ValueError("a writer without fps needs the time of every frame")
@@ -138,6 +150,9 @@ class VideoWriter:
         with self._stack:
             if self._stream is None:
                 raise UserError(f"cannot write {self.path}: there are no frames")
+            if self._sound is not None:
+                self._sound.go_on(float((self._last_pts + self._interval) * self._time_base))
+                self._sound.end()
             self._container.mux(self._stream.encode(None))
 
 

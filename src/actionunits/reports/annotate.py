@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import numpy as np
 
 from actionunits.media import VideoWriter
 from actionunits.reports.image_file import save_image
-from actionunits.reports.overlay import draw_faces
+from actionunits.reports.overlay import DARK, draw_faces, margin_beside
 from actionunits.reports.schemas import make_schema
 from actionunits.reports.tables import open_table, read_table
 from actionunits.reports.timeline import draw_timeline
@@ -22,17 +23,18 @@ Consumer = Callable[[FrameResult], None]
 
 
 @contextmanager
-def annotate_to(path: Path, media_kind: str) -> Iterator[Consumer]:
+def annotate_to(path: Path, media_kind: str, source: str) -> Iterator[Consumer]:
     """Something to call with each result; `path` is a PNG ("image"), a folder ("images") or an MP4 (others).
 
-    Raises UserError where the file cannot be written.
+    source: of the results; the sound of a video is kept. Raises UserError where the file cannot be written.
     """
     if media_kind == "image":
         yield lambda result: save_image(_drawn(result), path)
     elif media_kind == "images":
         yield _FolderAnnotator(path)
     else:
-        with VideoWriter(path) as writer:
+        sound_of = Path(source) if os.path.isfile(source) else None
+        with VideoWriter(path, sound_of=sound_of) as writer:
             yield _VideoAnnotator(writer)
 
 
@@ -69,9 +71,12 @@ class _VideoAnnotator:
         self._writer = writer
         self._panel_sides: dict[int, tuple[int, str]] = {}
         self._shape: tuple[int, ...] | None = None
+        self._margin_px: int | None = None
 
     def __call__(self, result: FrameResult) -> None:
-        image = _drawn(result, self._panel_sides)
+        if self._margin_px is None:  # the first frame decides, since a video keeps its size
+            self._margin_px = _margin_px(result)
+        image = _drawn(result, self._margin_px, self._panel_sides)
         self._shape = self._shape or image.shape
         if image.shape != self._shape:
             # Some streams change their size on the way; a video file cannot.
@@ -79,5 +84,15 @@ class _VideoAnnotator:
         self._writer.write(image, result.frame.time_s)
 
 
-def _drawn(result: FrameResult, panel_sides: dict[int, tuple[int, str]] | None = None) -> np.ndarray:
-    return draw_faces(result.frame.image_rgb, result.faces, result.predictions, memory=panel_sides)
+def _margin_px(result: FrameResult) -> int:
+    height, width = result.frame.image_rgb.shape[:2]
+    return margin_beside(height, width, result.faces, result.predictions)
+
+
+def _drawn(
+    result: FrameResult, margin_px: int | None = None, panel_sides: dict[int, tuple[int, str]] | None = None
+) -> np.ndarray:
+    """The picture with its faces, wider by a dark margin for the panel of a face that fills it."""
+    added = _margin_px(result) if margin_px is None else margin_px
+    image = cv2.copyMakeBorder(result.frame.image_rgb, 0, 0, 0, added, cv2.BORDER_CONSTANT, value=DARK)
+    return draw_faces(image, result.faces, result.predictions, memory=panel_sides)

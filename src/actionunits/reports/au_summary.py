@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from rich.table import Table
@@ -15,6 +16,17 @@ from actionunits.types import FrameResult, Prediction
 
 MAX_PEOPLE = 6
 ALL_FACES = -1
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of one person: each AU's share of frames, and its intensity, (A,) float; NaN where it is unknown."""
+
+    frames: int
+    rate: np.ndarray  # share of the frames with the AU present
+    mean: np.ndarray  # intensity 0-5 over all frames
+    mean_present: np.ndarray  # over the frames with the AU present
+    highest: np.ndarray
 
 
 class AuSummary:
@@ -32,6 +44,8 @@ class AuSummary:
         self._highest: dict[int, np.ndarray] = {}  # (A,) intensity
         self._total: dict[int, np.ndarray] = {}  # (A,) sum of the intensity over the frames with the AU present
         self._rated: dict[int, np.ndarray] = {}  # (A,) those of them whose intensity is known
+        self._total_all: dict[int, np.ndarray] = {}  # (A,) the same two over all frames
+        self._rated_all: dict[int, np.ndarray] = {}
         self._last: dict[int, Prediction] = {}
 
     @property
@@ -46,13 +60,28 @@ class AuSummary:
         for face, prediction in zip(result.faces, result.predictions, strict=True):
             person, none = face.face_id if self.by_person else ALL_FACES, np.zeros(len(self.aus))
             present, intensity = prediction.au_present, prediction.au_intensity
-            rated = present & np.isfinite(intensity)
+            known = np.isfinite(intensity)
+            rated = present & known
             self._frames_of[person] = self._frames_of.get(person, 0) + 1
             self._present[person] = self._present.get(person, none) + present
             self._total[person] = self._total.get(person, none) + np.where(rated, intensity, 0)
             self._rated[person] = self._rated.get(person, none) + rated
+            self._total_all[person] = self._total_all.get(person, none) + np.where(known, intensity, 0)
+            self._rated_all[person] = self._rated_all.get(person, none) + known
             self._highest[person] = np.fmax(self._highest.get(person, none + np.nan), intensity)
             self._last[person] = prediction
+
+    def statistics(self, person: int) -> Statistics:
+        """How often and how strongly each AU was seen in a person (or ALL_FACES)."""
+        frames, none = self._frames_of.get(person, 0), np.zeros(len(self.aus))
+        unknown = none + np.nan
+        return Statistics(
+            frames,
+            _quotient(self._present.get(person, none), none + frames),
+            _quotient(self._total_all.get(person, none), self._rated_all.get(person, none)),
+            _quotient(self._total.get(person, none), self._rated.get(person, none)),
+            self._highest.get(person, unknown),
+        )
 
     def photo_table(self, title: str) -> Table:
         """The faces of one photograph from left to right, with the AUs present in each, strongest first."""
@@ -78,16 +107,15 @@ class AuSummary:
         columns = ("face", "frames", "AU", "name", "present", "mean then", "highest")
         table = Table(*columns, title=Text(one_line(title)), title_justify="left")
         for person, frames in self._shown(self._frames_of):
-            present, rated, highest = self._present[person], self._rated[person], self._highest[person]
-            mean = np.divide(self._total[person], rated, out=np.full(len(rated), np.nan), where=rated > 0)
-            rows = [i for i in np.argsort(-present, kind="stable") if present[i]]
+            seen = self.statistics(person)
+            rows = [i for i in np.argsort(-seen.rate, kind="stable") if seen.rate[i]]
             for k, i in enumerate(rows):
                 table.add_row(
                     *((_who(person), str(frames)) if k == 0 else ("", "")),
                     *_au_cells(self.aus[i]),
-                    f"{present[i] / frames:.0%}",
-                    _intensity_text(mean[i]),
-                    _intensity_text(highest[i]),
+                    f"{seen.rate[i]:.0%}",
+                    _intensity_text(seen.mean_present[i]),
+                    _intensity_text(seen.highest[i]),
                     end_section=k == len(rows) - 1,
                 )
             if not rows:
@@ -100,6 +128,10 @@ class AuSummary:
         """Items of the people seen most, in the order of their numbers."""
         most = sorted(self._frames_of, key=lambda person: -self._frames_of[person])[:MAX_PEOPLE]
         return [(person, of_people[person]) for person in sorted(most)]
+
+
+def _quotient(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 def _who(person: int) -> str:

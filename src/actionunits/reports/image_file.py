@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # pictures are also written where no figure is drawn
     from matplotlib.figure import Figure
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+VECTOR_FORMATS = {".svg": "SVG", ".pdf": "PDF"}  # of figures, with letters as text where the format has it
 JPEG_QUALITY = 92
 DOTS_PER_INCH = 150  # of figures
 
@@ -45,8 +46,19 @@ def save_image(image_rgb: np.ndarray, path: Path) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure and return its path; the suffix chooses PNG or JPEG. Raises UserError as `save_image` does."""
-    kind = image_format(path)
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower())
+    """Write a figure and return its path; the suffix chooses PNG, JPEG, SVG or PDF. Raises UserError as `save_image`.
+
+    The same figure gives the same bytes.
+    """
+    from matplotlib import rc_context
+
+    suffix = path.suffix.lower()
+    kind = VECTOR_FORMATS.get(suffix) or image_format(path)
+    dated = {"SVG": "Date", "PDF": "CreationDate"}.get(kind)
+    with (
+        write_atomically(path) as temporary,
+        rc_context({"svg.hashsalt": "actionunits", "svg.fonttype": "none", "pdf.fonttype": 42}),
+    ):
+        metadata = {dated: None} if dated else None
+        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower(), metadata=metadata)
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import cv2
@@ -51,6 +52,33 @@ def font_size_px(height: int, width: int, faces: int) -> int:
     if faces > CROWD:
         size *= 0.8
     return int(np.clip(round(size), MIN_FONT_PX, MAX_FONT_PX))
+
+
+def margin_beside(
+    height: int, width: int, faces: Sequence[Face], predictions: Sequence[Prediction], max_aus: int = 10
+) -> int:
+    """Columns to add at the right of a picture of this size, so that its largest face need not lie under its panel.
+
+    0 where there is room at one side of that face, where nobody is seen, and for crowds, whose panels are lines.
+    """
+    seen = [(f, p) for f, p in zip(faces, predictions, strict=True) if np.isfinite(f.box_xyxy_px).all()]
+    if not seen or len(seen) > MANY_FACES:
+        return 0
+    face, prediction = max(seen, key=lambda pair: float(np.ptp(pair[0].box_xyxy_px.reshape(2, 2), axis=0).prod()))
+    # A face may do little now and more later.
+    fullest = replace(prediction, au_present=np.ones(len(prediction.aus), bool))
+    left, right = max(float(face.box_xyxy_px[0]), 0), min(float(face.box_xyxy_px[2]), width)
+    added = 0
+    for _ in range(3):  # letters grow with the picture
+        scale = display_scale(height, width + added)
+        style = PanelStyle.of_font(font_size_px(height * scale, (width + added) * scale, len(seen)))
+        unbounded = int(FARTHEST_PX)
+        panel = panel_forms(face, fullest, style, unbounded, unbounded, max_aus, True)[0]
+        needed = int(np.ceil((panel.width_px + 2 * style.font_px) / scale))
+        if not added and max(left, width - right) >= needed:
+            return 0
+        added = int(np.ceil(needed - (width - right)))
+    return added
 
 
 def draw_faces(

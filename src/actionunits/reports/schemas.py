@@ -21,6 +21,8 @@ full list work; a 0 would claim absence.
 probability per action unit, Identity ("Person_0"), FrameHeight, FrameWidth, input, frame (from 0), approx_time.
 
 `tidy` is long: source, frame (from 1), time_s, face_id, au, prob, intensity, present.
+
+All end with `usable`, 1 or 0, and `quality`, the words of detection/quality.py, or `no_face`, with blanks between.
 """
 
 from __future__ import annotations
@@ -55,6 +57,15 @@ class Column:
     name: str
     kind: str
     decimals: int = 0
+
+
+QUALITY_COLUMNS = (Column("usable", "int"), Column("quality", "text"))
+NO_FACE_CELLS: Row = [0, "no_face"]
+
+
+def quality_cells(face: Face) -> Row:
+    """In the order of QUALITY_COLUMNS."""
+    return [int(face.is_usable), " ".join(face.quality) or None]
 
 
 class RowSchema(Protocol):
@@ -146,6 +157,7 @@ class OpenFaceSchema:
         columns += [Column(f"{au_label(au)}_p", "float", 4) for au in self.aus_p]
         if sides:
             columns += [Column(f"{au_label(au)}_r{side}", "float", 2) for au in self.aus_p for side in "LR"]
+        columns += QUALITY_COLUMNS
         if media == "images":
             columns.append(Column("input", "text"))
         self.columns = tuple(columns)
@@ -153,14 +165,14 @@ class OpenFaceSchema:
     def rows(self, result: FrameResult) -> list[Row]:
         last: Row = [valid_text(result.frame.source)] if self.media == "images" else []
         if not result.faces:
-            first = self._first_cells(result, None)
+            first, last = self._first_cells(result, None), [*NO_FACE_CELLS, *last]
             return [[*first, *[None] * (len(self.columns) - len(first) - len(last)), *last]]
         made = []
         for face, prediction in zip(result.faces, result.predictions, strict=True):
             row = self._first_cells(result, face)
             row += openface_pose(face) if self.pose else []
             row += _landmark_cells(face) if self.landmarks else []
-            made.append(row + self._au_cells(prediction) + last)
+            made.append([*row, *self._au_cells(prediction), *quality_cells(face), *last])
         return made
 
     def _first_cells(self, result: FrameResult, face: Face | None) -> Row:
@@ -198,11 +210,13 @@ class PyFeatSchema:
         columns += [Column("Identity", "text"), Column("FrameHeight", "int"), Column("FrameWidth", "int")]
         columns += [Column("input", "text"), Column("frame", "int")]
         columns += [Column("approx_time", "text")] if media in ("video", "webcam") else []
+        columns += QUALITY_COLUMNS
         self.columns = tuple(columns)
 
     def rows(self, result: FrameResult) -> list[Row]:
         last = self._last_cells(result)
         if not result.faces:
+            last += NO_FACE_CELLS
             return [[*[None] * (len(self.columns) - len(last)), *last]]
         made = []
         for face, prediction in zip(result.faces, result.predictions, strict=True):
@@ -212,7 +226,7 @@ class PyFeatSchema:
             row: Row = [left, top, right - left, bottom - top, face.confidence]
             row += _landmark_cells(face) if self.landmarks else []
             row += [pitch, roll, yaw] if self.pose else []
-            made.append([*row, *(prob[au] for au in self.aus), f"Person_{face.face_id}", *last])
+            made.append([*row, *(prob[au] for au in self.aus), f"Person_{face.face_id}", *last, *quality_cells(face)])
         return made
 
     def _last_cells(self, result: FrameResult) -> Row:
@@ -235,12 +249,13 @@ class TidySchema:
         Column("prob", "float", 4),
         Column("intensity", "float", 2),
         Column("present", "int"),
+        *QUALITY_COLUMNS,
     )
 
     def rows(self, result: FrameResult) -> list[Row]:
         first: Row = [valid_text(result.frame.source), result.frame.index + 1, result.frame.time_s]
         if not result.faces:
-            return [[*first, None, None, None, None, None]]
+            return [[*first, None, None, None, None, None, *NO_FACE_CELLS]]
         made: list[Row] = []
         for face, prediction in zip(result.faces, result.predictions, strict=True):
             values = zip(
@@ -250,5 +265,5 @@ class TidySchema:
                 map(int, prediction.au_present),
                 strict=True,
             )
-            made += [[*first, face.face_id, *cells] for cells in values]
+            made += [[*first, face.face_id, *cells, *quality_cells(face)] for cells in values]
         return made

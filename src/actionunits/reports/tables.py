@@ -58,9 +58,20 @@ def open_table(path: Path | str, schema: RowSchema) -> Iterator[TableWriter]:
     check_table_suffix(path)
     with write_atomically(path) as unfinished:
         sink: _Sink
-        sink = _CsvSink(unfinished, schema) if path.suffix == ".csv" else _ParquetSink(unfinished, schema)
+        sink = _CsvSink(unfinished, schema.columns) if path.suffix == ".csv" else _ParquetSink(unfinished, schema)
         try:
             yield TableWriter(sink, schema)
+        finally:
+            sink.close()
+
+
+def write_csv(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> None:
+    """A CSV of these columns. Raises UserError where the file cannot be written."""
+    with write_atomically(path) as unfinished:
+        sink = _CsvSink(unfinished, columns)
+        try:
+            for row in rows:
+                sink.write_rows([row])
         finally:
             sink.close()
 
@@ -120,11 +131,11 @@ def _arrow_schema(columns: Sequence[Column]) -> pa.Schema:
 
 
 class _CsvSink:
-    def __init__(self, path: Path, schema: RowSchema) -> None:
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
         self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow([column.name for column in schema.columns])
-        self._formats = [f"%.{c.decimals}f" if c.kind in ("float", "double") else "%s" for c in schema.columns]
+        self._writer.writerow([column.name for column in columns])
+        self._formats = [f"%.{c.decimals}f" if c.kind in ("float", "double") else "%s" for c in columns]
 
     def write_rows(self, rows: list[Row]) -> None:
         for row in rows:

@@ -1,0 +1,156 @@
+"""The summary of a run: a row per input, person and action unit, long and wide, and the episodes of all inputs.
+
+Rates and intensities are those of the frames that can be used (`Face.is_usable`).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actionunits.aus import au_label
+from actionunits.files import valid_text
+from actionunits.reports.au_summary import ALL_FACES, AuSummary
+from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
+from actionunits.reports.episodes import Episode, EpisodeCollector
+from actionunits.reports.schemas import Column, Row
+from actionunits.reports.tables import write_csv
+from actionunits.types import FrameResult
+
+OF_PERSON = (Column("face_id", "text"), Column("frames", "int"), Column("usable_share", "float", 4))
+OF_AU = (
+    Column("rate", "float", 4),
+    Column("mean", "float", 3),
+    Column("mean_present", "float", 3),
+    Column("maximum", "float", 3),
+    Column("episodes", "int"),
+    Column("mean_episode_s", "float", 3),
+)
+FILES = ("summary.csv", "summary.wide.csv", "episodes.csv")
+Summary = list[dict[str, Any]]  # as the run card holds it
+
+
+def only_usable(result: FrameResult) -> FrameResult:
+    """The same frame with the faces that can be used."""
+    kept = [pair for pair in zip(result.faces, result.predictions, strict=True) if pair[0].is_usable]
+    return replace(result, faces=[face for face, _ in kept], predictions=[prediction for _, prediction in kept])
+
+
+class SummaryCollector:
+    """Gathers what there is to say of an input in all: of all its frames, of those that can be used, its episodes.
+
+    by_person: see AuSummary. has_time: frames follow each other.
+    """
+
+    def __init__(self, aus: Sequence[int], by_person: bool, has_time: bool) -> None:
+        self.seen, self._usable = AuSummary(aus, by_person), AuSummary(aus, by_person)
+        self._episodes = EpisodeCollector(aus) if has_time else None
+        self._quality: Counter[str] = Counter()
+
+    def add(self, result: FrameResult) -> None:
+        """Take note of one frame."""
+        self.seen.add(result)
+        self._quality.update(word for face in result.faces for word in face.quality)
+        usable = only_usable(result)
+        self._usable.add(usable)
+        if self._episodes is not None:
+            self._episodes.add(usable)
+
+    def episodes(self) -> list[Episode] | None:
+        """The episodes so far, ended; None where there is no time."""
+        return None if self._episodes is None else self._episodes.episodes()
+
+    def fields(self) -> dict[str, Any]:
+        """Of the run card."""
+        return {
+            "frames_with_face": self.seen.frames_with_face,
+            "frames_usable": self._usable.frames_with_face,
+            "quality": dict(self._quality.most_common()),
+            "people": len(self.seen.people) if self.seen.by_person else None,
+            "summary": summarise(self.seen, self._usable, self.episodes()),
+        }
+
+
+def summarise(seen: AuSummary, usable: AuSummary, episodes: Sequence[Episode] | None) -> Summary:
+    """One entry per person, with the numbers of each AU under its label.
+
+    seen, usable: of all frames, and of those that can be used. episodes: None where there is no time.
+    """
+    lengths: dict[tuple[int, int], list[float]] = {}
+    for episode in episodes or ():
+        lengths.setdefault((episode.face_id, episode.au), []).append(episode.offset_s - episode.onset_s)
+    entries = []
+    for person in seen.people if seen.by_person else [ALL_FACES] * bool(seen.frames_with_face):
+        frames, told = seen.statistics(person).frames, usable.statistics(person)
+        entry: dict[str, Any] = {
+            "face_id": "all" if person == ALL_FACES else str(person),
+            "frames": frames,
+            "usable_share": told.frames / frames,
+        }
+        for place, au in enumerate(seen.aus):
+            values = (told.rate[place], told.mean[place], told.mean_present[place], told.highest[place])
+            lasted = lengths.get((person, au), [])
+            cells = [
+                *(float(value) if np.isfinite(value) else None for value in values),
+                None if episodes is None else len(lasted),
+                float(np.mean(lasted)) if lasted else None,
+            ]
+            entry[au_label(au)] = dict(zip((column.name for column in OF_AU), cells, strict=True))
+        entries.append(entry)
+    return entries
+
+
+def write_summaries(files: Sequence[Path], cards: Sequence[Mapping[str, Any]]) -> None:
+    """Write the tables over a run, from the run cards of its inputs; files: in the order of FILES.
+
+    An input without a face has no row. Raises UserError where a file cannot be written.
+    """
+    long, wide, episodes = files
+    first = Column("file", "text")
+    people = [(valid_text(card["input"]), entry) for card in cards for entry in card["summary"]]
+    labels = sorted({label for _, entry in people for label in _labels(entry)})
+    write_csv(long, (first, *OF_PERSON, Column("au", "text"), *OF_AU), _long_rows(people))
+    wide_columns = [Column(f"{label}_{each.name}", each.kind, each.decimals) for label in labels for each in OF_AU]
+    write_csv(wide, (first, *OF_PERSON, *wide_columns), _wide_rows(people, labels))
+    write_csv(episodes, (first, *EPISODE_COLUMNS), _episode_rows(cards))
+
+
+def _labels(entry: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in entry.items() if isinstance(value, dict)]
+
+
+def _long_rows(people: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterable[Row]:
+    for file, entry in people:
+        for label in _labels(entry):
+            yield [file, *_person_cells(entry), label, *(entry[label][column.name] for column in OF_AU)]
+
+
+def _wide_rows(people: Iterable[tuple[str, Mapping[str, Any]]], labels: Sequence[str]) -> Iterable[Row]:
+    for file, entry in people:
+        cells = [entry.get(label, {}).get(column.name) for label in labels for column in OF_AU]
+        yield [file, *_person_cells(entry), *cells]
+
+
+def _person_cells(entry: Mapping[str, Any]) -> Row:
+    return [entry[column.name] for column in OF_PERSON]
+
+
+def _episode_rows(cards: Iterable[Mapping[str, Any]]) -> Iterable[Row]:
+    """Those of the inputs that have times, as their own files hold them."""
+    for card in cards:
+        if card["episodes"] is None:
+            continue
+        with open(card["episodes"], newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                yield [valid_text(card["input"]), *_cells(row)]
+
+
+def _cells(row: Mapping[str, str]) -> Row:
+    read = {"int": int, "float": float, "double": float, "text": str}
+    return [read[column.kind](row[column.name]) if row[column.name] else None for column in EPISODE_COLUMNS]

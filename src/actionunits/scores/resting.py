@@ -1,0 +1,51 @@
+"""A person's resting face among the frames of a clip, and how outputs are measured from it.
+
+The frames in which a face does least as a whole are taken to be its rest. A person who does something in all of them
+never rests, and is left alone; so is an action unit that is strong in them. What a face reads at rest is only ever
+taken off: an action unit that reads lower than a resting face should, as lip tighteners do in an open mouth, is no
+evidence that it is present elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_FRAMES = 25  # a shorter clip says little about its person
+QUIETEST, FEWEST = 0.1, 3  # share of the frames that are taken for rest, and how many at least
+# How much a face does is the mean over action units of the intensity and of a tenth of the log-odds above neutral.
+LOGIT_WEIGHT = 0.1
+MOST_ACTIVITY = 0.25  # of a face at rest
+MOST_INTENSITY = 1.5  # of an action unit at rest, which acts otherwise
+REST_PROB = 0.05  # what a resting face reads at most is left as it is
+STRENGTH_OF_PRESENT = 3.0  # intensity of a probability of 1, for models without intensities
+
+
+@dataclass(frozen=True)
+class RestingFace:
+    """What a person reads at rest, above what a resting face should read."""
+
+    excess_logit: np.ndarray  # (A,) float, 0 or more
+    intensities: np.ndarray  # (A, ...) float, 0-5: columns as given
+
+
+def resting_face(logit: np.ndarray, intensities: np.ndarray, neutral_logit: np.ndarray) -> RestingFace | None:
+    """The resting face of one person's frames, (T, A) and (T, A, ...); None where it is not seen.
+
+    intensities: the first of further columns is that of the whole face; NaN where the model has none.
+    neutral_logit: (A,), the model's mean log-odds on resting faces.
+    """
+    if len(logit) < MIN_FRAMES:
+        return None
+    whole = intensities.reshape(*logit.shape, -1)[..., 0]
+    strength = np.where(np.isfinite(whole), whole, STRENGTH_OF_PRESENT / (1 + np.exp(-logit)))
+    activity = (strength + LOGIT_WEIGHT * np.maximum(logit - neutral_logit, 0)).mean(1)
+    quietest = np.argsort(activity, kind="stable")[: max(FEWEST, round(QUIETEST * len(logit)))]
+    if activity[quietest].mean() > MOST_ACTIVITY:
+        return None
+    rests = np.median(strength[quietest], 0) < MOST_INTENSITY
+    expected = np.maximum(neutral_logit, np.log(REST_PROB / (1 - REST_PROB)))
+    excess = np.maximum(np.median(logit[quietest], 0) - expected, 0)
+    at_rest = np.median(intensities[quietest], 0)
+    return RestingFace(np.where(rests, excess, 0), np.where(rests.reshape(-1, *[1] * (at_rest.ndim - 1)), at_rest, 0))
