@@ -52,11 +52,13 @@ def analyse(
     options: AnalysisOptions,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
+    further: Sequence[Consumer] = (),
 ) -> Analysis:
     """Run detection on one input and write its files, each complete or not at all.
 
-    progress: called after every frame. stop: set it, and the files hold the frames so far. Damage is no error
-    here: the files hold what could be read, and the result tells.
+    progress: called after every frame. stop: set it, and the files hold the frames so far. further: called with the
+    result of every frame, as the table has it. Damage is no error here: the files hold what could be read, and the
+    result tells.
     Raises UserError for input, options or files that cannot be used.
     """
     started_s = time.perf_counter()
@@ -78,7 +80,7 @@ def analyse(
         table = stack.enter_context(open_table(paths.table, schema))
         summary = AuSummary(detector.aus, by_person=kind != "images")
         files = [paths.table]
-        consumers: list[Consumer] = [table.write, summary.add]
+        consumers: list[Consumer] = [table.write, summary.add, *further]
         if options.annotate:
             from actionunits.reports.annotate import annotate_to
 
