@@ -69,7 +69,7 @@ class Service:
             Route(one, self._remove, methods=["DELETE"]),
             Route(f"{one}/{{lines}}", self._lines, methods=["GET"]),
             Route(f"{one}/files/{{name}}", self._file, methods=["GET"]),
-            WebSocketRoute("/v1/live", self._live),
+            WebSocketRoute("/v1/live", self._live.serve),
             Mount("/", _Page(directory=PAGE, html=True)),
         ]
         self.app = Starlette(

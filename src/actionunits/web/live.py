@@ -35,7 +35,7 @@ class LiveSessions:
         self.running = 0
         self.frames = 0
 
-    async def __call__(self, socket: WebSocket) -> None:
+    async def serve(self, socket: WebSocket) -> None:
         """Serve one webcam until either side ends it."""
         await socket.accept()
         if self.running >= self._limits.live:

@@ -1,7 +1,4 @@
-"""Frames in words for the page: JSON values of boxes, landmarks, action units, and what is wrong with a face's picture.
-
-The tidy rows, which the API streams, come from reports/schemas.py as those of every table do.
-"""
+"""Results as JSON values: the rows of the tidy table for the API, and frames with boxes and landmarks for the page."""
 
 from __future__ import annotations
 
@@ -9,12 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from actionunits.reports.schemas import TidySchema
+from actionunits.reports.schemas import Cell, Column, TidySchema
 from actionunits.types import Face, FrameResult
 
 ROWS_FORM = "actionunits/tidy/1"  # changes with the columns of the tidy table
 COLUMNS = tuple(column.name for column in TidySchema.columns)
 SMALL_FACE_PX, SURE, TURNED_DEG = 48.0, 0.7, 35.0
+
+
+def row_values(result: FrameResult) -> list[dict[str, Any]]:
+    """The tidy rows of a frame, with the decimals of the CSV; null is what is empty there."""
+    return [
+        {column.name: _cell(cell, column) for column, cell in zip(TidySchema.columns, row, strict=True)}
+        for row in TidySchema().rows(result)
+    ]
+
+
+def _cell(cell: Cell, column: Column) -> Cell:
+    if not isinstance(cell, float):
+        return cell
+    return round(cell, column.decimals) if np.isfinite(cell) else None
 
 
 def frame_told(result: FrameResult) -> dict[str, Any]:

@@ -86,9 +86,8 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
     from actionunits.detection.options import AnalysisOptions
     from actionunits.detection.output_files import OutputPaths
     from actionunits.media import open_media
-    from actionunits.reports.schemas import TidySchema
     from actionunits.types import FrameResult
-    from actionunits.web.told import COLUMNS, frame_told
+    from actionunits.web.told import frame_told, row_values
 
     threading.Thread(target=_end_with_input, daemon=True).start()
     os.chdir(task["folder"])  # so that no table or card names it
@@ -104,7 +103,7 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
         neutral=task["neutral"],
         calibrate=task["calibrate"],
     )
-    tidy, told_s = TidySchema(), 0.0
+    told_s = 0.0
 
     def progress(done: int, total: int | None) -> None:
         nonlocal told_s
@@ -119,9 +118,8 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
                 raise UserError(f"the video is longer than {task['duration_s'] / 60:g} minutes")
             frames.write(json.dumps(frame_told(result)) + "\n")
             named = replace(result, frame=replace(result.frame, source=task["name"]))
-            for row in tidy.rows(named):
-                cells = [None if cell != cell else cell for cell in row]  # NaN alone differs from itself
-                rows.write(json.dumps(dict(zip(COLUMNS, cells, strict=True))) + "\n")
+            for row in row_values(named):
+                rows.write(json.dumps(row) + "\n")
 
         analysis = analyse(detector, UPLOAD, OutputPaths(Path(f"{UPLOAD}.csv")), options, progress, further=[write])
     with Path(SUMMARY).open("w", encoding="utf-8") as file:
