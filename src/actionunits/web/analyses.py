@@ -99,7 +99,7 @@ class Analyses:
         self.frames = 0
 
     def check_room(self, size: int) -> None:
-        """Raises Full where an upload of so many bytes has no place; the oldest results that nobody needs go first."""
+        """Raises Full where an upload of so many bytes has no place; the oldest results go first."""
         for job in list(self._jobs.values()):
             if job.is_over and time.monotonic() - job.ended_s > self.limits.kept_s:
                 self.remove(job)
@@ -176,7 +176,7 @@ class Analyses:
             "name": job.name,
             **job.options,
         }
-        worker = await Worker.start(task, self.limits, cpu_s=2 * self.limits.run_s)
+        worker = await Worker.start(task, self.limits, cpu_s=self.limits.cpu_s)
         try:
             async for answer in worker.answers():
                 if "done" in answer:

@@ -28,7 +28,7 @@ from actionunits.web.limits import Limits
 from actionunits.web.live import LiveSessions
 from actionunits.web.openapi import NDJSON, openapi
 from actionunits.web.told import COLUMNS, ROWS_FORM
-from actionunits.web.uploads import options_of, put_into, received_form
+from actionunits.web.uploads import name_of, options_of, put_into, received_form
 
 PAGE = Path(__file__).parent / "page"
 
@@ -117,7 +117,7 @@ class Service:
                 await put_into(folder, form)
                 # Others may have come meanwhile, and a length need not have been announced.
                 self._analyses.check_room(sum(file.stat().st_size for file in folder.iterdir()))
-                job = self._analyses.add(folder, form["file"].filename or "", options)
+                job = self._analyses.add(folder, name_of(form), options)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise

@@ -29,6 +29,11 @@ class Limits:
     live_idle_s: float = 60.0  # without a frame
     starts_per_minute: int = 120  # uploads and webcams of one address
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of one analysis, for one that nobody watches any more."""
+        return 60 + (os.cpu_count() or 1) * self.run_s
+
 
 def limit_this_process(memory_bytes: int, cpu_s: float, file_bytes: int) -> None:
     """Bound the data, processor time and files of the calling process, as far as its system can.

@@ -63,8 +63,10 @@ def serve(
 
 
 def _say(address: str, host: str) -> None:
-    where = "No picture leaves this computer." if host in ("127.0.0.1", "::1", "localhost") else (
-        "Whoever has the address can use it; the connection is not encrypted."
+    where = (
+        "No picture leaves this computer."
+        if host in ("127.0.0.1", "::1", "localhost")
+        else ("Whoever has the address can use it; the connection is not encrypted.")
     )
     print(f"{address}\n{where} Ctrl-C ends the service and deletes what it holds.", flush=True, file=sys.stdout)
 

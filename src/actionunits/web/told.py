@@ -1,4 +1,4 @@
-"""Results as JSON values: the rows of the tidy table for the API, and frames with boxes and landmarks for the page."""
+"""Results as JSON values: rows of the tidy table for the API, and frames with boxes and landmarks for the page."""
 
 from __future__ import annotations
 

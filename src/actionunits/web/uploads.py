@@ -89,6 +89,11 @@ async def put_into(folder: Path, form: Mapping[str, Any]) -> None:
             await asyncio.to_thread(_copy, form[field].file, folder / name)
 
 
+def name_of(form: Mapping[str, Any]) -> str:
+    """What the client calls its file."""
+    return form["file"].filename or ""
+
+
 def _copy(source: Any, path: Path) -> None:
     source.seek(0)
     with path.open("xb") as file:

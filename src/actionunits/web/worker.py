@@ -30,6 +30,7 @@ FRAMES, ROWS, SUMMARY = "frames.ndjson", "rows.ndjson", f"{UPLOAD}.summary.txt"
 LIVE_HEADER = struct.Struct(">BdI")
 PICTURE, SET_NEUTRAL, FORGET_NEUTRAL = range(3)
 TELL_EVERY_S = 0.2
+TOLD_OF_CARD = tuple("frames_written frames_with_face people damage notes without_neutral_reference seconds".split())
 
 
 def main() -> None:
@@ -127,7 +128,15 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
         table = summary.photo_table(task["name"]) if is_one else summary.video_table(task["name"])
         Console(file=file, width=100).print(table)
     card = analysis.card
-    known = ("frames_written", "frames_with_face", "people", "damage", "notes", "without_neutral_reference", "seconds")
+    known = (
+        "frames_written",
+        "frames_with_face",
+        "people",
+        "damage",
+        "notes",
+        "without_neutral_reference",
+        "seconds",
+    )
     tell({"done": {"kind": analysis.kind, **{name: card[name] for name in known}}})
 
 
