@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
-TOKEN = "a-token-of-the-tests"
+from small_service import TOKEN
 
 
 @pytest.fixture(scope="session")

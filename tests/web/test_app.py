@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import TOKEN
+from small_service import TOKEN
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 

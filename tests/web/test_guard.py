@@ -1,7 +1,7 @@
 """Who gets in, and who does not: attacks from other pages, names and addresses, one by one."""
 
 import pytest
-from conftest import TOKEN
+from small_service import TOKEN
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 

@@ -94,6 +94,7 @@ class Analyses:
     def __init__(self, folder: Path, detector: dict[str, Any], limits: Limits) -> None:
         self._folder, self._detector, self.limits = folder, detector, limits
         self._jobs: dict[str, Job] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # of removed jobs too, until their processes have ended
         self._slots = asyncio.Semaphore(limits.running)
         self.ended: Counter[str] = Counter()
         self.frames = 0
@@ -126,6 +127,8 @@ class Analyses:
         job = Job(folder.name, folder, one_line(name)[:200] or UPLOAD, size, options)
         self._jobs[job.id] = job
         job.task = asyncio.create_task(self._run(job))
+        self._tasks.add(job.task)
+        job.task.add_done_callback(self._tasks.discard)
         return job
 
     def get(self, id: str) -> Job | None:
@@ -146,10 +149,9 @@ class Analyses:
 
     async def close(self) -> None:
         """End and remove everything."""
-        tasks = [job.task for job in self._jobs.values() if job.task is not None]
         for job in self.all():
             self.remove(job)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _used(self) -> int:
         return sum(job.size for job in self._jobs.values())

@@ -10,9 +10,11 @@ import asyncio
 import json
 import math
 import struct
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from actionunits.errors import UserError
@@ -25,6 +27,7 @@ ORDERS = {"neutral": SET_NEUTRAL, "forget": FORGET_NEUTRAL}
 IN_WORK = 2  # pictures: while one passes the model, the faces of the next are found
 TIME = struct.Struct(">d")
 DAY_S = 86_400.0
+End = tuple[int, str]  # code of a closed WebSocket, and why it was closed
 
 
 class LiveSessions:
@@ -52,25 +55,24 @@ class LiveSessions:
             self.running -= 1
 
     async def _served(self, socket: WebSocket, worker: Worker) -> None:
-        newest = _Newest()
-        tasks = [
-            asyncio.create_task(_receive(socket, newest, self._limits)),
-            asyncio.create_task(_feed(worker, newest)),
-            asyncio.create_task(self._answer(socket, worker, newest)),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            code, words = next(iter(done)).result()
-        except (WebSocketDisconnect, RuntimeError, OSError):  # the browser, or the process, has left
-            code, words = WENT_WRONG, KILLED
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        newest, ends = _Newest(), []
+        async with anyio.create_task_group() as group:
+
+            async def until_end(task: Coroutine[None, None, End]) -> None:
+                try:
+                    ends.append(await task)
+                except (WebSocketDisconnect, RuntimeError, OSError):  # the browser, or the process, has left
+                    ends.append((WENT_WRONG, KILLED))
+                group.cancel_scope.cancel()
+
+            group.start_soon(until_end, _receive(socket, newest, self._limits))
+            group.start_soon(until_end, _feed(worker, newest))
+            group.start_soon(until_end, self._answer(socket, worker, newest))
+        code, words = ends[0]
         with suppress(RuntimeError, WebSocketDisconnect):
             await socket.close(code, words[:120])
 
-    async def _answer(self, socket: WebSocket, worker: Worker, newest: _Newest) -> tuple[int, str]:
+    async def _answer(self, socket: WebSocket, worker: Worker, newest: _Newest) -> End:
         try:
             async for answer in worker.answers():
                 if "ready" in answer:
@@ -118,11 +120,11 @@ class _Newest:
             await self._changed.wait()
 
 
-async def _receive(socket: WebSocket, newest: _Newest, limits: Limits) -> tuple[int, str]:
+async def _receive(socket: WebSocket, newest: _Newest, limits: Limits) -> End:
     last_s = 0.0
     while True:
         try:
-            async with asyncio.timeout(limits.live_idle_s):
+            with anyio.fail_after(limits.live_idle_s):
                 message = await socket.receive()
         except TimeoutError:
             return TOO_QUIET, "no picture came for a while"
@@ -142,7 +144,7 @@ async def _receive(socket: WebSocket, newest: _Newest, limits: Limits) -> tuple[
             return WENT_WRONG, "a message is a time and a picture, or an order"
 
 
-async def _feed(worker: Worker, newest: _Newest) -> tuple[int, str]:
+async def _feed(worker: Worker, newest: _Newest) -> End:
     while True:
         worker.input.write(await newest.take())
         await worker.input.drain()

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+import anyio
+
 from actionunits.errors import UserError
 from actionunits.web.limits import Limits
 
@@ -60,11 +62,15 @@ class Worker:
             yield answer
 
     async def end(self) -> None:
-        """Kill the process where it still runs, and wait for its end."""
+        """Kill the process where it still runs, and wait for its end, even where the caller itself is being ended."""
         with suppress(ProcessLookupError):
             self._process.kill()
-        self.input.close()
-        await self._process.wait()
+        with anyio.CancelScope(shield=True):
+            self.input.close()
+            with suppress(OSError):  # what it did not read any more
+                await self.input.wait_closed()
+            await self._output.read()
+            await self._process.wait()
 
 
 async def describe(detector: dict[str, Any], limits: Limits) -> dict[str, Any]:

@@ -1,0 +1,3 @@
+"""The token of services that tests start."""
+
+TOKEN = "a-token-of-the-tests"
