@@ -65,7 +65,8 @@ function connect() {
   video.addEventListener("error", () => { if (view.item) cannotShow(); });
   for (const name of ["play", "pause", "ended"]) video.addEventListener(name, controls);
   const follow = () => {
-    if (view.item && !video.hidden) { view.time = video.currentTime; draw(); }
+    // A video that stands shows the moment that was asked for, on which the next step builds.
+    if (view.item && !video.hidden && !video.paused) { view.time = video.currentTime; draw(); }
     video.requestVideoFrameCallback(follow);
   };
   video.requestVideoFrameCallback(follow);
