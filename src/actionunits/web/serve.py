@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 import threading
 import webbrowser
 from collections.abc import Collection
@@ -21,6 +20,8 @@ from actionunits.web.process import describe
 TOKEN_VARIABLE = "ACTIONUNITS_TOKEN"  # of a service that others start; a word of the command could be read by anybody
 SHORTEST_TOKEN = 16
 CONNECTIONS = 256
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 ENDING_S = 3  # for answers that are under way
 
 
@@ -43,8 +44,7 @@ def serve(
     model = asyncio.run(describe(detector, limits))
     service = Service(model, detector, limits, token, hosts)
     with _listening(host, port) as listener:
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{listener.getsockname()[1]}/?token={token}"
+        address = _address(host, listener.getsockname()[1], token)
         settings = uvicorn.Config(
             service.app,
             log_level="warning",
@@ -62,13 +62,17 @@ def serve(
         server.run(sockets=[listener])
 
 
+def _address(host: str, port: int, token: str) -> str:
+    """What a browser on this machine opens."""
+    here = EVERYWHERE.get(host, host)
+    return f"http://{f'[{here}]' if ':' in here else here}:{port}/?token={token}"
+
+
 def _say(address: str, host: str) -> None:
-    where = (
-        "No picture leaves this computer."
-        if host in ("127.0.0.1", "::1", "localhost")
-        else ("Whoever has the address can use it; the connection is not encrypted.")
-    )
-    print(f"{address}\n{where} Ctrl-C ends the service and deletes what it holds.", flush=True, file=sys.stdout)
+    where = "No picture leaves this computer."
+    if host not in LOOPBACK:
+        where = "Whoever has the token can use it, by a number of this machine too; the connection is not encrypted."
+    print(f"{address}\n{where} Ctrl-C ends the service and deletes what it holds.", flush=True)
 
 
 def _listening(host: str, port: int) -> socket.socket:
