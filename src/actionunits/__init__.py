@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["AUS", "Detector", "__version__", "detect"]
 
-# ONNX Runtime 1.29 and newer reports its use to Microsoft unless this is set before it is imported. A program that looks
-# at faces tells nobody anything; whoever wants it otherwise can set 0.
+# ONNX Runtime 1.29 and newer reports its use to Microsoft unless this is set before it is imported. A program that
+# looks at faces tells nobody anything; whoever wants it otherwise can set 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 

@@ -8,6 +8,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -59,7 +60,8 @@ def serve(
         _say(address, host)
         if open_browser:
             threading.Timer(0.5, webbrowser.open, (address,)).start()
-        server.run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # its normal end
+            server.run(sockets=[listener])
 
 
 def _address(host: str, port: int, token: str) -> str:

@@ -12,6 +12,7 @@ const FILE_NAMES = {
   "table": "table (CSV)", "summary": "summary", "timeline": "timeline (PNG)", "card": "run card (JSON)",
   "annotated-picture": "annotated photo", "annotated-video": "annotated video",
 };
+const HIGHEST_VH = 60; // of a picture, in hundredths of the window's height
 const LANES_EVERY_MS = 200; // of a webcam or a running analysis
 
 const view = { item: null, webcam: null, results: null, person: null, time: 0, resting: null, lanesMs: 0, queued: false };
@@ -71,6 +72,7 @@ function connect() {
   };
   video.requestVideoFrameCallback(follow);
   video.addEventListener("seeked", () => draw());
+  video.addEventListener("loadedmetadata", () => fit(video, video.videoWidth, video.videoHeight));
   for (const picture of [video, $("photo")]) new ResizeObserver(() => draw(true)).observe(picture);
   addEventListener("keydown", onKey);
 }
@@ -97,12 +99,17 @@ function open(item) {
     video.hidden = false;
   } else if (item) {
     photo.onerror = () => (view.item === item ? cannotShow() : null);
-    photo.onload = () => draw(true);
+    photo.onload = () => { fit(photo, photo.naturalWidth, photo.naturalHeight); draw(true); };
     photo.src = item.address;
     photo.alt = item.name;
     photo.hidden = false;
   }
   draw(true);
+}
+
+// As large as there is room, small pictures too.
+function fit(picture, width, height) {
+  picture.style.width = `min(100%, ${HIGHEST_VH * width / height}vh)`;
 }
 
 function cannotShow(words = "This browser cannot show this file; its results are shown all the same.") {
