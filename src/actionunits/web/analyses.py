@@ -7,7 +7,8 @@ import secrets
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,17 +95,22 @@ class Analyses:
     def __init__(self, folder: Path, detector: dict[str, Any], limits: Limits) -> None:
         self._folder, self._detector, self.limits = folder, detector, limits
         self._jobs: dict[str, Job] = {}
+        self._arriving: list[int] = []  # bytes of the uploads that are under way
         self._tasks: set[asyncio.Task[None]] = set()  # of removed jobs too, until their processes have ended
         self._slots = asyncio.Semaphore(limits.running)
         self.ended: Counter[str] = Counter()
         self.frames = 0
 
-    def check_room(self, size: int) -> None:
-        """Raises Full where an upload of so many bytes has no place; the oldest results go first."""
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Keep a place for an upload of so many bytes while it arrives; the oldest results make room for it.
+
+        Raises Full where there is none.
+        """
         for job in list(self._jobs.values()):
             if job.is_over and time.monotonic() - job.ended_s > self.limits.kept_s:
                 self.remove(job)
-        if self.count(WAITING) >= self.limits.waiting:
+        if self.count(WAITING) + len(self._arriving) >= self.limits.waiting:
             raise Full("too many files wait already; try again when some of them are done")
         over = [job for job in self._jobs.values() if job.is_over]
         for job in over[: max(0, len(over) - self.limits.kept + 1)]:
@@ -114,6 +120,11 @@ class Analyses:
                 self.remove(job)
         if self._used() + size > self.limits.disk_bytes:
             raise Full("there is no room for another file; try again when some of them are done")
+        self._arriving.append(size)
+        try:
+            yield
+        finally:
+            self._arriving.remove(size)
 
     def new_folder(self) -> Path:
         """An empty folder for an upload, under a name that nobody can guess."""
@@ -154,7 +165,7 @@ class Analyses:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _used(self) -> int:
-        return sum(job.size for job in self._jobs.values())
+        return sum(job.size for job in self._jobs.values()) + sum(self._arriving)
 
     async def _run(self, job: Job) -> None:
         async with self._slots:
@@ -168,6 +179,8 @@ class Analyses:
                 job.error = f"it took longer than {self.limits.run_s / 60:g} minutes"
             except OSError as error:  # no process could be started
                 job.error = f"it could not be worked on: {error.strerror}"
+            except (ValueError, KeyError, TypeError):  # an answer that no sound process gives
+                job.error = KILLED
             self._finish(job)
 
     async def _work(self, job: Job) -> None:

@@ -108,19 +108,18 @@ class Service:
         return JSONResponse([job.told() for job in self._analyses.all()])
 
     async def _start(self, request: Request) -> Response:
-        announced = request.headers.get("content-length", "0")
-        self._analyses.check_room(int(announced) if announced.isdecimal() else 0)
-        async with received_form(request, self._limits) as form:
-            options = options_of(form)
-            folder = self._analyses.new_folder()
-            try:
-                await put_into(folder, form)
-                # Others may have come meanwhile, and a length need not have been announced.
-                self._analyses.check_room(sum(file.stat().st_size for file in folder.iterdir()))
-                job = self._analyses.add(folder, name_of(form), options)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
+        # A length that is not announced may be the largest, and what is beyond it is refused in a moment.
+        announced, most = request.headers.get("content-length", ""), self._limits.upload_bytes
+        with self._analyses.room(min(int(announced), most) if announced.isdecimal() else most):
+            async with received_form(request, self._limits) as form:
+                options = options_of(form)
+                folder = self._analyses.new_folder()
+                try:
+                    await put_into(folder, form)
+                    job = self._analyses.add(folder, name_of(form), options)
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
         if NDJSON in request.headers.get("accept", ""):
             return _stream(job, "rows")
         return JSONResponse(job.told(), 202, {"Location": f"/v1/analyses/{job.id}"})

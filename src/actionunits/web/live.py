@@ -24,7 +24,7 @@ from actionunits.web.worker import FORGET_NEUTRAL, LIVE_HEADER, PICTURE, SET_NEU
 
 TRY_LATER, WENT_WRONG, TOO_QUIET = 1013, 1011, 1000  # codes of a closed WebSocket
 ORDERS = {"neutral": SET_NEUTRAL, "forget": FORGET_NEUTRAL}
-IN_WORK = 2  # pictures: while one passes the model, the faces of the next are found
+IN_WORK = 1  # pictures: a second one gives more frames in a second, each of them later
 TIME = struct.Struct(">d")
 DAY_S = 86_400.0
 End = tuple[int, str]  # code of a closed WebSocket, and why it was closed

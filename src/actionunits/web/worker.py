@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -62,9 +62,7 @@ def _describe(task: dict[str, Any], tell: Tell) -> None:
     from actionunits.detection.detector import Detector
 
     detector = Detector(**task["detector"])
-    action_units = [
-        {"number": au, "label": au_label(au), "name": AUS[au].name, "muscles": AUS[au].muscles} for au in detector.aus
-    ]
+    action_units = [{"label": au_label(au)} | asdict(AUS[au]) for au in detector.aus]
     tell(
         {
             "model": detector.model_name,

@@ -24,12 +24,13 @@ async function begin() {
   bars = new Bars($("bars"), model);
   lanes = new Lanes($("lanes"), model, seek);
   list = new FileList($("list"), { onOpen: open, onChange: changed, onError: say });
-  connect();
   for (const job of await api.analyses()) { // of an earlier visit: its file is no longer here
     const item = list.add(job.name, null);
     item.job = job;
     list.follow(item);
   }
+  connect();
+  $("list").setAttribute("aria-busy", "false");
 }
 
 function dress() {
@@ -175,7 +176,7 @@ function warn(frame, face) {
 
 function controls() {
   const video = $("video"), canPlay = Boolean(view.webcam || (view.item && !video.hidden));
-  $("play").disabled = !canPlay;
+  $("play").hidden = !canPlay;
   $("play").textContent = (view.webcam ? !view.webcam.isPaused : !video.paused) && canPlay ? "Pause" : "Play";
   $("neutral").disabled = !model.neutral || !view.results?.people.size || !(view.webcam || view.item?.file);
   $("webcam").setAttribute("aria-pressed", Boolean(view.webcam));

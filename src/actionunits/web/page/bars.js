@@ -1,4 +1,4 @@
-// The action units of one face as bars, with their names, and what moves in the tooltip.
+// The action units of one face as bars, with their names, and in the tooltip what each looks like and what moves.
 import { intensityText } from "./results.js";
 
 export class Bars {
@@ -6,7 +6,7 @@ export class Bars {
     this.letters = model.letters;
     this.rows = model.aus.map((au) => {
       const row = table.tBodies[0].insertRow();
-      row.title = `${au.label} ${au.name}: ${au.muscles}`;
+      row.title = `${au.label} ${au.name}: ${au.appearance}\n${au.muscles}`;
       const name = document.createElement("th");
       name.scope = "row";
       const mark = document.createElement("span"), label = document.createElement("b");
