@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ class Analyses:
         self._jobs[job.id] = job
         job.task = asyncio.create_task(self._run(job))
         self._tasks.add(job.task)
-        job.task.add_done_callback(self._tasks.discard)
+        job.task.add_done_callback(partial(self._let_go, job))
         return job
 
     def get(self, id: str) -> Job | None:
@@ -157,6 +158,12 @@ class Analyses:
         if job.task is not None:
             job.task.cancel()
         shutil.rmtree(job.folder, ignore_errors=True)
+
+    def _let_go(self, job: Job, task: asyncio.Task[None]) -> None:
+        """Forget a task that has ended; the process of a removed job may have written until then."""
+        self._tasks.discard(task)
+        if job.id not in self._jobs:
+            shutil.rmtree(job.folder, ignore_errors=True)
 
     async def close(self) -> None:
         """End and remove everything."""

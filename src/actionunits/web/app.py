@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from actionunits import __version__
 from actionunits.web.analyses import FILES, LINES, RUNNING, WAITING, Analyses, Full, Job
 from actionunits.web.folder import private_folder
-from actionunits.web.guard import Guard
+from actionunits.web.guard import REFUSED_CODE, Guard
 from actionunits.web.limits import Limits
 from actionunits.web.live import LiveSessions
 from actionunits.web.openapi import NDJSON, openapi
@@ -49,7 +49,7 @@ class Service:
         hosts: Collection[str] = (),
         folder: Path | None = None,
     ) -> None:
-        self._model, self._detector, self._limits, self._parent = model, detector, limits, folder
+        self._detector, self._limits, self._parent = detector, limits, folder
         self._live = LiveSessions(detector, limits)
         self._guard: Guard | None = None
 
@@ -154,13 +154,13 @@ class Service:
 
 
 class _Page(StaticFiles):
-    """The files of the page; addresses of the API that do not exist are told in JSON like its other errors."""
+    """The files of the page. A WebSocket has nothing there."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await super().__call__(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await send({"type": "websocket.close", "code": REFUSED_CODE})
 
 
 def new_token() -> str:
