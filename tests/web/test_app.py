@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from small_service import TOKEN
+from small_service import TOKEN, linux_only
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 
@@ -216,7 +216,7 @@ def test_a_damaged_video_gives_what_could_be_read(serve, clip):
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        ({"memory_bytes": 60 << 20}, "memory"),
+        pytest.param({"memory_bytes": 60 << 20}, "memory", marks=linux_only),
         ({"run_s": 0.2}, "longer than"),
         ({"duration_s": 0.5}, "longer than"),
         ({"pixels": 1000}, "are more than 1,000"),

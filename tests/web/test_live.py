@@ -4,7 +4,7 @@ import asyncio
 import struct
 
 import pytest
-from small_service import TOKEN
+from small_service import TOKEN, linux_only
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 
@@ -96,6 +96,7 @@ def test_webcams_have_a_number_and_quiet_ones_end(serve):
     assert "actionunits_webcams_running 0" in client.get("/metrics").text
 
 
+@linux_only
 def test_a_process_that_dies_is_told(serve):
     with live(serve(memory_bytes=60 << 20)) as socket:
         with pytest.raises(WebSocketDisconnect) as ended:

@@ -7,45 +7,53 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 
 import pytest
-from small_service import TOKEN
+from small_service import TOKEN, linux_only
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 
 from actionunits.web.serve import _address
 
 
+@contextmanager
 def started(weights, folder, *options):
     words = [sys.executable, "-m", "actionunits", "serve", "--no-browser", "--weights", str(weights), *options]
     environment = {**os.environ, "ACTIONUNITS_TOKEN": TOKEN, "TMPDIR": str(folder)}
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    service = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        yield service
+    finally:
+        service.kill()
+        service.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_answers_here_alone_and_leaves_nothing(small_weights, tmp_path, number):
-    service = started(small_weights, tmp_path, "--port", "0")
-    address, words = service.stdout.readline().strip(), service.stdout.readline()
-    assert address.startswith("http://127.0.0.1:") and address.endswith(f"/?token={TOKEN}")
-    assert "No picture leaves this computer" in words
-    health = address.replace(f"/?token={TOKEN}", "/healthz")
-    assert urllib.request.urlopen(health, timeout=30).read() == b"ok\n"
-    assert [path.name[:18] for path in tmp_path.iterdir()] == ["actionunits-serve-"]
-    service.send_signal(number)
-    assert service.wait(30) == 0 and service.stderr.read() == ""
-    assert list(tmp_path.iterdir()) == []
+    with started(small_weights, tmp_path, "--port", "0") as service:
+        address, words = service.stdout.readline().strip(), service.stdout.readline()
+        assert address.startswith("http://127.0.0.1:") and address.endswith(f"/?token={TOKEN}")
+        assert "No picture leaves this computer" in words
+        health = address.replace(f"/?token={TOKEN}", "/healthz")
+        assert urllib.request.urlopen(health, timeout=30).read() == b"ok\n"
+        assert [path.name[:18] for path in tmp_path.iterdir()] == ["actionunits-serve-"]
+        service.send_signal(number)
+        assert service.wait(30) == 0 and service.stderr.read() == ""
+        assert list(tmp_path.iterdir()) == []
 
 
+@linux_only
 def test_its_processes_end_with_it_even_where_it_is_killed(small_weights, clip, tmp_path):
-    service = started(small_weights, tmp_path, "--port", "0")
-    address = service.stdout.readline().strip().partition("/?")[0]
-    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + clip + b"\r\n--x--\r\n"
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "multipart/form-data; boundary=x"}
-    urllib.request.urlopen(urllib.request.Request(f"{address}/v1/analyses", body, headers), timeout=30)
-    workers = _wait_for(lambda: _children(service.pid))
-    service.kill()
-    service.wait()
-    _wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
+    with started(small_weights, tmp_path, "--port", "0") as service:
+        address = service.stdout.readline().strip().partition("/?")[0]
+        body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + clip + b"\r\n--x--\r\n"
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "multipart/form-data; boundary=x"}
+        urllib.request.urlopen(urllib.request.Request(f"{address}/v1/analyses", body, headers), timeout=30)
+        workers = _wait_for(lambda: _children(service.pid))
+        service.kill()
+        service.wait()
+        _wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
 
 
 @pytest.mark.parametrize(
