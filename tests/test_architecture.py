@@ -1,6 +1,7 @@
 """The house stays in order: imports point one way, papers do not lean on each other, files stay readable."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ PACKAGE = Path(actionunits.__file__).parent
 ROOMS = (
     *("errors", "aus", "types", "files", "settings", "configs", "runtime", "scores"),
     *("media", "faces", "models", "synth", "datasets", "weights", "training", "evaluation"),
-    *("reports", "detection", "testing", "cli", "__main__", "__init__"),
+    *("reports", "detection", "testing", "web", "cli", "__main__", "__init__"),
 )
 # Data sets are read, then prepared, then sampled; prepared data knows how anchors and folds are chosen.
 READERS_KNOW_NEITHER = ("datasets.crops", "datasets.sampling")
@@ -124,6 +125,13 @@ def test_the_package_is_imported_in_a_moment():
     assert actionunits.Detector.__module__ == "actionunits.detection.detector"
     with pytest.raises(AttributeError, match="has no attribute 'Detektor'"):
         actionunits.Detektor  # noqa: B018
+
+
+def test_onnxruntime_does_not_report_to_its_maker(tmp_path):
+    code = "import actionunits.detection.detector, onnxruntime"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env=environment | {"TMPDIR": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []  # its reporter notes a session before it sends
 
 
 def test_a_wheel_carries_every_file_that_the_package_reads():

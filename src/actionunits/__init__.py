@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from actionunits.aus import AUS
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["AUS", "Detector", "__version__", "detect"]
+
+# ONNX Runtime 1.29 and newer reports its use to Microsoft unless this is set before it is imported. A program that
+# looks at faces tells nobody anything; whoever wants it otherwise can set 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def detect(source: Source, **options: Any) -> DetectionResult:

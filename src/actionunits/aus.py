@@ -18,6 +18,7 @@ class ActionUnit:
     number: int
     name: str
     muscles: str
+    appearance: str  # what is seen of it
 
     @property
     def label(self) -> str:
@@ -35,33 +36,33 @@ def au_label(number: int) -> str:
 
 
 AUS: dict[int, ActionUnit] = {
-    number: ActionUnit(number, name, muscles)
-    for number, name, muscles in (
-        (1, "inner brow raiser", "frontalis, pars medialis"),
-        (2, "outer brow raiser", "frontalis, pars lateralis"),
-        (4, "brow lowerer", "corrugator supercilii, depressor supercilii, procerus"),
-        (5, "upper lid raiser", "levator palpebrae superioris"),
-        (6, "cheek raiser", "orbicularis oculi, pars orbitalis"),
-        (7, "lid tightener", "orbicularis oculi, pars palpebralis"),
-        (9, "nose wrinkler", "levator labii superioris alaeque nasi"),
-        (10, "upper lip raiser", "levator labii superioris"),
-        (11, "nasolabial deepener", "zygomaticus minor"),
-        (12, "lip corner puller", "zygomaticus major"),
-        (14, "dimpler", "buccinator"),
-        (15, "lip corner depressor", "depressor anguli oris"),
-        (16, "lower lip depressor", "depressor labii inferioris"),
-        (17, "chin raiser", "mentalis"),
-        (18, "lip pucker", "incisivii labii"),
-        (20, "lip stretcher", "risorius"),
-        (22, "lip funneler", "orbicularis oris"),
-        (23, "lip tightener", "orbicularis oris"),
-        (24, "lip pressor", "orbicularis oris"),
-        (25, "lips part", "depressor labii inferioris, or relaxed mentalis or orbicularis oris"),
-        (26, "jaw drop", "masseter, relaxed temporalis and internal pterygoid"),
-        (27, "mouth stretch", "pterygoids, digastric"),
-        (28, "lip suck", "orbicularis oris"),
-        (43, "eyes closed", "relaxed levator palpebrae superioris"),
-        (45, "blink", "relaxed levator palpebrae superioris, orbicularis oculi"),
+    number: ActionUnit(number, name, muscles, appearance)
+    for number, name, muscles, appearance in (
+        (1, "inner brow raiser", "frontalis, pars medialis", "inner ends of the brows go up"),
+        (2, "outer brow raiser", "frontalis, pars lateralis", "outer ends of the brows go up and arch"),
+        (4, "brow lowerer", "corrugator supercilii, depressor supercilii, procerus", "brows go down and together"),
+        (5, "upper lid raiser", "levator palpebrae superioris", "upper lids go up, more white of the eye shows"),
+        (6, "cheek raiser", "orbicularis oculi, pars orbitalis", "cheeks go up, folds beside the eyes"),
+        (7, "lid tightener", "orbicularis oculi, pars palpebralis", "lids tighten and narrow the eyes"),
+        (9, "nose wrinkler", "levator labii superioris alaeque nasi", "wrinkles along the nose, its wings go up"),
+        (10, "upper lip raiser", "levator labii superioris", "upper lip goes up, squarish, over the teeth"),
+        (11, "nasolabial deepener", "zygomaticus minor", "middle of the fold beside the nose deepens"),
+        (12, "lip corner puller", "zygomaticus major", "corners of the lips go up and outwards"),
+        (14, "dimpler", "buccinator", "corners of the lips are pressed in, with dimples"),
+        (15, "lip corner depressor", "depressor anguli oris", "corners of the lips go down"),
+        (16, "lower lip depressor", "depressor labii inferioris", "lower lip goes down, lower teeth may show"),
+        (17, "chin raiser", "mentalis", "chin boss goes up and wrinkles, lower lip is pushed up"),
+        (18, "lip pucker", "incisivii labii", "lips are drawn together and forward"),
+        (20, "lip stretcher", "risorius", "lips are stretched sideways"),
+        (22, "lip funneler", "orbicularis oris", "lips are turned out like a funnel"),
+        (23, "lip tightener", "orbicularis oris", "lips become narrow and tight"),
+        (24, "lip pressor", "orbicularis oris", "lips are pressed together"),
+        (25, "lips part", "depressor labii inferioris, or relaxed mentalis or orbicularis oris", "lips are apart"),
+        (26, "jaw drop", "masseter, relaxed temporalis and internal pterygoid", "jaw is open, relaxed"),
+        (27, "mouth stretch", "pterygoids, digastric", "mouth is opened wide"),
+        (28, "lip suck", "orbicularis oris", "lips are sucked in over the teeth"),
+        (43, "eyes closed", "relaxed levator palpebrae superioris", "eyes are closed"),
+        (45, "blink", "relaxed levator palpebrae superioris, orbicularis oculi", "eyes close and open again"),
     )
 }
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from actionunits.cli import data, detect, evaluate, protocols, reports, train
+from actionunits.cli import data, detect, evaluate, protocols, reports, serve, train
 from actionunits.cli.options import refuse_empty_words
 from actionunits.errors import UserError, tell
 from actionunits.runtime.processes import INTERRUPTED, fill_standard_streams, hear_sigterm_as_ctrl_c
@@ -42,6 +42,7 @@ def version_option(
 
 
 app.command()(detect.detect)
+app.command()(serve.serve)
 app.command()(train.train)
 app.command()(train.export)
 app.command()(evaluate.evaluate)

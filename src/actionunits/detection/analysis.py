@@ -55,11 +55,13 @@ def analyse(
     options: AnalysisOptions,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
+    further: Sequence[Consumer] = (),
 ) -> Analysis:
     """Run detection on one input and write its files, each complete or not at all.
 
-    progress: called after every frame. stop: set it, and the files hold the frames so far. Damage is no error
-    here: the files hold what could be read, and the result tells.
+    progress: called after every frame. stop: set it, and the files hold the frames so far. further: called with the
+    result of every frame, as the table has it. Damage is no error here: the files hold what could be read, and the
+    result tells.
     Raises UserError for input, options or files that cannot be used.
     """
     started_s = time.perf_counter()
@@ -85,7 +87,7 @@ def analyse(
         results = reference.applied(_reported(results, progress, media.frame_count), stack)
         if options.annotate and reference.is_known_late:
             results = _with_pictures(results, source, options)
-        _consume(results, [table.write, collector.add, *drawing])
+        _consume(results, [table.write, collector.add, *drawing, *further])
         if not media.decoded and not (stop is not None and stop.is_set()):
             raise UserError(f"{source} has no frame there; see --start, --end and --every")
     files = [paths.table, *files, *_written_episodes(collector, source, paths, options)]
