@@ -97,7 +97,7 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
     if width * height > task["pixels"]:
         raise UserError(f"{width} x {height} pixels are more than {task['pixels']:,}")
     options = AnalysisOptions(
-        timeline=is_video,
+        timeline="png" if is_video else None,
         annotate=task["annotate"] and (is_video or is_one),
         neutral=task["neutral"],
         calibrate=task["calibrate"],
