@@ -53,7 +53,7 @@ def test_rows_have_the_columns_and_decimals_of_the_tidy_table():
     assert list(first) == [column.name for column in TidySchema.columns]
     assert first == {
         "source": "clip.mp4", "frame": 5, "time_s": 0.16, "face_id": 0,
-        "au": "AU01", "prob": 0.1235, "intensity": 1.23, "present": 0,
+        "au": "AU01", "prob": 0.1235, "intensity": 1.23, "present": 0, "usable": 1, "quality": None,
     }  # fmt: skip
     assert second["present"] == 1 and row_values(result(np.nan))[0]["intensity"] is None
     empty = FrameResult(result().frame, [], [])
