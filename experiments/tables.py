@@ -106,6 +106,13 @@ def detector_shares() -> str:
     return rows_to_markdown(["share of the landmarks", *heads], rows)
 
 
+def detector_sides() -> str:
+    """How often the stronger side is told on renders."""
+    table = pd.read_csv(RESULTS / "detector_sides.csv")
+    rows = [[named(row.au), str(row.frames), f"{row.told:.0%}"] for row in table.itertuples()]
+    return rows_to_markdown(["AU", "frames whose sides differ by more than 1", "stronger side told"], rows)
+
+
 def real_faces() -> str:
     """Scores on faces coded by eye, of the released detector and of others."""
     table = pd.read_csv(RESULTS / "realfaces.csv")
@@ -298,6 +305,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "detector_scores": detector_scores,
     "real_agreement": real_agreement,
     "detector_shares": detector_shares,
+    "detector_sides": detector_sides,
     "real_faces": real_faces,
     "detection_speed": detection_speed,
     "finder_meshes": finder_meshes,

@@ -58,6 +58,7 @@ PRIOR_SD = 0.5  # log-odds by which an action unit's offset may well differ from
 LOOSE_SD = 3.0  # the same on renders, where every action unit is frequent
 LEVEL_A = logit(1 / INTENSITY_MAX)  # activation of intensity 1
 SLOPES = (0.3, 6.0)  # in which the slope of intensity is looked for
+SIDES_DIFFER = 1.0  # in intensity: one side is then visibly stronger
 OUT = Path(__file__).parents[2] / "results" / "detector_shares.csv"
 
 
@@ -241,6 +242,22 @@ def shares_table(renders: CropData, on_renders: Evidence, faces: CodedFaces, on_
     return pd.DataFrame(rows)
 
 
+def sides_table(model: Any, renders: CropData) -> pd.DataFrame:
+    """How often the stronger side is told, of frames of renders whose sides differ by more than SIDES_DIFFER."""
+    assert renders.au_sides is not None
+    batches = plain_batches(renders, model.config.image_size)
+    with torch.inference_mode():
+        said = np.concatenate([model(batch).au_sides.numpy() for batch in batches])
+    rows = []
+    for k, au in enumerate(renders.aus):
+        differ = renders.au_sides[:, k, 0] - renders.au_sides[:, k, 1]
+        chosen = np.abs(differ) > SIDES_DIFFER
+        told = (said[chosen, k, 0] > said[chosen, k, 1]) == (differ[chosen] > 0)
+        if chosen.any():
+            rows.append({"au": au_label(au), "frames": int(chosen.sum()), "told": float(told.mean())})
+    return pd.DataFrame(rows)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="what train_on_renders.py wrote")
@@ -272,6 +289,9 @@ def main() -> int:
         labels = map(au_label, checkpoint.aus)
         fields["thresholds"] = {label: float(value) for label, value in zip(labels, thresholds, strict=True)}
         save_checkpoint(options.out, model, fields, "float16")
+        sides = sides_table(model, meshed)
+        sides.to_csv(OUT.with_name("detector_sides.csv"), index=False, float_format="%.4f", lineterminator="\n")
+        print(sides.round(2).to_string(index=False))
         print(f"{options.out}: {fields['scores']['validation']}")
     except UserError as error:
         print(f"release: {error}", file=sys.stderr)
