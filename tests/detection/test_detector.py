@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 import time
 
@@ -505,3 +506,25 @@ def test_photographs_do_not_remember_each_other(temporal):
         np.testing.assert_allclose(alone.predictions[0].au_prob, together[k].predictions[0].au_prob, atol=1e-5)
     follow = list(detector.stream_frames(iter(video_frames([1] * 4)), video=True))
     assert not np.allclose(follow[3].predictions[0].au_prob, together[3].predictions[0].au_prob, atol=1e-5)
+
+
+def test_left_and_right_are_calibrated_and_smoothed_as_the_whole_is():
+    def told(intensity, left, right):
+        return dataclasses.replace(prediction([0.5], [intensity]), au_sides=np.array([[left, right]], np.float32))
+
+    calibrate = Calibration(np.full(1, 0.5), np.zeros(1), {}, reference_of(told(1.0, 0.0, 2.5)))
+    moved = calibrate(told(3.0, 3.0, 5.0), 0)
+    np.testing.assert_allclose(moved.au_intensity, [2.5])
+    np.testing.assert_allclose(moved.au_sides, [[3.0, 5.0]])
+    smooth = Smoother(0.5, np.array([0.5]))
+    smooth(told(0.0, 0.0, 0.0), 0, 0.0)
+    later = smooth(told(5.0, 5.0, 0.0), 0, 0.5)
+    np.testing.assert_allclose(later.au_sides, [[5 * (1 - 1 / np.e), 0.0]], atol=1e-5)
+
+
+def test_the_released_weights_tell_left_from_right():
+    detector = Detector()
+    assert detector.tells_sides
+    crops = np.zeros((2, detector.image_size, detector.image_size, 3), np.uint8)
+    sides = detector.predict_crops(crops)[0].au_sides
+    assert sides.shape == (len(detector.aus), 2) and (sides >= 0).all() and (sides <= 5).all()

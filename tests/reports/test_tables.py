@@ -278,3 +278,19 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, suffix):
     ):
         table.write(result(0, 0, [face()], [prediction((12,))]))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_left_and_right_follow_on_request_and_stay_empty_without_a_face(tmp_path):
+    schema = make_schema("openface", (12, 25), pose=False, landmarks=False, all_openface_aus=False, sides=True)
+    told = replace(prediction((12, 25)), au_sides=np.array([[1.5, 0.25], [2, 3]], np.float32))
+    lines = write(tmp_path / "t.csv", schema, [result(0, 0.0, [face()], [told]), result(1, 0.1)])
+    names = lines[0].split(",")
+    first, second = (dict(zip(names, line.split(","), strict=True)) for line in lines[1:])
+    assert [first[f"AU{au}_r{side}"] for au in (12, 25) for side in "LR"] == ["1.50", "0.25", "2.00", "3.00"]
+    assert second["AU12_rL"] == "" and not any(name.endswith(("_rL", "_rR")) for name in _plain_names())
+    with pytest.raises(UserError, match="no place for left and right"):
+        make_schema("tidy", (12,), sides=True)
+
+
+def _plain_names():
+    return [column.name for column in make_schema("openface", (12, 25)).columns]
