@@ -22,7 +22,7 @@ from actionunits.reports.au_summary import AuSummary
 from actionunits.reports.elan import write_elan
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
 from actionunits.reports.run_card import describe_files, versions, write_run_card
-from actionunits.reports.schemas import make_schema
+from actionunits.reports.schemas import RowSchema, make_schema
 from actionunits.reports.summary import SummaryCollector
 from actionunits.reports.tables import open_table, write_csv
 from actionunits.runtime.provenance import source_commit
@@ -70,16 +70,7 @@ def analyse(
         kind = "video" if follows_time(media) or media.fps else media.kind
         _check(source, kind, detector, options)
         reference = NeutralOption(detector, options, media)
-        schema = make_schema(
-            options.schema,
-            detector.aus,
-            kind,
-            options.pose,
-            options.landmarks,
-            options.all_openface_aus,
-            options.sides,
-        )
-        table = stack.enter_context(open_table(paths.table, schema))
+        table = stack.enter_context(open_table(paths.table, _schema(kind, detector, options)))
         collector = SummaryCollector(detector.aus, by_person=kind != "images", has_time=kind == "video")
         files, drawing = _drawn(stack, kind, detector, source, paths, options)
         frames = _frames(media, source, stop)
@@ -110,6 +101,11 @@ def analyse(
     if media.decoded != table.frames_written:
         raise RuntimeError(f"{source}: {media.decoded} frames decoded, but {table.frames_written} written")
     return Analysis(kind, [*files, paths.card], card, collector.seen)
+
+
+def _schema(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchema:
+    blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides)
+    return make_schema(options.schema, detector.aus, kind, *blocks)
 
 
 def _check(source: str, kind: str, detector: Detector, options: AnalysisOptions) -> None:

@@ -66,10 +66,7 @@ def run(
     if teacher is not None and taught is not None:
         check_teacher(teacher, taught, settings.model, training.aus)
     model = _started_model(model_name, settings, training, init, imagenet)
-    if isinstance(model, TellsSides) and model.tells_sides() and training.aus and training.au_sides is None:
-        raise UserError(
-            "the settings ask for left and right, and the training data does not tell them; use --set sides=false"
-        )
+    _refuse_unknown_sides(model, training)
     # Last, so that settings that cannot be leave no folder behind.
     if fabric.is_global_zero:
         claim_folder(out, _identity(model_name, settings, training, origin), resume)
@@ -96,6 +93,13 @@ def run(
         _write_checkpoint(out, result, settings, training, validation, fabric, stored_type, origin)
     fabric.barrier()
     return result
+
+
+def _refuse_unknown_sides(model: Any, training: CropData) -> None:
+    if isinstance(model, TellsSides) and model.tells_sides() and training.aus and training.au_sides is None:
+        raise UserError(
+            "the settings ask for left and right, and the training data does not tell them; use --set sides=false"
+        )
 
 
 def _started_model(
