@@ -113,6 +113,24 @@ def detector_sides() -> str:
     return rows_to_markdown(["AU", "frames whose sides differ by more than 1", "stronger side told"], rows)
 
 
+def quality_limits() -> str:
+    """F1 of frames that were made smaller, blurred or darker."""
+    table = pd.read_csv(RESULTS / "quality_limits.csv")
+    heads = ["frames", "face found", "pixels between the eyes", "fine detail", "grey level", "F1"]
+    rows = [
+        [
+            r.change,
+            f"{r.found:.0%}",
+            number(r.eye_distance_px, 0),
+            f"{r.detail:.0%}",
+            number(r.grey_level, 0),
+            number(r.f1),
+        ]
+        for r in table.itertuples()
+    ]
+    return rows_to_markdown(heads, rows)
+
+
 def real_faces() -> str:
     """Scores on faces coded by eye, of the released detector and of others."""
     table = pd.read_csv(RESULTS / "realfaces.csv")
@@ -306,6 +324,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "real_agreement": real_agreement,
     "detector_shares": detector_shares,
     "detector_sides": detector_sides,
+    "quality_limits": quality_limits,
     "real_faces": real_faces,
     "detection_speed": detection_speed,
     "finder_meshes": finder_meshes,

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -42,6 +41,7 @@ from actionunits.training.loop import BatchSource, train
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 from actionunits.training.start import start_from
 from actionunits.training.validation import judged, predict_crops, scores
+from actionunits.weights.checkpoint_file import read_header
 
 STEPS_PER_EPOCH = 1000
 UNBOUNDED = 1_000_000  # epochs; the clock ends a run
@@ -71,8 +71,8 @@ def train_one(text: str, frames: FreshFrames, validation: CropData, options: arg
     fabric = make_fabric(Hardware(precision=options.precision, devices="1"))
     torch.manual_seed(options.seed)
     model = find_model(model_name).model(settings.model, SYNTH_AUS)
-    if options.init is not None and settings.model.width == options.init_width:
-        start_from(model, options.init, body_only=not options.init_whole)
+    if options.init is not None and settings.model.width == read_header(options.init)["config"]["width"]:
+        start_from(model, options.init, body_only=True)
     loop = dataclasses.replace(settings.loop, seed=options.seed, max_minutes=options.minutes, log_every_steps=200)
     loop = dataclasses.replace(loop, save_every_minutes=UNBOUNDED, validate_every_epochs=1)
     size, in_bf16 = settings.model.image_size, options.precision == "bf16"
@@ -133,12 +133,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--run", action="append", required=True, help="NAME=MODEL[:setting=value,...]")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--init", type=Path, help="checkpoint whose ResNet-18 the runs of its width start from")
-    parser.add_argument("--init-width", type=int, default=64, help="that width")
-    parser.add_argument("--init-whole", action="store_true", help="start from its heads and its landmark branch, too")
     parser.add_argument("--capacity", type=int, default=300_000, help="frames to render at most")
     parser.add_argument("--first-frames", type=int, default=FIRST_FRAMES, help="rendered before training begins")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="processes that render")
-    parser.add_argument("--threads", action="store_true", help="runs as threads, where processes cannot share memory")
     parser.add_argument("--validation-people", type=int, default=150)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--seed", type=int, default=21)
@@ -157,8 +154,8 @@ def main() -> int:
         rendering = Rendering(frames, options.workers)
         rendering.wait_for(min(options.first_frames, options.capacity))
         print(f"{frames.frames} frames after {time.monotonic() - began:.0f} s", flush=True)
-        kind: Any = threading.Thread if options.threads else multiprocessing.get_context("spawn").Process
-        runs = [kind(target=train_one, args=(text, frames, validation, options)) for text in options.run]
+        spawn = multiprocessing.get_context("spawn")
+        runs = [spawn.Process(target=train_one, args=(text, frames, validation, options)) for text in options.run]
         for run in runs:
             run.start()
         for run in runs:
@@ -167,7 +164,7 @@ def main() -> int:
     except UserError as error:
         print(f"train_on_renders: {error}", file=sys.stderr)
         return 2
-    return 0 if options.threads else max(abs(run.exitcode or 0) for run in runs)
+    return max(abs(run.exitcode or 0) for run in runs)
 
 
 if __name__ == "__main__":

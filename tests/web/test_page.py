@@ -237,6 +237,7 @@ def test_two_tabs_do_not_disturb_each_other(page, browser, address, photo):
         page.wait_for_selector("#speed:has-text('frames per second')")
         before = other.inner_text("#clock")
         until(other, f"document.querySelector('#clock').innerText !== '{before}'")
+        assert other.inner_text("#clock") != before and page.is_visible("#speed")
 
 
 def test_a_killed_service_is_told_and_its_successor_goes_on(browser, small_weights, photo):
@@ -255,6 +256,7 @@ def test_a_killed_service_is_told_and_its_successor_goes_on(browser, small_weigh
                 wait_for(shown, "done")
                 shown.click("#webcam")
                 shown.wait_for_selector("#people button")
+                assert shown.locator("#people button").count() >= 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

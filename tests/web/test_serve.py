@@ -53,7 +53,7 @@ def test_its_processes_end_with_it_even_where_it_is_killed(small_weights, clip, 
         workers = _wait_for(lambda: _children(service.pid))
         service.kill()
         service.wait()
-        _wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
+        assert workers and _wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class QualityCheck:
     def __call__(self, frame: Frame, face: Face, crop: np.ndarray) -> tuple[str, ...]:
         """The words that hold for a face, in a fixed order; crop: (S, S, 3) uint8, registered."""
         pitch, yaw, _ = np.abs(face.pose_deg)
-        grey = _middle(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32))
+        grey = middle(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32))
         found = {
             "turned": not (yaw <= MOST_YAW_DEG and pitch <= MOST_PITCH_DEG),  # nor is an unknown pose good
             "small": eye_distance_px(face) < LEAST_EYE_DISTANCE_PX,
@@ -70,7 +70,8 @@ def sharpness(grey: np.ndarray, crop_size: int) -> float:
     return float((grey - coarse).std() / max(grey.std(), 1e-6))
 
 
-def _middle(grey: np.ndarray) -> np.ndarray:
+def middle(grey: np.ndarray) -> np.ndarray:
+    """A crop without the fifth at every side, where hair and background are."""
     margin = len(grey) // _MARGIN
     return grey[margin:-margin, margin:-margin]
 

@@ -14,7 +14,18 @@ from numba import njit
 
 from actionunits.synth.environment import Environment
 from actionunits.synth.raster import EYE_L, EYE_R, GUMS, HAIR, MOUTH, PLASTIC, SKIN, TEETH
-from actionunits.synth.shading import Light, Paint, Surfaces, paint_eyes, paint_plain, paint_skin_and_hair
+from actionunits.synth.shading import (
+    Light,
+    Paint,
+    Surfaces,
+    half_way,
+    lamp_seen,
+    mixed,
+    normal_and_view,
+    paint_eyes,
+    paint_plain,
+    paint_skin_and_hair,
+)
 
 SCATTER_CM = (0.22, 0.09)  # how far red and green travel in the skin; blue stays where it is
 BOUNCE = 0.4  # share of the light that skin throws back into its own hollows
@@ -121,12 +132,9 @@ def _paint_eye_discs(triangle_id, barycentric, surfaces, paint, albedo, finish):
             if f < 0 or (surfaces.kind[f] != EYE_L and surfaces.kind[f] != EYE_R):
                 continue
             eye = surfaces.kind[f] - EYE_L
-            a, b, c = surfaces.triangles[f, 0], surfaces.triangles[f, 1], surfaces.triangles[f, 2]
-            wa, wb = barycentric[y, x, 0], barycentric[y, x, 1]
-            wc = 1.0 - wa - wb
-            dx = wa * points[a, 0] + wb * points[b, 0] + wc * points[c, 0] - paint.eye_centre[eye, 0]
-            dy = wa * points[a, 1] + wb * points[b, 1] + wc * points[c, 1] - paint.eye_centre[eye, 1]
-            dz = wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2] - paint.eye_centre[eye, 2]
+            px, py, pz = mixed(surfaces.triangles, points, f, barycentric[y, x, 0], barycentric[y, x, 1])
+            centre = paint.eye_centre
+            dx, dy, dz = px - centre[eye, 0], py - centre[eye, 1], pz - centre[eye, 2]
             gx, gy, gz = paint.gaze[eye, 0], paint.gaze[eye, 1], paint.gaze[eye, 2]
             length = math.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
             along = (dx * gx + dy * gy + dz * gz) / length
@@ -157,9 +165,7 @@ def _shade_under_lids(triangle_id, barycentric, surfaces, paint, albedo):
             if f < 0 or (surfaces.kind[f] != EYE_L and surfaces.kind[f] != EYE_R):
                 continue
             eye = surfaces.kind[f] - EYE_L
-            a, b, c = surfaces.triangles[f, 0], surfaces.triangles[f, 1], surfaces.triangles[f, 2]
-            wa, wb = barycentric[y, x, 0], barycentric[y, x, 1]
-            height = wa * points[a, 1] + wb * points[b, 1] + (1.0 - wa - wb) * points[c, 1]
+            _, height, _ = mixed(surfaces.triangles, points, f, barycentric[y, x, 0], barycentric[y, x, 1])
             below = min(max((paint.lid_height[eye] - height) / LID_SHADOW_CM, 0.0), 1.0)
             tone = 0.42 + 0.45 * below * (2.0 - below)
             for k in range(3):
@@ -220,28 +226,14 @@ def _reflectance(kind, gloss, tone):
 @njit(cache=True, fastmath=True, nogil=True)
 def _illuminate(triangle_id, barycentric, surfaces, light, harmonics, rough, mirror, albedo, finish, diffuse, shine):
     """Diffuse light by the normal and reflections by the mirrored view, from the environment and the lamps."""
-    normals, points = surfaces.normals, surfaces.camera_points
     for y in range(triangle_id.shape[0]):
         for x in range(triangle_id.shape[1]):
             f = triangle_id[y, x]
             if f < 0:
                 continue
             kind = surfaces.kind[f]
-            a, b, c = surfaces.triangles[f, 0], surfaces.triangles[f, 1], surfaces.triangles[f, 2]
             wa, wb = barycentric[y, x, 0], barycentric[y, x, 1]
-            wc = 1.0 - wa - wb
-            nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
-            ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
-            nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
-            vx = -(wa * points[a, 0] + wb * points[b, 0] + wc * points[c, 0])
-            vy = -(wa * points[a, 1] + wb * points[b, 1] + wc * points[c, 1])
-            vz = -(wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2])
-            length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
-            if (kind == HAIR or kind == PLASTIC) and nx * vx + ny * vy + nz * vz < 0.0:
-                length = -length  # seen from behind
-            nx, ny, nz = nx / length, ny / length, nz / length
-            distance = math.sqrt(vx * vx + vy * vy + vz * vz) + 1e-9
-            vx, vy, vz = vx / distance, vy / distance, vz / distance
+            nx, ny, nz, vx, vy, vz = normal_and_view(surfaces, f, wa, wb)
             ambient, exponent, wrap = finish[y, x, 0], finish[y, x, 2], finish[y, x, 3]
             tone = 0.3 * albedo[y, x, 0] + 0.6 * albedo[y, x, 1] + 0.1 * albedo[y, x, 2]
             reflectance = _reflectance(kind, finish[y, x, 1], tone)
@@ -259,17 +251,10 @@ def _illuminate(triangle_id, barycentric, surfaces, light, harmonics, rough, mir
             for n in range(light.direction.shape[0]):
                 lx, ly, lz = light.direction[n, 0], light.direction[n, 1], light.direction[n, 2]
                 facing = nx * lx + ny * ly + nz * lz
-                visible = surfaces.light_visible
-                seen = wa * visible[a, n] + wb * visible[b, n] + wc * visible[c, n]
-                if kind == MOUTH or kind == GUMS or kind == TEETH:
-                    seen = ambient
-                elif kind == EYE_L or kind == EYE_R:
-                    seen = 0.3 + 0.7 * seen
+                seen = lamp_seen(surfaces, f, wa, wb, n, ambient)
                 glint = 0.0
                 if reflectance > 0.0 and facing > 0.0:
-                    hx, hy, hz = lx + vx, ly + vy, lz + vz
-                    half = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
-                    lobe = max(0.0, (nx * hx + ny * hy + nz * hz) / half) ** exponent
+                    lobe = half_way(nx, ny, nz, vx, vy, vz, lx, ly, lz) ** exponent
                     glint = reflectance * facing * lobe * (exponent + 8.0) / 8.0
                 for k in range(3):
                     # Red wraps further around, since it travels further under the skin.

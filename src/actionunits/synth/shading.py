@@ -78,6 +78,50 @@ def shade(
     _illuminate(triangle_id, barycentric, surfaces, light, albedo, finish, out)
 
 
+@njit(cache=True, fastmath=True, nogil=True, inline="always")
+def mixed(triangles, values, f, wa, wb):
+    """The first three values (V, 3) of the corners of triangle f at a pixel, where the first two weigh wa and wb."""
+    a, b, c = triangles[f, 0], triangles[f, 1], triangles[f, 2]
+    wc = 1.0 - wa - wb
+    return (
+        wa * values[a, 0] + wb * values[b, 0] + wc * values[c, 0],
+        wa * values[a, 1] + wb * values[b, 1] + wc * values[c, 1],
+        wa * values[a, 2] + wb * values[b, 2] + wc * values[c, 2],
+    )
+
+
+@njit(cache=True, fastmath=True, nogil=True, inline="always")
+def normal_and_view(surfaces, f, wa, wb):
+    """Unit normal of a pixel of triangle f, and the unit vector from there to the camera."""
+    kind = surfaces.kind[f]
+    nx, ny, nz = mixed(surfaces.triangles, surfaces.normals, f, wa, wb)
+    px, py, pz = mixed(surfaces.triangles, surfaces.camera_points, f, wa, wb)
+    length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
+    if (kind == HAIR or kind == PLASTIC) and nx * px + ny * py + nz * pz > 0.0:
+        length = -length  # seen from behind
+    away = -(math.sqrt(px * px + py * py + pz * pz) + 1e-9)
+    return nx / length, ny / length, nz / length, px / away, py / away, pz / away
+
+
+@njit(cache=True, fastmath=True, nogil=True, inline="always")
+def lamp_seen(surfaces, f, wa, wb, n, ambient):
+    """Share of lamp n that arrives at a pixel of triangle f."""
+    kind = surfaces.kind[f]
+    if kind == MOUTH or kind == GUMS or kind == TEETH:
+        return ambient
+    a, b, c = surfaces.triangles[f, 0], surfaces.triangles[f, 1], surfaces.triangles[f, 2]
+    visible = surfaces.light_visible
+    seen = wa * visible[a, n] + wb * visible[b, n] + (1.0 - wa - wb) * visible[c, n]
+    return 0.3 + 0.7 * seen if kind == EYE_L or kind == EYE_R else seen
+
+
+@njit(cache=True, fastmath=True, nogil=True, inline="always")
+def half_way(nx, ny, nz, vx, vy, vz, lx, ly, lz):
+    """Cosine of the normal and the direction half way between view and lamp (Blinn), at least 0."""
+    hx, hy, hz = lx + vx, ly + vy, lz + vz
+    return max(0.0, (nx * hx + ny * hy + nz * hz) / (math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9))
+
+
 @njit(cache=True, fastmath=True, nogil=True)
 def paint_plain(triangle_id, barycentric, surfaces, paint, albedo, finish):
     """Everything of one colour, and the share of ambient light of every pixel."""
@@ -156,12 +200,9 @@ def paint_eyes(triangle_id, barycentric, surfaces, paint, albedo, finish):
             if f < 0 or (surfaces.kind[f] != EYE_L and surfaces.kind[f] != EYE_R):
                 continue
             eye = surfaces.kind[f] - EYE_L
-            a, b, c = surfaces.triangles[f, 0], surfaces.triangles[f, 1], surfaces.triangles[f, 2]
-            wa, wb = barycentric[y, x, 0], barycentric[y, x, 1]
-            wc = 1.0 - wa - wb
-            dx = wa * points[a, 0] + wb * points[b, 0] + wc * points[c, 0] - paint.eye_centre[eye, 0]
-            dy = wa * points[a, 1] + wb * points[b, 1] + wc * points[c, 1] - paint.eye_centre[eye, 1]
-            dz = wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2] - paint.eye_centre[eye, 2]
+            px, py, pz = mixed(surfaces.triangles, points, f, barycentric[y, x, 0], barycentric[y, x, 1])
+            centre = paint.eye_centre
+            dx, dy, dz = px - centre[eye, 0], py - centre[eye, 1], pz - centre[eye, 2]
             cosine = dx * paint.gaze[eye, 0] + dy * paint.gaze[eye, 1] + dz * paint.gaze[eye, 2]
             cosine /= math.sqrt(dx * dx + dy * dy + dz * dz + 1e-9)
             if cosine > paint.eye_angles[2]:
@@ -186,28 +227,13 @@ def paint_eyes(triangle_id, barycentric, surfaces, paint, albedo, finish):
 @njit(cache=True, fastmath=True, nogil=True)
 def _illuminate(triangle_id, barycentric, surfaces, light, albedo, finish, out):
     """Ambient light by the normal's height, wrapped diffuse light, and highlights (Blinn)."""
-    normals, points = surfaces.normals, surfaces.camera_points
     for y in range(triangle_id.shape[0]):
         for x in range(triangle_id.shape[1]):
             f = triangle_id[y, x]
             if f < 0:
                 continue
-            kind = surfaces.kind[f]
-            a, b, c = surfaces.triangles[f, 0], surfaces.triangles[f, 1], surfaces.triangles[f, 2]
             wa, wb = barycentric[y, x, 0], barycentric[y, x, 1]
-            wc = 1.0 - wa - wb
-            nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
-            ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
-            nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
-            vx = -(wa * points[a, 0] + wb * points[b, 0] + wc * points[c, 0])
-            vy = -(wa * points[a, 1] + wb * points[b, 1] + wc * points[c, 1])
-            vz = -(wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2])
-            length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
-            if (kind == HAIR or kind == PLASTIC) and nx * vx + ny * vy + nz * vz < 0.0:
-                length = -length  # seen from behind
-            nx, ny, nz = nx / length, ny / length, nz / length
-            distance = math.sqrt(vx * vx + vy * vy + vz * vz) + 1e-9
-            vx, vy, vz = vx / distance, vy / distance, vz / distance
+            nx, ny, nz, vx, vy, vz = normal_and_view(surfaces, f, wa, wb)
             ambient, gloss, exponent, wrap = finish[y, x, 0], finish[y, x, 1], finish[y, x, 2], finish[y, x, 3]
             up = 0.5 + 0.5 * ny
             for k in range(3):
@@ -215,17 +241,10 @@ def _illuminate(triangle_id, barycentric, surfaces, light, albedo, finish, out):
             for n in range(light.direction.shape[0]):
                 lx, ly, lz = light.direction[n, 0], light.direction[n, 1], light.direction[n, 2]
                 facing = nx * lx + ny * ly + nz * lz
-                visible = surfaces.light_visible
-                seen = wa * visible[a, n] + wb * visible[b, n] + wc * visible[c, n]
-                if kind == MOUTH or kind == GUMS or kind == TEETH:
-                    seen = ambient
-                elif kind == EYE_L or kind == EYE_R:
-                    seen = 0.3 + 0.7 * seen
+                seen = lamp_seen(surfaces, f, wa, wb, n, ambient)
                 shine = 0.0
                 if gloss > 0.0 and facing > 0.0:
-                    hx, hy, hz = lx + vx, ly + vy, lz + vz
-                    half = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
-                    shine = max(0.0, (nx * hx + ny * hy + nz * hz) / half) ** exponent * gloss
+                    shine = half_way(nx, ny, nz, vx, vy, vz, lx, ly, lz) ** exponent * gloss
                 for k in range(3):
                     # Red wraps further around, since it travels further under the skin.
                     around = wrap if k == 0 else wrap * 0.5
