@@ -522,6 +522,14 @@ def test_photographs_need_a_picture_as_reference(run):
     assert files() == []
 
 
+def test_photographs_among_videos_have_no_timeline_and_are_analysed_all_the_same(run):
+    write_photo("photo.png", 1)
+    write_video("clip.mp4", [1, 1, 1])
+    assert run("photo.png", "clip.mp4", "--timeline", "--no-summary", "-o", "out")[0] == 0
+    made = sorted(path.name for path in Path("out").iterdir())
+    assert made == ["clip.csv", "clip.run.json", "clip.timeline.png", "photo.csv", "photo.run.json"]
+
+
 def test_output_names():
     paths = output_paths(["a/clip.mp4", "b/photo.jpg", "webcam:0", "day1/*.jpg"], output := Path("r"))
     assert [p.table.name for p in paths] == ["clip.csv", "photo.csv", "webcam-0.csv", "day1.csv"]

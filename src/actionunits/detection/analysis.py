@@ -56,19 +56,20 @@ def analyse(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
     further: Sequence[Consumer] = (),
+    alone: bool = True,
 ) -> Analysis:
     """Run detection on one input and write its files, each complete or not at all.
 
     progress: called after every frame. stop: set it, and the files hold the frames so far. further: called with the
-    result of every frame, as the table has it. Damage is no error here: the files hold what could be read, and the
-    result tells.
+    result of every frame, as the table has it. alone: one of several inputs, False, has no timeline where it is no
+    video, instead of being refused. Damage is no error here: the files hold what could be read, and the result tells.
     Raises UserError for input, options or files that cannot be used.
     """
     started_s = time.perf_counter()
     paths.check(options)
     with _opened(source, options) as media, ExitStack() as stack:
         kind = "video" if follows_time(media) or media.fps else media.kind
-        _check(source, kind, detector, options)
+        _check(source, kind, detector, options, alone)
         reference = NeutralOption(detector, options, media)
         table = stack.enter_context(open_table(paths.table, _schema(kind, detector, options)))
         collector = SummaryCollector(detector.aus, by_person=kind != "images", has_time=kind == "video")
@@ -108,13 +109,13 @@ def _schema(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchem
     return make_schema(options.schema, detector.aus, kind, *blocks)
 
 
-def _check(source: str, kind: str, detector: Detector, options: AnalysisOptions) -> None:
+def _check(source: str, kind: str, detector: Detector, options: AnalysisOptions, alone: bool) -> None:
     """Raises UserError for options that do not suit the weights or the input."""
     if options.sides and not detector.tells_sides:
         raise UserError(f"{detector.weights} does not tell left from right; leave --sides out")
     if kind != "video" and options.frames.is_of_time:
         raise UserError(f"{source}: photographs have no times; --start and --end are for videos")
-    if kind != "video" and options.timeline:
+    if kind != "video" and options.timeline and alone:
         raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
 
 
@@ -129,7 +130,7 @@ def _drawn(
 
         files.append(paths.annotated(kind))
         consumers.append(stack.enter_context(annotate_to(files[-1], kind, source)))
-    if options.timeline:
+    if options.timeline and kind == "video":
         from actionunits.reports.annotate import timeline_to
 
         files.append(paths.timeline(options.timeline))

@@ -103,7 +103,8 @@ class Run:
             return
         for number in there:
             report = None if on_progress is None else _share_of(number, on_progress)
-            yield _outcome(detector, inputs[number], self.options, self.skip_done, report, self.stop)
+            alone = len(inputs) == 1
+            yield _outcome(detector, inputs[number], self.options, self.skip_done, report, self.stop, alone)
             if self.stop.is_set():
                 return
 
@@ -160,13 +161,14 @@ def _outcome(
     skip_done: bool,
     report: Callable[[int, int | None], None] | None,
     stop: threading.Event,
+    alone: bool,
 ) -> Outcome:
     """Analyse one input; whatever fails is in the outcome."""
     try:
         card = done_before(detector, entry, options) if skip_done else None
         if card is not None:
             return Outcome(entry.source, card, error=_damage(card))
-        analysis = analyse(detector, entry.source, entry.paths, options, report, stop)
+        analysis = analyse(detector, entry.source, entry.paths, options, report, stop, alone=alone)
     except Exception as error:
         return Outcome(entry.source, error=traced(error))
     return Outcome(entry.source, analysis.card, analysis, _damage(analysis.card))
@@ -229,7 +231,7 @@ def _do_in_worker(number: int, entry: Input) -> Outcome:
             _worker["reports"].put((number, min(done / total, 1.0)))
 
     own = _worker
-    return _outcome(own["detector"], entry, own["options"], own["skip_done"], report, own["stop"])
+    return _outcome(own["detector"], entry, own["options"], own["skip_done"], report, own["stop"], alone=False)
 
 
 def _pass_on(reports: Any, on_progress: OnProgress | None) -> None:

@@ -89,7 +89,9 @@ def warnings_of(card: Mapping[str, Any]) -> list[str]:
 
 
 def _warnings(cards: Iterable[Mapping[str, Any]], failures: Mapping[str, str]) -> str:
-    lines = [f"<li><b>{_text(source)}</b>: {_text(reason)}" for source, reason in failures.items()]
+    # Most reasons begin with what they are of.
+    reasons = {source: reason.removeprefix(f"{source}: ") for source, reason in failures.items()}
+    lines = [f"<li><b>{_text(source)}</b>: {_text(reason)}" for source, reason in reasons.items()]
     lines += [f"<li><b>{_text(card['input'])}</b>: {_text(told)}" for card in cards for told in warnings_of(card)]
     if not lines:
         return "<p>Nothing to warn of.</p>"
