@@ -119,7 +119,7 @@ def measure_parts(detector: Detector, video: Path, folder: Path) -> tuple[dict[s
         open_media(str(video)) as media,
         FaceFinder(video=True) as finder,
         open_table(folder / "parts.csv", schema) as table,
-        annotate_to(folder / "parts.mp4", "video") as annotate,
+        annotate_to(folder / "parts.mp4", "video", str(video)) as annotate,
     ):
         frames, done = watch.items("decode", media), 0
         detector.predict_crops(np.zeros((size, detector.image_size, detector.image_size, 3), np.uint8))
