@@ -430,6 +430,29 @@ def test_starting_from_a_resnet18_gives_every_au_its_features(tmp_path):
         start_from(small(width=8), tmp_path / "model.safetensors")
 
 
+@pytest.mark.parametrize("tasks", ["both", "intensity"])
+def test_a_start_from_a_whole_resnet18_answers_as_that_does(tmp_path, tasks):
+    torch.manual_seed(0)
+    plain = ResNet18(ResNet18Config(image_size=46, magnification=1.4375, middle_size=32, width=8), AUS[1:]).eval()
+    torch.nn.init.normal_(plain.image.head.weight)
+    save_checkpoint(tmp_path / "model.safetensors", plain, {})
+    settings = {"image_size": 46, "magnification": 1.4375, "middle_size": 32, "width": 8, "relations": RELATIONS}
+    model = ReNet(ReNetConfig(tasks=tasks, **settings), AUS).eval()
+    start_from(model, tmp_path / "model.safetensors")
+    batch = batch_of(size=46)
+    with torch.inference_mode():
+        found, expected = model(batch), plain(batch)
+        if tasks == "both":
+            torch.testing.assert_close(found.au_logit[:, 1:], expected.au_logit, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(found.au_intensity[:, 1:], expected.au_intensity, atol=1e-4, rtol=1e-4)
+        # Of an AU that the ResNet-18 does not know, the last layer keeps its random start.
+        assert (found.au_intensity[:, :1] - expected.au_intensity).abs().min() > 1e-3
+    start_from(
+        own := ReNet(ReNetConfig(tasks=tasks, **settings), AUS), tmp_path / "model.safetensors", body_only=True
+    )
+    assert (own.head.weight - model.head.weight).abs().max() > 0.1
+
+
 def test_scale_1_and_bias_0_are_the_vanilla_resnet18_with_own_rows_alone():
     torch.manual_seed(0)
     plain = ResNet18(ResNet18Config(image_size=32, width=8), AUS).eval()

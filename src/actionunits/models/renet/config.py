@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from actionunits.errors import UserError
-from actionunits.models.contract import HasSettingsPerAu, RelatesByLabels
+from actionunits.models.contract import HasSettingsPerAu, MagnifiesFaces, RelatesByLabels
 from actionunits.settings.ranges import (
     Count,
     CountFromZero,
@@ -29,11 +32,14 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class ReNetConfig(RelatesByLabels, HasSettingsPerAu):
+class ReNetConfig(RelatesByLabels, HasSettingsPerAu, MagnifiesFaces):
     """One model and its training recipe."""
 
     image_size: ImageSize = 224  # pixels; Sec. 4.3
     width: Width = 64  # channels after the first convolution; Sec. 4.3: ResNet-18
+    # The network sees the middle of the crop this much larger, in `middle_size` pixels or as many as the crop has.
+    magnification: Annotated[float, Ge(1), Le(2)] = 1.0
+    middle_size: ImageSize | None = None
     tasks: str = "both"  # "both" | "occurrence" | "intensity"; the paper trains one model for each
     intensity_weight: NotNegative = 1.0  # of the intensity loss, beside 1 for occurrence
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
-from actionunits.models.contract import HasFeatures, RelatesAus, Stage, TakesBody
+from actionunits.models.contract import HasFeatures, RelatesAus, Rows, Stage, TakesAuRows, TakesBody
+from actionunits.models.layers.middle import middle_of
 from actionunits.models.layers.resnet import ImageNormalize
 from actionunits.models.renet import loss
 from actionunits.models.renet.body import ReNetBody
@@ -44,7 +45,7 @@ class ReNetOutput(Output):
         return None if self.level_logit is None else self.level_logit.argmax(-1)
 
 
-class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
+class ReNet(nn.Module, HasFeatures, TakesBody, TakesAuRows, RelatesAus):
     """Shared convolutions; scale, bias and statistics of every normalisation, and the last layer's row, per AU."""
 
     # Tables with one row per AU.
@@ -86,18 +87,26 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
                     raise UserError(f"{key} of the ResNet-18 is missing or of another width; use the same width")
                 target.copy_(weights[key])
 
+    def take_au_rows(self, aus: tuple[int, ...], presence: Rows, intensity: Rows) -> None:
+        """Answer as a ResNet-18 whose body it has taken does (Sec. 4.6); a shared last layer cannot."""
+        for row, au in enumerate(self.aus):
+            if self.own_head is not None and au in aus:
+                its = aus.index(au)
+                chosen = [(weight[its], bias[its]) for weight, bias in (presence, intensity)]
+                self.own_head.start(row, chosen[0], chosen[1], self.config.tasks)
+
     def au_pairs(self) -> tuple[str, ...]:
         """The learned relations."""
         return ("graph.weights",)
 
     def features(self, batch: Batch) -> Tensor:
         """Pooled features of every AU as inference sees them, (B, A, D)."""
-        image = batch.image
+        image = self._seen(batch)
         norm, count = self.norms.folded(self.graph), len(self.aus)
         at_once = max(1, ROWS_AT_ONCE.get(image.device.type, ROWS_ON_ACCELERATOR) // count)
         # A graph has no loop over its batch.
         pieces = (image,) if torch.compiler.is_compiling() else image.split(at_once)
-        parts = [self.body(self.normalize(part), norm) for part in pieces]
+        parts = [self.body(part, norm) for part in pieces]
         return torch.cat([part.view(count, -1, part.shape[1]).transpose(0, 1) for part in parts])
 
     def forward(self, batch: Batch) -> ReNetOutput:
@@ -108,8 +117,12 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
         if self.config.aus_per_step == "one":
             # From the generator that the loop seeds for every step, so that a resumed run draws the same AU.
             rows = (rows[int(torch.randint(len(rows), ()))],)
-        features = self.body(self.normalize(batch.image), self.norms.trained(self.graph, rows))
+        features = self.body(self._seen(batch), self.norms.trained(self.graph, rows))
         return self._read(features.view(len(rows), -1, features.shape[1]).transpose(0, 1), rows)
+
+    def _seen(self, batch: Batch) -> Tensor:
+        """What the convolutions see."""
+        return self.normalize(middle_of(batch.image, self.config.magnification, self.config.middle_size))
 
     @property
     def head(self) -> OwnHead | SharedHead:
