@@ -430,6 +430,32 @@ def test_starting_from_a_resnet18_gives_every_au_its_features(tmp_path):
         start_from(small(width=8), tmp_path / "model.safetensors")
 
 
+def test_without_the_graph_every_au_has_its_own_values_alone():
+    model, related = small(variant="unrelated", relations=()), small()
+    norm = model.norms.folded(model.graph)
+    scale = model.norms.scale * torch.rsqrt(model.norms.running_var + EPS)
+    torch.testing.assert_close(norm.scale, scale)
+    assert not torch.allclose(related.norms.folded(related.graph).scale, scale)
+    assert model.config.relation_labels is None
+
+
+def test_the_plain_variant_leaves_scale_and_bias_as_they_start():
+    model = ReNet(ReNetConfig(image_size=32, width=4, variant="plain"), AUS)
+    trained = set_trainable(model, model.stages()[0])
+    assert not {name for name, p in model.named_parameters() if p.requires_grad and name.startswith("norms.")}
+    assert trained and model.norms.scale.eq(1).all() and model.norms.bias.eq(0).all()
+
+
+def test_the_last_part_trains_all_aus():
+    model = small(aus_per_step="one", all_aus_share=0.25, epochs=8)
+    first, last = model.stages()
+    assert (first.epochs, last.epochs) == (6, 2)
+    for stage, count in ((first, 1), (last, len(AUS))):
+        set_trainable(model, stage)
+        assert len(model.train()(batch_of()).rows) == count
+    assert [s.name for s in small(all_aus_share=0.01, epochs=8).stages()] == ["renet"]
+
+
 @pytest.mark.parametrize("tasks", ["both", "intensity"])
 def test_a_start_from_a_whole_resnet18_answers_as_that_does(tmp_path, tasks):
     torch.manual_seed(0)
