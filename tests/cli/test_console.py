@@ -1,5 +1,6 @@
 """The bar over all inputs: by the size of files, and full when all have ended, however far they came."""
 
+import re
 from pathlib import Path
 
 from actionunits.cli.console import _InputsBar

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actionunits.detection.run import Outcome
 
 _CORES = 1  # of a worker, whose decoder and model each have a thread
+_CONNECTIONS = 3  # attempts: Ray gives its own processes half a minute to start, which is short on a busy machine
 _FAILED_STARTS = 10  # one after another, until the cluster is taken to be broken
 
 
@@ -172,8 +173,12 @@ class _Analyst:
 
 
 def _connect() -> None:
-    try:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise UserError(f"cannot connect to the Ray cluster: {first}; see RAY_ADDRESS") from error
+    for attempt in range(_CONNECTIONS):
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            return
+        except Exception as error:  # a cluster that does not start raises one without a class of its own
+            ray.shutdown()
+            if attempt == _CONNECTIONS - 1:
+                first = (str(error).splitlines() or [type(error).__name__])[0]
+                raise UserError(f"there is no Ray cluster at RAY_ADDRESS, and none starts here: {first}") from error
