@@ -93,14 +93,14 @@ def _pieces() -> Iterator[list]:
                     piece = []
 
 
-def watched(command: list[str], on: str, runs: Path, inputs: int, kills: int) -> Watched:
+def watched(command: list[str], on: str, runs: Path, inputs: int, kills: int, raylet: int | None = None) -> Watched:
     """Run a command on so many inputs, whose run cards come into `runs`, and kill workers at work, evenly spread."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     killed, used = 0, dict[int, float]()
     while process.poll() is None:
         time.sleep(POLL_S)
-        workers = [pid for pid in descendants(process.pid) if WORKERS[on] in words_of(pid)]
+        workers = [pid for pid in descendants(raylet or process.pid) if WORKERS[on] in words_of(pid)]
         used |= {pid: seconds for pid in workers if (seconds := cpu_s(pid)) > 0}
         done = len(list(runs.glob("*.run.json"))) if runs.is_dir() else 0
         if killed < kills and done > (killed + 0.5) * inputs / (kills + 1):
@@ -153,17 +153,17 @@ def command(clips: Path, out: Path, on: str, jobs: int, *more: str) -> list[str]
     return [sys.executable, "-m", "actionunits", "detect", *words]
 
 
-def loss_rows(folder: Path, count: int, kills: int, on: str) -> list[Row]:
+def loss_rows(folder: Path, count: int, kills: int, on: str, raylet: int | None) -> list[Row]:
     """What is there after a run whose workers were killed."""
     good, bad = make_clips(folder / "clips", count)
     out = folder / "out"
-    first = watched(command(folder / "clips", out, on, 2), on, out / "runs", len(good), kills)
+    first = watched(command(folder / "clips", out, on, 2), on, out / "runs", len(good), kills, raylet)
     table = pd.read_parquet(out / "table", columns=["file", "frame", "face_id"])
     told = pd.read_csv(out / "failed.csv")["input"].map(lambda name: Path(name).name)
     frames = table.assign(file=table["file"].astype(str).map(lambda name: Path(name).name))
     distinct = frames.drop_duplicates(["file", "frame"])
     parts = {path: path.stat().st_mtime_ns for path in (out / "table").rglob("*")}
-    again = watched(command(folder / "clips", out, on, 2, "--skip-done"), on, out / "runs", len(good), 0)
+    again = watched(command(folder / "clips", out, on, 2, "--skip-done"), on, out / "runs", len(good), 0, raylet)
     changed = {path: path.stat().st_mtime_ns for path in (out / "table").rglob("*")} != parts
     unfinished = [path for path in out.rglob(".*")]
     return [
@@ -182,7 +182,7 @@ def loss_rows(folder: Path, count: int, kills: int, on: str) -> list[Row]:
     ]
 
 
-def scaling_rows(folder: Path, count: int, repeats: int) -> list[Row]:
+def scaling_rows(folder: Path, count: int, repeats: int, raylet: int | None) -> list[Row]:
     """One worker and two, in turns, on Ray and in processes."""
     make_clips(folder / "clips", count)
     rows: list[Row] = []
@@ -191,7 +191,8 @@ def scaling_rows(folder: Path, count: int, repeats: int) -> list[Row]:
         for turn in range(repeats):
             for jobs in found:
                 out = folder / f"{on}{jobs}-{turn}"
-                run = watched(command(folder / "clips", out, on, jobs), on, out / "runs", count, 0)
+                words = command(folder / "clips", out, on, jobs)
+                run = watched(words, on, out / "runs", count, 0, raylet if on == "ray" else None)
                 found[jobs].append(run)
         costs = {
             jobs: statistics.median(1000 * run.worker_cpu_s / count for run in runs) for jobs, runs in found.items()
@@ -221,12 +222,15 @@ def main() -> None:
     parser.add_argument("--on", choices=WORKERS, default="ray")
     parser.add_argument("--scaling", action="store_true", help="measure one worker and two instead")
     parser.add_argument("--repeats", type=int, default=3, help="turns of the scaling")
+    parser.add_argument(
+        "--raylet", type=int, metavar="PID", help="of the cluster at RAY_ADDRESS, where one runs here"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if options.scaling:
-            rows = scaling_rows(Path(name), options.clips, options.repeats)
+            rows = scaling_rows(Path(name), options.clips, options.repeats, options.raylet)
         else:
-            rows = loss_rows(Path(name), options.clips, options.kills, options.on)
+            rows = loss_rows(Path(name), options.clips, options.kills, options.on, options.raylet)
     report(rows, keep_scaling=not options.scaling)
 
 
