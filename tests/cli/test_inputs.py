@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import actionunits.detection.detector as detect_module
 from actionunits.aus import SYNTH_AUS
 from actionunits.cli import app
-from actionunits.detection.inputs import find_inputs, refuse_clashes, summary_files
+from actionunits.detection.inputs import find_inputs, refuse_clashes, shard_of, summary_files
 from actionunits.detection.run import Outcome
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter
@@ -89,6 +89,87 @@ def test_folders_in_folders_are_mirrored_and_results_are_no_inputs(detect):
     assert made("videos") == sorted([*tables, "clip.csv", "clip.episodes.csv", *OF_ALL])
     assert not list(Path("videos").rglob("*.annotated.annotated*"))
     assert detect("videos", "--out", "flat") == 0 and made("flat") == ["clip.csv"]
+
+
+def test_a_data_set_has_one_schema_and_a_part_for_each_input(detect):
+    write_clip("day/é 1.mp4", (1, 2))
+    Path("shots").mkdir()
+    for k in (1, 2):
+        Image.fromarray(picture(k)).save(f"shots/{k}.png")
+    Image.fromarray(picture(0)).save("photo.png")
+    Path("day/bad.mp4").write_bytes(b"no video")
+    words = ("day", "shots", "photo.png", "--format", "dataset", "--out", "out")
+    assert detect(*words, "--annotate") == 2
+    table = pd.read_parquet("out/table")
+    assert table.groupby("file", observed=True).size().to_dict() == {"day/é 1.mp4": 3, "photo.png": 1, "shots": 3}
+    assert {"frame", "AU12_r", "input"} < set(table) and set(table["input"]) == {
+        *("day/é 1.mp4", "photo.png", "shots/1.png", "shots/2.png")
+    }
+    failed = pd.read_csv("out/failed.csv")
+    assert failed[["input", "status"]].to_numpy().tolist() == [["day/bad.mp4", "failed"]]
+    assert "not a video" in failed["reason"][0]
+    # Nothing but parts lies in the data set, whose readers take every file for one; the rest lies beside it.
+    assert {path.name for path in Path("out/table").rglob("*") if path.is_file()} == {"part.parquet"}
+    assert len(list(Path("out/table").iterdir())) == 3
+    assert (
+        Path("out/runs/file=photo.png.annotated.png").is_file() and card("out/runs/file=shots")["frames_written"] == 2
+    )
+    assert set(pd.read_csv("out/summary.csv")["file"]) == {"day/é 1.mp4", "shots"}
+    written = {path: path.stat().st_mtime_ns for path in Path("out/table").rglob("*")}
+    Path("day/bad.mp4").unlink()
+    assert detect(*words, "--annotate", "--skip-done") == 0 and not Path("out/failed.csv").exists()
+    assert {path: path.stat().st_mtime_ns for path in Path("out/table").rglob("*")} == written
+    with pytest.raises(UserError, match="a data set is a folder"):
+        find_inputs(["photo.png"], Path("out.parquet"), "dataset")
+
+
+def test_a_table_that_is_no_result_of_ours_is_left_alone(detect):
+    write_clip("a.mp4")
+    write_clip("b.mp4")
+    Path("failed.csv").write_text("whose,reason\nmine,none\n")
+    assert detect("a.mp4", "b.mp4") == 0 and Path("failed.csv").read_text().startswith("whose")
+
+
+def test_a_table_names_inputs(detect):
+    for name in ("a", "b", "c"):
+        write_clip(f"day/{name}.mp4")
+    pd.DataFrame({"person": [1, 2, 3], "input": ["day/b.mp4", None, " day/*.mp4 "]}).to_csv("list.csv", index=False)
+    pd.DataFrame({"input": ["day/c.mp4"]}).to_parquet("list.parquet")
+    sources = [entry.source for entry in find_inputs(["list.parquet", "list.csv"], Path("r"))]
+    assert sources == ["day/c.mp4", "day/b.mp4", "day/a.mp4"]
+    Path("other.csv").write_text("file\nday/a.mp4\n")
+    Path("none.csv").write_text("input\n\n")
+    Path("bytes.parquet").write_bytes(b"no table")
+    for name, told in (
+        ("other.csv", "needs a column 'input'"),
+        ("none.csv", "names no input"),
+        ("bytes.parquet", "'input'"),
+    ):
+        with pytest.raises(UserError, match=told):
+            find_inputs([name], Path("r"))
+
+
+def test_shards_are_all_inputs_and_a_last_run_gathers_them(detect):
+    for name in "abcde":
+        write_clip(f"day/{name}.mp4")
+    words = ("day", "--format", "dataset", "--out", "out")
+    inputs = find_inputs(["day"], Path("out"), "dataset")
+    shards = [shard_of(inputs, f"{k}/3") for k in (1, 2, 3)]
+    assert sorted(len(shard) for shard in shards) == [1, 2, 2]
+    assert sorted(entry.source for shard in shards for entry in shard) == [entry.source for entry in inputs]
+    assert (
+        detect(*words, "--shard", "1/3") == detect(*words, "--shard", "3/3") == detect(*words, "--shard", "9/9") == 0
+    )
+    assert sorted(path.name for path in Path("out").iterdir()) == ["runs", "table"]
+    before = {path: path.stat().st_mtime_ns for path in Path("out/table").rglob("*.parquet")}
+    assert len(before) == 3
+    assert detect(*words, "--skip-done") == 0
+    after = {path: path.stat().st_mtime_ns for path in Path("out/table").rglob("*.parquet")}
+    assert len(after) == 5 and before.items() <= after.items()
+    assert len(set(pd.read_csv("out/summary.csv")["file"])) == 5
+    for wrong in ("0/3", "4/3", "1", "1/3/5", "-1/2"):
+        with pytest.raises(UserError, match="number of the share"):
+            shard_of(inputs, wrong)
 
 
 def test_an_input_that_is_called_as_the_summary_is_refused(detect):

@@ -83,6 +83,8 @@ def test_detection_needs_none_of_the_extras(astronaut, tmp_path):
         ("detect photo.png --device cuda", "torch"),
         ("detect photo.png --annotate", "matplotlib"),
         ("detect photo.png --format parquet", "pyarrow"),
+        ("detect photo.png --on ray", "ray"),
+        ("detect s3://bucket/photo.png --allow-network", "fsspec"),
         ("train resnet18 --data . --out out", "pandas"),
         ("evaluate resnet18 --data .", "pandas"),
         ("export resnet18", "onnx"),

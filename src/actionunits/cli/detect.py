@@ -26,8 +26,8 @@ def detect(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', in any mixture; "
-            "webcam:0, or - for standard input."
+            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', tables with a column 'input', in "
+            "any mixture; webcam:0, or - for standard input."
         ),
     ],
     recursive: Annotated[
@@ -37,7 +37,14 @@ def detect(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results, or one .csv or .parquet file.")
     ] = Path(),
-    table_format: Annotated[str, typer.Option("--format", help="Table in a folder: csv or parquet.")] = "csv",
+    table_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="csv, parquet, or dataset: one Parquet data set with a partition for each input. csv by default, "
+            "and dataset on a cluster.",
+        ),
+    ] = None,
     schema: Annotated[str, typer.Option(help="Columns: openface, pyfeat or tidy.")] = "openface",
     pose: Annotated[bool, typer.Option(help="Columns of head position and rotation.")] = True,
     landmarks: Annotated[bool, typer.Option(help="Columns of the 68 landmarks.")] = True,
@@ -84,9 +91,19 @@ def detect(
         int, typer.Option(min=1, max=LARGEST_COUNT, help="Analyse each n-th frame, or picture of a folder.")
     ] = 1,
     jobs: Annotated[
-        int,
-        typer.Option("--jobs", "-j", min=1, max=1024, help="Inputs analysed at once, each in a process."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            max=1024,
+            help="Inputs analysed at once, each in a process; on a cluster one per core.",
+        ),
+    ] = None,
+    on: Annotated[str | None, typer.Option(help="ray: analyse on a Ray cluster.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Only this share of the inputs, such as 2/8, for one of several machines.")
+    ] = None,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave what an earlier run with the same options has finished.")
     ] = False,
@@ -118,9 +135,10 @@ def detect(
     from actionunits.aus import parse_aus
     from actionunits.cli.console import detect_inputs
     from actionunits.detection.detector import Detector
-    from actionunits.detection.inputs import find_inputs
+    from actionunits.detection.inputs import find_inputs, shard_of
     from actionunits.detection.options import AnalysisOptions
-    from actionunits.detection.run import Run
+    from actionunits.detection.output_files import DATASET
+    from actionunits.detection.run import CLUSTERS, Run
     from actionunits.media import FrameChoice
 
     if show not in (None, "flow"):
@@ -130,7 +148,12 @@ def detect(
     if end is not None and end <= start:
         raise UserError(f"--end {end:g} does not lie behind --start {start:g}")
     annotate = annotate or show is not None
-    found = find_inputs(inputs, out, table_format, recursive)
+    if on not in (None, *CLUSTERS):
+        raise UserError(f"--on {on}: choose {', '.join(CLUSTERS)}, or leave it out for this machine")
+    if report and shard is not None:
+        raise UserError("--report is about all inputs; leave it out with --shard")
+    table_format = table_format or ("csv" if on is None else DATASET)
+    found = find_inputs(inputs, out, table_format, recursive, allow_network)
     summary = len(found) > 1 or report if summary is None else summary
     if report and not summary:
         raise UserError("--report is made from the summary; leave --no-summary out")
@@ -164,4 +187,6 @@ def detect(
         smooth,
         flow=show == "flow",
     )
-    raise typer.Exit(detect_inputs(Run(make_detector, options, jobs, skip_done), found, out, quiet, report))
+    run = Run(make_detector, options, jobs, skip_done, on=on)
+    todo = found if shard is None else shard_of(found, shard)
+    raise typer.Exit(detect_inputs(run, todo, out, quiet, report, whole=shard is None))

@@ -18,6 +18,7 @@ from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.pipeline import bounded
 from actionunits.errors import UserError, one_line
 from actionunits.media import MediaReader, open_media
+from actionunits.media.stores import fetched, is_stored
 from actionunits.reports.au_summary import AuSummary
 from actionunits.reports.elan import write_elan
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
@@ -67,25 +68,28 @@ def analyse(
     """
     started_s = time.perf_counter()
     paths.check(options)
-    with _opened(source, options) as media, ExitStack() as stack:
+    with ExitStack() as stack:
+        file = stack.enter_context(fetched(source, options.allow_network))
+        media = stack.enter_context(_opened(file, options))
         kind = "video" if follows_time(media) or media.fps else media.kind
         _check(source, kind, detector, options, alone)
         reference = NeutralOption(detector, options, media)
-        table = stack.enter_context(open_table(paths.table, _schema(kind, detector, options)))
+        table = stack.enter_context(open_table(paths.table, _schema(kind, detector, paths, options)))
         collector = SummaryCollector(detector.aus, by_person=kind != "images", has_time=kind == "video")
-        files, drawing = _drawn(stack, kind, detector, source, paths, options)
+        files, drawing = _drawn(stack, kind, detector, source, file, paths, options)
         frames = _frames(media, source, stop)
         results = detector.stream_frames(frames, video=kind == "video", live=media.kind == "webcam")
         results = reference.applied(_reported(results, progress, media.frame_count), stack)
         if options.annotate and reference.is_known_late:
-            results = _with_pictures(results, source, options)
+            results = _with_pictures(results, file, options)
         _consume(results, [table.write, collector.add, *drawing, *further])
         if not media.decoded and not (stop is not None and stop.is_set()):
             raise UserError(f"{source} has no frame there; see --start, --end and --every")
+        read = describe_files(media.sources)
     files = [paths.table, *files, *_written_episodes(collector, source, paths, options)]
     card = {
         "input": source,
-        "input_files": describe_files(media.sources),
+        "input_files": read,
         "frames_decoded": media.decoded,
         "frames_written": table.frames_written,
         "rows_written": table.rows_written,
@@ -96,7 +100,7 @@ def analyse(
         "without_neutral_reference": reference.missing_for(collector.seen.people),
         "outputs": [str(file) for file in files],
         "interrupted": stop is not None and stop.is_set(),
-        **_course(media, time.perf_counter() - started_s),
+        **_course(media, file, source, time.perf_counter() - started_s),
     }
     write_run_card(paths.card, card)
     if media.decoded != table.frames_written:
@@ -104,7 +108,9 @@ def analyse(
     return Analysis(kind, [*files, paths.card], card, collector.seen)
 
 
-def _schema(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchema:
+def _schema(kind: str, detector: Detector, paths: OutputPaths, options: AnalysisOptions) -> RowSchema:
+    """The columns of the table. The parts of a data set have those for which any kind of input has cells."""
+    kind = "images" if paths.is_part else kind
     blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides)
     return make_schema(options.schema, detector.aus, kind, *blocks)
 
@@ -120,16 +126,25 @@ def _check(source: str, kind: str, detector: Detector, options: AnalysisOptions,
 
 
 def _drawn(
-    stack: ExitStack, kind: str, detector: Detector, source: str, paths: OutputPaths, options: AnalysisOptions
+    stack: ExitStack,
+    kind: str,
+    detector: Detector,
+    source: str,
+    file: str,
+    paths: OutputPaths,
+    options: AnalysisOptions,
 ) -> tuple[list[Path], list[Consumer]]:
-    """The pictures that are asked for, and what draws them until the stack is left."""
+    """The pictures that are asked for, and what draws them until the stack is left.
+
+    file: the source as it is read.
+    """
     files: list[Path] = []
     consumers: list[Consumer] = []
     if options.annotate:
         from actionunits.reports.annotate import annotate_to
 
         files.append(paths.annotated(kind))
-        consumers.append(stack.enter_context(annotate_to(files[-1], kind, source)))
+        consumers.append(stack.enter_context(annotate_to(files[-1], kind, file)))
     if options.timeline and kind == "video":
         from actionunits.reports.annotate import timeline_to
 
@@ -163,7 +178,7 @@ def _opened(source: str, options: AnalysisOptions) -> MediaReader:
 
 def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> Iterator[Frame]:
     """Frames until the end or until somebody asks to stop."""
-    one_sequence = media.kind == "images" and media.fps
+    one_sequence = (media.kind == "images" and media.fps) or is_stored(source)
     while stop is None or not stop.is_set():
         frame = next(media, None)
         if frame is None:
@@ -195,11 +210,11 @@ def _consume(results: Iterator[FrameResult], consumers: Sequence[Consumer]) -> N
             consume(result)
 
 
-def _course(media: MediaReader, seconds: float) -> dict[str, Any]:
-    """What there is to say of the reading, how long all took, and with what."""
+def _course(media: MediaReader, file: str, source: str, seconds: float) -> dict[str, Any]:
+    """What there is to say of the reading, how long all took, and with what. file: the source as it was read."""
     return {
-        "damage": media.damage,
-        "notes": media.notes,
+        "damage": media.damage and media.damage.replace(file, source),
+        "notes": [note.replace(file, source) for note in media.notes],
         "seconds": round(seconds, 3),
         "frames_per_second": round(media.decoded / seconds, 2),
         "versions": versions(),
