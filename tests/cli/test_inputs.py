@@ -151,6 +151,34 @@ def test_the_last_table_names_inputs_below_their_folder():
     assert rows == [["b/1.mp4", "done before", "8", "25%", "0%", "1"], ["c/[red].mp4", "not begun", "", "", "", ""]]
 
 
+def test_a_table_names_the_neutral_moments_of_many_videos(tiny_weights, detect):
+    for name in ("a", "b", "c"):
+        write_clip(f"day/{name}.mp4", [1] * 4)
+    words = ["detect", "day", "--neutral", "n.csv", "--report", "--skip-done", "--out", "r"]
+
+    def said(table):
+        Path("n.csv").write_text(table)
+        ended = CliRunner().invoke(app, [*words, "--weights", str(tiny_weights)])
+        return ended.exit_code, ended.stdout, ended.stderr
+
+    code, _, err = said("video,time\na.mp4,0.04\nb.mp4,0:00\nb.mp4,0.08\n")
+    assert (
+        code == 0
+        and err == "actionunits: n.csv has no neutral moment for 1 of 3 inputs, which stay as they are: day/c.mp4\n"
+    )
+    assert [card(f"r/{name}")["options"]["neutral"] for name in "abc"] == ["0.04s", "0s,0.08s", None]
+    assert "measured from neutral moments chosen by hand in 2 of 3 inputs" in Path("r/report.html").read_text()
+    a, b, c = (pd.read_csv(f"r/{name}.csv").filter(regex="AU.._p") for name in "abc")
+    # The drawn frames differ: one moment is neutral itself, of two it is the middle of their log-odds.
+    logit = np.log(c / (1 - c))
+    middle = (logit.iloc[0] + logit.iloc[2]) / 2
+    np.testing.assert_allclose(np.log(b / (1 - b)) - np.log(a / (1 - a)), [logit.iloc[1] - middle] * 4, atol=0.05)
+    # Only what a changed row is about is done again; a moment behind the end is told with the video's name.
+    code, out, err = said("video,time\na.mp4,0.04\nb.mp4,9\nc.mp4,0\n")
+    assert code == 2 and out.count("done before") == 3 and "day/b.mp4: --neutral 9s: the video ends before" in err
+    assert said("video,seconds\n")[0] != 0 != detect("day", "--neutral", "3s", "--calibrate")
+
+
 def test_an_interrupted_or_damaged_input_keeps_its_state(detect, monkeypatch):
     write_clip("a.mp4")
     assert detect("a.mp4") == 0

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 from actionunits.detection.analysis import Analysis
 from actionunits.detection.inputs import Input, refuse_clashes, report_file, summary_files
+from actionunits.detection.neutral_table import without_moments
 from actionunits.detection.output_files import refuse_overwriting
 from actionunits.detection.run import Outcome, Run, counts_text
 from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, print_line
@@ -41,6 +42,9 @@ def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = Fa
     refuse_overwriting([entry.source for entry in inputs], [entry.paths for entry in inputs], run.options)
     summaries = summary_files(out) if run.options.episodes else []
     refuse_clashes(summaries, inputs)
+    left = without_moments(inputs, run.options.neutral)
+    if left is not None and not quiet:
+        print(f"actionunits: {one_line(left)}", file=sys.stderr)
     console = SteadyConsole(quiet=quiet)
     outcomes: dict[str, Outcome] = {}
     cut_off: set[str] = {entry.source for entry in inputs}  # what had not come to its end when the user stopped

@@ -63,7 +63,10 @@ def detect(
     aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
     neutral: Annotated[
         str | None,
-        typer.Option(help="Measure from this neutral face: frame number from 1, time (3.2s), or a picture."),
+        typer.Option(
+            help="Measure from this neutral face: frame number from 1, times (3.2s or 3.2s,40s), a picture, or a .csv "
+            "with columns video and time."
+        ),
     ] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure from each person's own resting face in the video.")
@@ -119,6 +122,7 @@ def detect(
     from actionunits.cli.console import detect_inputs
     from actionunits.detection.detector import Detector
     from actionunits.detection.inputs import find_inputs
+    from actionunits.detection.neutral_table import is_table, with_moments
     from actionunits.detection.options import AnalysisOptions
     from actionunits.detection.run import Run
     from actionunits.media import FrameChoice
@@ -150,6 +154,8 @@ def detect(
         elan,
         FrameChoice(start, end, every),
     )
+    if neutral is not None and is_table(neutral):
+        found = with_moments(found, Path(neutral))
     chosen = None if aus is None else parse_aus(aus)
     make_detector = partial(
         Detector,

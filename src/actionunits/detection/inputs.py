@@ -20,6 +20,7 @@ class Input:
 
     source: str
     paths: OutputPaths
+    neutral: str | None = None  # its own, where the options name a table: see neutral_table.py
 
 
 def find_inputs(words: Sequence[str], out: Path, table_format: str = "csv", recursive: bool = False) -> list[Input]:
