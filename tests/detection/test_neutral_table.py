@@ -1,4 +1,4 @@
-"""Neutral moments of many videos from one table: what rows name, how times are written, and which tables are refused."""
+"""Neutral moments of many videos from one table: what rows name, how times are written, faulty tables."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def detect(
     neutral: Annotated[
         str | None,
         typer.Option(
-            help="Measure from this neutral face: frame number from 1, times (3.2s or 3.2s,40s), a picture, or a .csv "
-            "with columns video and time."
+            help="Measure from this neutral face: frame number from 1, times (3.2s or 3.2s,40s), a picture, or a "
+            ".csv with columns video and time."
         ),
     ] = None,
     calibrate: Annotated[

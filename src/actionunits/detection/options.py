@@ -13,11 +13,12 @@ class AnalysisOptions:
     """What to write for an input, and relative to what.
 
     neutral: a frame number as in the table's `frame` column (from 1), moments in seconds such as "3.2s" or
-    "3.2s,40s", a picture of the person, or a table of moments, see neutral_table.py. calibrate: the person's own resting face instead. fps: the pictures of a folder are
-    the frames of one sequence at this rate. all_openface_aus: see `make_schema`. annotate: draw the picture, with
-    the flow too where the detector gives it. timeline: draw it, as "png", "svg" or "pdf". allow_network: addresses
-    are opened. sides: intensities of left and right too. episodes, elan: write the episodes of a video, as a table,
-    and for ELAN. frames: which of an input are analysed. Raises UserError for two neutral references.
+    "3.2s,40s", a picture of the person, or a table of moments, see neutral_table.py. calibrate: the person's own
+    resting face instead. fps: the pictures of a folder are the frames of one sequence at this rate.
+    all_openface_aus: see `make_schema`. annotate: draw the picture, with the flow too where the detector gives it.
+    timeline: draw it, as "png", "svg" or "pdf". allow_network: addresses are opened. sides: intensities of left and
+    right too. episodes, elan: write the episodes of a video, as a table, and for ELAN. frames: which of an input are
+    analysed. Raises UserError for two neutral references.
     """
 
     schema: str = "openface"
