@@ -117,6 +117,22 @@ def test_the_report_is_one_file_with_warnings_first(detect, monkeypatch):
     assert detect("day", "--report", "--no-summary", "--out", "r2") != 0 and not Path("r2").exists()
 
 
+def test_relations_have_tables_of_each_input_and_of_all(detect, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    write_clip("day/a.mp4", [2] * 3)
+    for k in (1, 2):
+        Image.fromarray(picture(1, k)).save(f"day/{k}.png")
+    assert detect("day", "--relations", "--out", "r") == 0
+    pairs = pd.read_csv("r/cooccurrence.csv")
+    assert pairs.groupby(["file", "face_id"])["frames"].agg(["size", "max"]).reset_index().to_numpy().tolist() == [
+        *[["day", "all", 153, 2], ["day/a.mp4", "0", 153, 3], ["day/a.mp4", "1", 153, 3]],
+    ]
+    assert list(pd.read_csv("r/synchrony.csv").columns)[:3] == ["file", "face_id", "other_id"]
+    own = ["a.cooccurrence.csv", "a.csv", "a.episodes.csv", "a.synchrony.csv", "day.cooccurrence.csv", "day.csv"]
+    assert made("r") == sorted([*own, *OF_ALL, "cooccurrence.csv", "synchrony.csv"])
+    assert detect("day", "--relations", "--no-summary") != 0
+
+
 def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, monkeypatch, detect):
     write_clip("day/a.mp4")
     Path("day/b.mp4").write_bytes(b"no video")

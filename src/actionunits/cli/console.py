@@ -40,7 +40,7 @@ def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = Fa
     Raises UserError, before any work, where a file to write is one of the inputs.
     """
     refuse_overwriting([entry.source for entry in inputs], [entry.paths for entry in inputs], run.options)
-    summaries = summary_files(out) if run.options.episodes else []
+    summaries = summary_files(out, run.options.relations) if run.options.episodes else []
     refuse_clashes(summaries, inputs)
     left = without_moments(inputs, run.options.neutral)
     if left is not None and not quiet:

@@ -57,6 +57,13 @@ def detect(
     report: Annotated[
         bool, typer.Option("--report", help="Also report.html about all inputs, to be looked at and printed.")
     ] = False,
+    relations: Annotated[
+        bool,
+        typer.Option(
+            "--relations",
+            help="Also cooccurrence.csv, of action units in a person, and synchrony.csv, of people in a video.",
+        ),
+    ] = False,
     elan: Annotated[
         bool, typer.Option("--elan", help="Also the episodes of each video as tiers of an ELAN document (.eaf).")
     ] = False,
@@ -135,9 +142,9 @@ def detect(
         raise UserError(f"--end {end:g} does not lie behind --start {start:g}")
     annotate = annotate or show is not None
     found = find_inputs(inputs, out, table_format, recursive)
-    summary = len(found) > 1 or report if summary is None else summary
-    if report and not summary:
-        raise UserError("--report is made from the summary; leave --no-summary out")
+    summary = len(found) > 1 or report or relations if summary is None else summary
+    if (report or relations) and not summary:
+        raise UserError(f"{'--report' if report else '--relations'} goes with the summary; leave --no-summary out")
     options = AnalysisOptions(
         schema,
         pose,
@@ -153,6 +160,7 @@ def detect(
         summary,
         elan,
         FrameChoice(start, end, every),
+        relations,
     )
     if neutral is not None and is_table(neutral):
         found = with_moments(found, Path(neutral))

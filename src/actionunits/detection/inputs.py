@@ -11,6 +11,7 @@ from actionunits.detection.output_files import OutputPaths, output_paths
 from actionunits.errors import UserError
 from actionunits.media import expand
 from actionunits.reports.summary import FILES as SUMMARY_FILES
+from actionunits.reports.summary import RELATION_FILES
 from actionunits.reports.tables import TABLE_SUFFIXES
 
 
@@ -39,9 +40,9 @@ def find_inputs(words: Sequence[str], out: Path, table_format: str = "csv", recu
     return [Input(*pair) for pair in zip(sources, paths, strict=True)]
 
 
-def summary_files(out: Path) -> list[Path]:
-    """Where the tables over all inputs go: into the folder of the results."""
-    return [_folder(out) / name for name in SUMMARY_FILES]
+def summary_files(out: Path, relations: bool = False) -> list[Path]:
+    """Where the tables over all inputs go: into the folder of the results. relations: those too."""
+    return [_folder(out) / name for name in (*SUMMARY_FILES, *RELATION_FILES * relations)]
 
 
 def report_file(out: Path) -> Path:

@@ -18,7 +18,7 @@ class AnalysisOptions:
     all_openface_aus: see `make_schema`. annotate: draw the picture, with the flow too where the detector gives it.
     timeline: draw it, as "png", "svg" or "pdf". allow_network: addresses are opened. sides: intensities of left and
     right too. episodes, elan: write the episodes of a video, as a table, and for ELAN. frames: which of an input are
-    analysed. Raises UserError for two neutral references.
+    analysed. relations: write how action units go together, and people. Raises UserError for two neutral references.
     """
 
     schema: str = "openface"
@@ -35,6 +35,7 @@ class AnalysisOptions:
     episodes: bool = False
     elan: bool = False
     frames: FrameChoice = field(default_factory=FrameChoice)
+    relations: bool = False
 
     def __post_init__(self) -> None:
         if self.neutral is not None and self.calibrate:

@@ -36,6 +36,16 @@ class OutputPaths:
         return self.table.with_name(f"{self.table.stem}.episodes.csv")
 
     @property
+    def cooccurrence(self) -> Path:
+        """How action units go together."""
+        return self.table.with_name(f"{self.table.stem}.cooccurrence.csv")
+
+    @property
+    def synchrony(self) -> Path:
+        """How people go together."""
+        return self.table.with_name(f"{self.table.stem}.synchrony.csv")
+
+    @property
     def elan(self) -> Path:
         """The episodes for ELAN."""
         return self.table.with_name(f"{self.table.stem}.eaf")
@@ -43,7 +53,10 @@ class OutputPaths:
     def all(self, options: AnalysisOptions) -> list[Path]:
         """Every file that an input may leave, whatever kind it turns out to be."""
         annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
-        asked = [(options.episodes, self.episodes), (options.elan, self.elan)]
+        asked = [
+            *((options.episodes, self.episodes), (options.elan, self.elan)),
+            *((options.relations, self.cooccurrence), (options.relations, self.synchrony)),
+        ]
         timeline = [self.timeline(options.timeline)] if options.timeline else []
         return [self.table, self.card, *annotated, *timeline, *(file for wanted, file in asked if wanted)]
 
