@@ -21,7 +21,7 @@ from actionunits.cli import app
 from actionunits.detection.inputs import find_inputs, refuse_clashes, summary_files
 from actionunits.detection.run import Outcome
 from actionunits.errors import UserError
-from actionunits.media import VideoWriter
+from actionunits.media import VideoWriter, open_media
 from actionunits.reports.outcomes import outcomes_table
 
 
@@ -131,6 +131,38 @@ def test_relations_have_tables_of_each_input_and_of_all(detect, monkeypatch):
     own = ["a.cooccurrence.csv", "a.csv", "a.episodes.csv", "a.synchrony.csv", "day.cooccurrence.csv", "day.csv"]
     assert made("r") == sorted([*own, *OF_ALL, "cooccurrence.csv", "synchrony.csv"])
     assert detect("day", "--relations", "--no-summary") != 0
+
+
+class LeavingFinder(StagedFinder):
+    """After the third frame the tracker takes the face for somebody new."""
+
+    def __call__(self, frame):
+        return [replace(face, face_id=3 * (frame.index > 2)) for face in super().__call__(frame)]
+
+
+def test_a_person_has_one_number_over_a_video_and_over_all(detect, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    monkeypatch.setattr(detect_module, "FaceFinder", LeavingFinder)
+    monkeypatch.setattr("actionunits.detection.same_people.FaceDescriber", lambda: lambda *_: np.ones(128))
+    for name in ("day/a.mp4", "day/b.mp4"):
+        write_clip(name, [1] * 6)
+    assert detect("day", "--out", "plain") == 0
+    assert pd.read_csv("plain/summary.wide.csv")["face_id"].tolist() == [0, 3, 0, 3]
+    words = ("day", "--same-people", "--annotate", "--neutral", "0.2s", "--out", "r")
+    assert detect(*words) == detect(*words, "--skip-done") == 0
+    wide = pd.read_csv("r/summary.wide.csv")
+    assert wide[["file", "face_id", "person", "frames"]].to_numpy().tolist() == [
+        *[["day/a.mp4", 0, 0, 6], ["day/b.mp4", 0, 0, 6]],
+    ]
+    assert pd.read_csv("r/a.csv")["face_id"].tolist() == [0] * 6 and "person" in pd.read_csv("r/summary.csv")
+    assert pd.read_csv("r/people.csv")["nearest_same"].tolist() == [0, 0]
+    # The picture of the person at rest is that of another frame, which is the same person's now.
+    assert (pd.read_csv("r/a.csv").filter(regex="AU.._r").iloc[-1].dropna() == 0).all()
+    with open_media("r/a.annotated.mp4") as drawn:
+        assert all(frame.image_rgb.mean() > 20 for frame in drawn)
+    for k in (1, 2):
+        Image.fromarray(picture(1, k)).save(f"day/{k}.png")
+    assert detect("day", "--same-people", "--out", "r2") == 0 and card("r2/day")["likenesses"] is None
 
 
 def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, monkeypatch, detect):

@@ -64,6 +64,13 @@ def detect(
             help="Also cooccurrence.csv, of action units in a person, and synchrony.csv, of people in a video.",
         ),
     ] = False,
+    same_people: Annotated[
+        bool,
+        typer.Option(
+            "--same-people",
+            help="One number for a person over a whole video, and over all inputs (people.csv), from the face.",
+        ),
+    ] = False,
     elan: Annotated[
         bool, typer.Option("--elan", help="Also the episodes of each video as tiers of an ELAN document (.eaf).")
     ] = False,
@@ -161,6 +168,7 @@ def detect(
         elan,
         FrameChoice(start, end, every),
         relations,
+        same_people,
     )
     if neutral is not None and is_table(neutral):
         found = with_moments(found, Path(neutral))

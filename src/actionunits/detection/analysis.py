@@ -16,6 +16,7 @@ from actionunits.detection.neutral import NeutralOption
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.pipeline import bounded
+from actionunits.detection.same_people import PeopleOption
 from actionunits.errors import UserError, one_line
 from actionunits.media import MediaReader, open_media
 from actionunits.reports.au_relations import COOCCURRENCE_COLUMNS, SYNCHRONY_COLUMNS
@@ -31,7 +32,7 @@ from actionunits.types import Frame, FrameResult
 
 Consumer = Callable[[FrameResult], None]
 DECODE_AHEAD = 4  # frames
-RELATIONS = ("cooccurrence", "synchrony")  # tables, and fields of the run card
+FILES_OF_CARD = ("episodes", "cooccurrence", "synchrony", "likenesses")
 Progress = Callable[[int, int | None], None]  # frames passed, and frames in all where that is known
 
 
@@ -72,19 +73,20 @@ def analyse(
     with _opened(source, options) as media, ExitStack() as stack:
         kind = "video" if follows_time(media) or media.fps else media.kind
         _check(source, kind, detector, options, alone)
-        reference = NeutralOption(detector, options, media)
+        reference, people = NeutralOption(detector, options, media), PeopleOption(options, media)
         table = stack.enter_context(open_table(paths.table, _schema(kind, detector, options)))
         collector = SummaryCollector(detector.aus, kind != "images", kind == "video", options.relations)
         files, drawing = _drawn(stack, kind, detector, source, paths, options)
         frames = _frames(media, source, stop)
         results = detector.stream_frames(frames, video=kind == "video", live=media.kind == "webcam")
-        results = reference.applied(_reported(results, progress, media.frame_count), stack)
-        if options.annotate and reference.is_known_late:
+        results = people.applied(_reported(results, progress, media.frame_count), stack)
+        results = reference.applied(results, stack)
+        if options.annotate and (reference.is_known_late or options.same_people):
             results = _with_pictures(results, source, options)
         _consume(results, [table.write, collector.add, *drawing, *further])
         if not media.decoded and not (stop is not None and stop.is_set()):
             raise UserError(f"{source} has no frame there; see --start, --end and --every")
-    tables = _written_tables(collector, paths, options)
+    tables = _written_tables(collector, paths, options) | people.written(paths.likenesses)
     files = [paths.table, *files, *tables.values(), *_written_elan(collector, source, paths, options)]
     card = {
         "input": source,
@@ -93,7 +95,7 @@ def analyse(
         "frames_written": table.frames_written,
         "rows_written": table.rows_written,
         **collector.fields(),
-        **{field: str(tables[field]) if field in tables else None for field in ("episodes", *RELATIONS)},
+        **{field: str(tables[field]) if field in tables else None for field in FILES_OF_CARD},
         **_model_fields(detector),
         "options": asdict(options) | detector.options,
         "without_neutral_reference": reference.missing_for(collector.seen.people),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actionunits.detection.output_files import OutputPaths, output_paths
+from actionunits.detection.same_people import FILE as PEOPLE_FILE
 from actionunits.errors import UserError
 from actionunits.media import expand
 from actionunits.reports.summary import FILES as SUMMARY_FILES
@@ -43,6 +44,11 @@ def find_inputs(words: Sequence[str], out: Path, table_format: str = "csv", recu
 def summary_files(out: Path, relations: bool = False) -> list[Path]:
     """Where the tables over all inputs go: into the folder of the results. relations: those too."""
     return [_folder(out) / name for name in (*SUMMARY_FILES, *RELATION_FILES * relations)]
+
+
+def people_file(out: Path) -> Path:
+    """Where the table of the people of all inputs goes: beside them."""
+    return _folder(out) / PEOPLE_FILE
 
 
 def report_file(out: Path) -> Path:

@@ -46,6 +46,11 @@ class OutputPaths:
         return self.table.with_name(f"{self.table.stem}.synchrony.csv")
 
     @property
+    def likenesses(self) -> Path:
+        """What the people look like."""
+        return self.table.with_name(f"{self.table.stem}.people.json")
+
+    @property
     def elan(self) -> Path:
         """The episodes for ELAN."""
         return self.table.with_name(f"{self.table.stem}.eaf")
@@ -56,6 +61,7 @@ class OutputPaths:
         asked = [
             *((options.episodes, self.episodes), (options.elan, self.elan)),
             *((options.relations, self.cooccurrence), (options.relations, self.synchrony)),
+            (options.same_people, self.likenesses),
         ]
         timeline = [self.timeline(options.timeline)] if options.timeline else []
         return [self.table, self.card, *annotated, *timeline, *(file for wanted, file in asked if wanted)]

@@ -40,6 +40,7 @@ OF_AU = (
 )
 FILES = ("summary.csv", "summary.wide.csv", "episodes.csv")
 RELATION_FILES = ("cooccurrence.csv", "synchrony.csv")
+PERSON = Column("person", "int")  # behind the `face_id`, where people have a number over all inputs
 Summary = list[dict[str, Any]]  # as the run card holds it
 
 
@@ -115,19 +116,29 @@ def summarise(seen: AuSummary, usable: AuSummary, episodes: Sequence[Episode] | 
     return entries
 
 
-def write_summaries(files: Sequence[Path], cards: Sequence[Mapping[str, Any]]) -> None:
+def write_summaries(
+    files: Sequence[Path],
+    cards: Sequence[Mapping[str, Any]],
+    person_of: Mapping[tuple[str, str], int] | None = None,
+) -> None:
     """Write the tables over a run, from the run cards of its inputs; files: in the order of FILES, then, where they
     are wanted, of RELATION_FILES.
 
-    An input without a face has no row. Raises UserError where a file cannot be written.
+    person_of: the number of a person over all inputs, by input and `face_id`. An input without a face has no row.
+    Raises UserError where a file cannot be written.
     """
     long, wide, *by_input = files
     first = Column("file", "text")
-    people = [(valid_text(card["input"]), entry) for card in cards for entry in card["summary"]]
+    who = OF_PERSON if person_of is None else (OF_PERSON[0], PERSON, *OF_PERSON[1:])
+    people = []
+    for card in cards:
+        for entry in card["summary"]:
+            source = valid_text(card["input"])
+            people.append((source, entry | {PERSON.name: (person_of or {}).get((source, entry["face_id"]))}))
     labels = sorted({label for _, entry in people for label in _labels(entry)})
-    write_csv(long, (first, *OF_PERSON, Column("au", "text"), *OF_AU), _long_rows(people))
+    write_csv(long, (first, *who, Column("au", "text"), *OF_AU), _long_rows(people, who))
     wide_columns = [Column(f"{label}_{each.name}", each.kind, each.decimals) for label in labels for each in OF_AU]
-    write_csv(wide, (first, *OF_PERSON, *wide_columns), _wide_rows(people, labels))
+    write_csv(wide, (first, *who, *wide_columns), _wide_rows(people, who, labels))
     columns_of = {
         "episodes": EPISODE_COLUMNS,
         "cooccurrence": COOCCURRENCE_COLUMNS,
@@ -141,20 +152,22 @@ def _labels(entry: Mapping[str, Any]) -> list[str]:
     return [name for name, value in entry.items() if isinstance(value, dict)]
 
 
-def _long_rows(people: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterable[Row]:
+def _long_rows(people: Iterable[tuple[str, Mapping[str, Any]]], who: Sequence[Column]) -> Iterable[Row]:
     for file, entry in people:
         for label in _labels(entry):
-            yield [file, *_person_cells(entry), label, *(entry[label][column.name] for column in OF_AU)]
+            yield [file, *_cells_of(entry, who), label, *_cells_of(entry[label], OF_AU)]
 
 
-def _wide_rows(people: Iterable[tuple[str, Mapping[str, Any]]], labels: Sequence[str]) -> Iterable[Row]:
+def _wide_rows(
+    people: Iterable[tuple[str, Mapping[str, Any]]], who: Sequence[Column], labels: Sequence[str]
+) -> Iterable[Row]:
     for file, entry in people:
-        cells = [entry.get(label, {}).get(column.name) for label in labels for column in OF_AU]
-        yield [file, *_person_cells(entry), *cells]
+        cells = (cell for label in labels for cell in _cells_of(entry.get(label, {}), OF_AU))
+        yield [file, *_cells_of(entry, who), *cells]
 
 
-def _person_cells(entry: Mapping[str, Any]) -> Row:
-    return [entry[column.name] for column in OF_PERSON]
+def _cells_of(entry: Mapping[str, Any], columns: Sequence[Column]) -> Row:
+    return [entry.get(column.name) for column in columns]
 
 
 def _rows_of_inputs(cards: Iterable[Mapping[str, Any]], field: str, columns: Sequence[Column]) -> Iterable[Row]:
