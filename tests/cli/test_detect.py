@@ -565,9 +565,9 @@ def test_a_video_has_times_of_its_own(run):
 def test_neutral_words(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "n.png").touch()
-    assert parse_neutral("7") == 7 and parse_neutral("0s") == 0.0 and parse_neutral(".5s") == 0.5
+    assert parse_neutral("7") == 7 and parse_neutral("0s") == (0.0,) and parse_neutral(".5s,0s") == (0.0, 0.5)
     assert parse_neutral("n.png").name == "n.png"
-    for text in ("0", "-1", "1.5", "later"):
+    for text in ("0", "-1", "1.5", "later", "1s,", "1s,2"):
         with pytest.raises(UserError, match="--neutral"):
             parse_neutral(text)
 

@@ -21,7 +21,7 @@ from actionunits.cli import app
 from actionunits.detection.inputs import find_inputs, refuse_clashes, shard_of, summary_files
 from actionunits.detection.run import Outcome
 from actionunits.errors import UserError
-from actionunits.media import VideoWriter
+from actionunits.media import VideoWriter, open_media
 from actionunits.reports.outcomes import outcomes_table
 
 
@@ -198,6 +198,54 @@ def test_the_report_is_one_file_with_warnings_first(detect, monkeypatch):
     assert detect("day", "--report", "--no-summary", "--out", "r2") != 0 and not Path("r2").exists()
 
 
+def test_relations_have_tables_of_each_input_and_of_all(detect, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    write_clip("day/a.mp4", [2] * 3)
+    for k in (1, 2):
+        Image.fromarray(picture(1, k)).save(f"day/{k}.png")
+    assert detect("day", "--relations", "--out", "r") == 0
+    pairs = pd.read_csv("r/cooccurrence.csv")
+    assert pairs.groupby(["file", "face_id"])["frames"].agg(["size", "max"]).reset_index().to_numpy().tolist() == [
+        *[["day", "all", 153, 2], ["day/a.mp4", "0", 153, 3], ["day/a.mp4", "1", 153, 3]],
+    ]
+    assert list(pd.read_csv("r/synchrony.csv").columns)[:3] == ["file", "face_id", "other_id"]
+    own = ["a.cooccurrence.csv", "a.csv", "a.episodes.csv", "a.synchrony.csv", "day.cooccurrence.csv", "day.csv"]
+    assert made("r") == sorted([*own, *OF_ALL, "cooccurrence.csv", "synchrony.csv"])
+    assert detect("day", "--relations", "--no-summary") != 0
+
+
+class LeavingFinder(StagedFinder):
+    """After the third frame the tracker takes the face for somebody new."""
+
+    def __call__(self, frame):
+        return [replace(face, face_id=3 * (frame.index > 2)) for face in super().__call__(frame)]
+
+
+def test_a_person_has_one_number_over_a_video_and_over_all(detect, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    monkeypatch.setattr(detect_module, "FaceFinder", LeavingFinder)
+    monkeypatch.setattr("actionunits.detection.same_people.FaceDescriber", lambda: lambda *_: np.ones(128))
+    for name in ("day/a.mp4", "day/b.mp4"):
+        write_clip(name, [1] * 6)
+    assert detect("day", "--out", "plain") == 0
+    assert pd.read_csv("plain/summary.wide.csv")["face_id"].tolist() == [0, 3, 0, 3]
+    words = ("day", "--same-people", "--annotate", "--neutral", "0.2s", "--out", "r")
+    assert detect(*words) == detect(*words, "--skip-done") == 0
+    wide = pd.read_csv("r/summary.wide.csv")
+    assert wide[["file", "face_id", "person", "frames"]].to_numpy().tolist() == [
+        *[["day/a.mp4", 0, 0, 6], ["day/b.mp4", 0, 0, 6]],
+    ]
+    assert pd.read_csv("r/a.csv")["face_id"].tolist() == [0] * 6 and "person" in pd.read_csv("r/summary.csv")
+    assert pd.read_csv("r/people.csv")["nearest_same"].tolist() == [0, 0]
+    # The picture of the person at rest is that of another frame, which is the same person's now.
+    assert (pd.read_csv("r/a.csv").filter(regex="AU.._r").iloc[-1].dropna() == 0).all()
+    with open_media("r/a.annotated.mp4") as drawn:
+        assert all(frame.image_rgb.mean() > 20 for frame in drawn)
+    for k in (1, 2):
+        Image.fromarray(picture(1, k)).save(f"day/{k}.png")
+    assert detect("day", "--same-people", "--out", "r2") == 0 and card("r2/day")["likenesses"] is None
+
+
 def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, monkeypatch, detect):
     write_clip("day/a.mp4")
     Path("day/b.mp4").write_bytes(b"no video")
@@ -230,6 +278,34 @@ def test_the_last_table_names_inputs_below_their_folder():
         console.print(outcomes_table(["a/b/1.mp4", "a/c/[red].mp4"], {"a/b/1.mp4": done}))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.get().splitlines() if "│" in line]
     assert rows == [["b/1.mp4", "done before", "8", "25%", "0%", "1"], ["c/[red].mp4", "not begun", "", "", "", ""]]
+
+
+def test_a_table_names_the_neutral_moments_of_many_videos(tiny_weights, detect):
+    for name in ("a", "b", "c"):
+        write_clip(f"day/{name}.mp4", [1] * 4)
+    words = ["detect", "day", "--neutral", "n.csv", "--report", "--skip-done", "--out", "r"]
+
+    def said(table):
+        Path("n.csv").write_text(table)
+        ended = CliRunner().invoke(app, [*words, "--weights", str(tiny_weights)])
+        return ended.exit_code, ended.stdout, ended.stderr
+
+    code, _, err = said("video,time\na.mp4,0.04\nb.mp4,0:00\nb.mp4,0.08\n")
+    assert (
+        code == 0
+        and err == "actionunits: n.csv has no neutral moment for 1 of 3 inputs, which stay as they are: day/c.mp4\n"
+    )
+    assert [card(f"r/{name}")["options"]["neutral"] for name in "abc"] == ["0.04s", "0s,0.08s", None]
+    assert "measured from neutral moments chosen by hand in 2 of 3 inputs" in Path("r/report.html").read_text()
+    a, b, c = (pd.read_csv(f"r/{name}.csv").filter(regex="AU.._p") for name in "abc")
+    # The drawn frames differ: one moment is neutral itself, of two it is the middle of their log-odds.
+    logit = np.log(c / (1 - c))
+    middle = (logit.iloc[0] + logit.iloc[2]) / 2
+    np.testing.assert_allclose(np.log(b / (1 - b)) - np.log(a / (1 - a)), [logit.iloc[1] - middle] * 4, atol=0.05)
+    # Only what a changed row is about is done again; a moment behind the end is told with the video's name.
+    code, out, err = said("video,time\na.mp4,0.04\nb.mp4,9\nc.mp4,0\n")
+    assert code == 2 and out.count("done before") == 3 and "day/b.mp4: --neutral 9s: the video ends before" in err
+    assert said("video,seconds\n")[0] != 0 != detect("day", "--neutral", "3s", "--calibrate")
 
 
 def test_an_interrupted_or_damaged_input_keeps_its_state(detect, monkeypatch):

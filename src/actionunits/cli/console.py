@@ -19,9 +19,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from actionunits.detection.analysis import Analysis
-from actionunits.detection.inputs import Input, failures_file, refuse_clashes, report_file, summary_files
+from actionunits.detection.inputs import (
+    Input,
+    failures_file,
+    people_file,
+    refuse_clashes,
+    report_file,
+    summary_files,
+)
+from actionunits.detection.neutral_table import without_moments
 from actionunits.detection.output_files import refuse_overwriting
 from actionunits.detection.run import Outcome, Run, counts_text
+from actionunits.detection.same_people import COLUMNS as PEOPLE_COLUMNS
+from actionunits.detection.same_people import people_over
 from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, print_line
 from actionunits.files import cache_folder
 from actionunits.media import read_for
@@ -29,6 +39,7 @@ from actionunits.media.standard_input import end_standard_input
 from actionunits.reports.failures import write_failures
 from actionunits.reports.outcomes import NOT_BEGUN, outcomes_table
 from actionunits.reports.summary import write_summaries
+from actionunits.reports.tables import write_csv
 from actionunits.runtime.processes import INTERRUPTED
 
 LINE_EVERY_S = 60.0  # of progress, where there is no terminal
@@ -51,8 +62,12 @@ def detect_inputs(
     a file to write is one of the inputs.
     """
     refuse_overwriting([entry.source for entry in inputs], [entry.paths for entry in inputs], run.options)
-    summaries = summary_files(out) if run.options.episodes and whole else []
-    refuse_clashes(summaries, inputs)
+    summaries = summary_files(out, run.options.relations) if run.options.episodes and whole else []
+    people = people_file(out) if run.options.same_people else None
+    refuse_clashes([*summaries, *filter(None, [people])], inputs)
+    left = without_moments(inputs, run.options.neutral)
+    if left is not None and not quiet:
+        print(f"actionunits: {one_line(left)}", file=sys.stderr)
     console = SteadyConsole(quiet=quiet)
     outcomes: dict[str, Outcome] = {}
     cut_off: set[str] = {entry.source for entry in inputs}  # what had not come to its end when the user stopped
@@ -71,9 +86,8 @@ def detect_inputs(
         if len(inputs) > 1 and whole and write_failures(failures_file(out), outcomes):
             _print_files([failures_file(out)], console)
         if any(outcome.card for outcome in outcomes.values()):
-            _print_files(
-                _written_about_all(inputs, outcomes, summaries, report_file(out) if report else None), console
-            )
+            page = report_file(out) if report else None
+            _print_files(_written_about_all(inputs, outcomes, summaries, people, page), console)
         codes = [0, *(outcome.code for outcome in outcomes.values())]
         if run.stop.is_set() and not all(source.startswith("webcam:") for source in cut_off):
             kept = any(outcome.analysis for outcome in outcomes.values())
@@ -96,20 +110,30 @@ def _tell(outcome: Outcome, inputs: int, console: Console) -> None:
 
 
 def _written_about_all(
-    inputs: Sequence[Input], outcomes: Mapping[str, Outcome], summaries: Sequence[Path], report: Path | None
+    inputs: Sequence[Input],
+    outcomes: Mapping[str, Outcome],
+    summaries: Sequence[Path],
+    people: Path | None,
+    report: Path | None,
 ) -> list[Path]:
     """The files about all inputs that are asked for."""
     cards = {source: outcome.card for source, outcome in outcomes.items() if outcome.card is not None}
+    person_of, written = None, list(summaries)
+    if people is not None:
+        named = people_over(list(cards.values()))
+        write_csv(people, PEOPLE_COLUMNS, (each.row() for each in named))
+        person_of = {(each.file, str(each.face_id)): each.person for each in named}
+        written.append(people)
     if summaries:
-        write_summaries(summaries, list(cards.values()))
+        write_summaries(summaries, list(cards.values()), person_of)
     if report is None:
-        return list(summaries)
+        return written
     from actionunits.reports.html_report import write_report
 
     without = [entry.source for entry in inputs if entry.source not in cards]
     reasons = {source: str(outcomes[source].error) if source in outcomes else NOT_BEGUN for source in without}
     write_report(report, list(cards.values()), reasons, shlex.join(["actionunits", *sys.argv[1:]]))
-    return [*summaries, report]
+    return [*written, report]
 
 
 class _InputsBar:

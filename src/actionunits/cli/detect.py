@@ -64,13 +64,30 @@ def detect(
     report: Annotated[
         bool, typer.Option("--report", help="Also report.html about all inputs, to be looked at and printed.")
     ] = False,
+    relations: Annotated[
+        bool,
+        typer.Option(
+            "--relations",
+            help="Also cooccurrence.csv, of action units in a person, and synchrony.csv, of people in a video.",
+        ),
+    ] = False,
+    same_people: Annotated[
+        bool,
+        typer.Option(
+            "--same-people",
+            help="One number for a person over a whole video, and over all inputs (people.csv), from the face.",
+        ),
+    ] = False,
     elan: Annotated[
         bool, typer.Option("--elan", help="Also the episodes of each video as tiers of an ELAN document (.eaf).")
     ] = False,
     aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
     neutral: Annotated[
         str | None,
-        typer.Option(help="Measure from this neutral face: frame number from 1, time (3.2s), or a picture."),
+        typer.Option(
+            help="Measure from this neutral face: frame number from 1, times (3.2s or 3.2s,40s), a picture, or a "
+            ".csv with columns video and time."
+        ),
     ] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure from each person's own resting face in the video.")
@@ -136,6 +153,7 @@ def detect(
     from actionunits.cli.console import detect_inputs
     from actionunits.detection.detector import Detector
     from actionunits.detection.inputs import find_inputs, shard_of
+    from actionunits.detection.neutral_table import is_table, with_moments
     from actionunits.detection.options import AnalysisOptions
     from actionunits.detection.output_files import DATASET
     from actionunits.detection.run import CLUSTERS, Run
@@ -154,9 +172,9 @@ def detect(
         raise UserError("--report is about all inputs; leave it out with --shard")
     table_format = table_format or ("csv" if on is None else DATASET)
     found = find_inputs(inputs, out, table_format, recursive, allow_network)
-    summary = len(found) > 1 or report if summary is None else summary
-    if report and not summary:
-        raise UserError("--report is made from the summary; leave --no-summary out")
+    summary = len(found) > 1 or report or relations if summary is None else summary
+    if (report or relations) and not summary:
+        raise UserError(f"{'--report' if report else '--relations'} goes with the summary; leave --no-summary out")
     options = AnalysisOptions(
         schema,
         pose,
@@ -172,7 +190,11 @@ def detect(
         summary,
         elan,
         FrameChoice(start, end, every),
+        relations,
+        same_people,
     )
+    if neutral is not None and is_table(neutral):
+        found = with_moments(found, Path(neutral))
     chosen = None if aus is None else parse_aus(aus)
     make_detector = partial(
         Detector,

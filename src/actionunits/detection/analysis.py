@@ -16,9 +16,11 @@ from actionunits.detection.neutral import NeutralOption
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.pipeline import bounded
+from actionunits.detection.same_people import PeopleOption
 from actionunits.errors import UserError, one_line
 from actionunits.media import MediaReader, open_media
 from actionunits.media.stores import fetched, is_stored
+from actionunits.reports.au_relations import COOCCURRENCE_COLUMNS, SYNCHRONY_COLUMNS
 from actionunits.reports.au_summary import AuSummary
 from actionunits.reports.elan import write_elan
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
@@ -31,6 +33,7 @@ from actionunits.types import Frame, FrameResult
 
 Consumer = Callable[[FrameResult], None]
 DECODE_AHEAD = 4  # frames
+FILES_OF_CARD = ("episodes", "cooccurrence", "synchrony", "likenesses")
 Progress = Callable[[int, int | None], None]  # frames passed, and frames in all where that is known
 
 
@@ -73,20 +76,22 @@ def analyse(
         media = stack.enter_context(_opened(file, options))
         kind = "video" if follows_time(media) or media.fps else media.kind
         _check(source, kind, detector, options, alone)
-        reference = NeutralOption(detector, options, media)
+        reference, people = NeutralOption(detector, options, media), PeopleOption(options, media)
         table = stack.enter_context(open_table(paths.table, _schema(kind, detector, paths, options)))
-        collector = SummaryCollector(detector.aus, by_person=kind != "images", has_time=kind == "video")
+        collector = SummaryCollector(detector.aus, kind != "images", kind == "video", options.relations)
         files, drawing = _drawn(stack, kind, detector, source, file, paths, options)
         frames = _frames(media, source, stop)
         results = detector.stream_frames(frames, video=kind == "video", live=media.kind == "webcam")
-        results = reference.applied(_reported(results, progress, media.frame_count), stack)
-        if options.annotate and reference.is_known_late:
+        results = people.applied(_reported(results, progress, media.frame_count), stack)
+        results = reference.applied(results, stack)
+        if options.annotate and (reference.is_known_late or options.same_people):
             results = _with_pictures(results, file, options)
         _consume(results, [table.write, collector.add, *drawing, *further])
         if not media.decoded and not (stop is not None and stop.is_set()):
             raise UserError(f"{source} has no frame there; see --start, --end and --every")
         read = describe_files(media.sources)
-    files = [paths.table, *files, *_written_episodes(collector, source, paths, options)]
+    tables = _written_tables(collector, paths, options) | people.written(paths.likenesses)
+    files = [paths.table, *files, *tables.values(), *_written_elan(collector, source, paths, options)]
     card = {
         "input": source,
         "input_files": read,
@@ -94,7 +99,7 @@ def analyse(
         "frames_written": table.frames_written,
         "rows_written": table.rows_written,
         **collector.fields(),
-        "episodes": str(paths.episodes) if paths.episodes in files else None,
+        **{field: str(tables[field]) if field in tables else None for field in FILES_OF_CARD},
         **_model_fields(detector),
         "options": asdict(options) | detector.options,
         "without_neutral_reference": reference.missing_for(collector.seen.people),
@@ -153,21 +158,31 @@ def _drawn(
     return files, consumers
 
 
-def _written_episodes(
+def _written_tables(collector: SummaryCollector, paths: OutputPaths, options: AnalysisOptions) -> dict[str, Path]:
+    """The tables beside that of the frames that are asked for, by their field in the run card."""
+    files: dict[str, Path] = {}
+    episodes = collector.episodes()
+    if options.episodes and episodes is not None:
+        files["episodes"] = paths.episodes
+        write_csv(paths.episodes, EPISODE_COLUMNS, (episode.row() for episode in episodes))
+    if collector.cooccurrence is not None:
+        files["cooccurrence"] = paths.cooccurrence
+        write_csv(paths.cooccurrence, COOCCURRENCE_COLUMNS, collector.cooccurrence.rows())
+    if collector.synchrony is not None:
+        files["synchrony"] = paths.synchrony
+        write_csv(paths.synchrony, SYNCHRONY_COLUMNS, collector.synchrony.rows())
+    return files
+
+
+def _written_elan(
     collector: SummaryCollector, source: str, paths: OutputPaths, options: AnalysisOptions
 ) -> list[Path]:
-    """The files that hold the episodes of a video, as far as they are asked for."""
-    files: list[Path] = []
-    episodes = collector.episodes()
+    """The episodes of a video for ELAN, where they are asked for."""
+    episodes = collector.episodes() if options.elan else None
     if episodes is None:
-        return files
-    if options.episodes:
-        files.append(paths.episodes)
-        write_csv(files[-1], EPISODE_COLUMNS, (episode.row() for episode in episodes))
-    if options.elan:
-        files.append(paths.elan)
-        write_elan(files[-1], Path(source), episodes)
-    return files
+        return []
+    write_elan(paths.elan, Path(source), episodes)
+    return [paths.elan]
 
 
 def _opened(source: str, options: AnalysisOptions) -> MediaReader:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actionunits.detection.output_files import DATASET, OutputPaths, dataset_paths, output_paths
+from actionunits.detection.same_people import FILE as PEOPLE_FILE
 from actionunits.errors import UserError
 from actionunits.media import expand
 from actionunits.media.images import fault_of
 from actionunits.media.stores import expand_stored, is_stored
 from actionunits.reports.failures import NAME as FAILURES
 from actionunits.reports.summary import FILES as SUMMARY_FILES
+from actionunits.reports.summary import RELATION_FILES
 from actionunits.reports.tables import TABLE_SUFFIXES
 
 
@@ -25,6 +27,7 @@ class Input:
 
     source: str
     paths: OutputPaths
+    neutral: str | None = None  # its own, where the options name a table: see neutral_table.py
 
 
 def find_inputs(
@@ -90,9 +93,14 @@ def failures_file(out: Path) -> Path:
     return _folder(out) / FAILURES
 
 
-def summary_files(out: Path) -> list[Path]:
-    """Where the tables over all inputs go: into the folder of the results."""
-    return [_folder(out) / name for name in SUMMARY_FILES]
+def summary_files(out: Path, relations: bool = False) -> list[Path]:
+    """Where the tables over all inputs go: into the folder of the results. relations: those too."""
+    return [_folder(out) / name for name in (*SUMMARY_FILES, *RELATION_FILES * relations)]
+
+
+def people_file(out: Path) -> Path:
+    """Where the table of the people of all inputs goes: beside them."""
+    return _folder(out) / PEOPLE_FILE
 
 
 def report_file(out: Path) -> Path:

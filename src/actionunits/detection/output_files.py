@@ -50,6 +50,21 @@ class OutputPaths:
         return self._named(".episodes.csv")
 
     @property
+    def cooccurrence(self) -> Path:
+        """How action units go together."""
+        return self.table.with_name(f"{self.table.stem}.cooccurrence.csv")
+
+    @property
+    def synchrony(self) -> Path:
+        """How people go together."""
+        return self.table.with_name(f"{self.table.stem}.synchrony.csv")
+
+    @property
+    def likenesses(self) -> Path:
+        """What the people look like."""
+        return self.table.with_name(f"{self.table.stem}.people.json")
+
+    @property
     def elan(self) -> Path:
         """The episodes for ELAN."""
         return self._named(".eaf")
@@ -66,7 +81,11 @@ class OutputPaths:
     def all(self, options: AnalysisOptions) -> list[Path]:
         """Every file that an input may leave, whatever kind it turns out to be."""
         annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
-        asked = [(options.episodes, self.episodes), (options.elan, self.elan)]
+        asked = [
+            *((options.episodes, self.episodes), (options.elan, self.elan)),
+            *((options.relations, self.cooccurrence), (options.relations, self.synchrony)),
+            (options.same_people, self.likenesses),
+        ]
         timeline = [self.timeline(options.timeline)] if options.timeline else []
         return [self.table, self.card, *annotated, *timeline, *(file for wanted, file in asked if wanted)]
 

@@ -16,6 +16,7 @@ from typing import Any
 from actionunits.detection.analysis import Analysis, analyse
 from actionunits.detection.detector import Detector
 from actionunits.detection.inputs import Input
+from actionunits.detection.neutral_table import own_options
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.workers import Here, OnProgress, Processes, Workers
 from actionunits.errors import DamagedInputError, UserError, traced
@@ -178,6 +179,7 @@ def _outcome(
     alone: bool,
 ) -> Outcome:
     """Analyse one input; whatever fails is in the outcome."""
+    options = own_options(entry, options)
     try:
         card = done_before(detector, entry, options) if skip_done else None
         if card is not None:

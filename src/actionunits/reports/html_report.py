@@ -104,8 +104,8 @@ def _methods(cards: Sequence[Mapping[str, Any]]) -> str:
         return ""
     card = cards[0]
     limits = ", ".join(f"{label} {value:.2f}" for label, value in card["thresholds"].items())
-    reference = "each person's resting face" if card["options"]["calibrate"] else card["options"]["neutral"]
-    from_what = f" Outputs were measured from {_text(str(reference))}." if reference else ""
+    reference = _reference(cards)
+    from_what = f" Outputs were measured from {_text(reference)}." if reference else ""
     return (
         "<h2>Methods</h2><p>Action units were estimated frame by frame with actionunits "
         f"{_text(card['versions'].get('actionunits', ''))} (model {_text(card['model'])}, weights sha256 "
@@ -113,6 +113,16 @@ def _methods(cards: Sequence[Mapping[str, Any]]) -> str:
         f"present where its probability is at least: {limits}.{from_what} Frames whose face was turned away, small, "
         "blurred, dark, cut off or found with little confidence were left out of all summaries.</p>"
     )
+
+
+def _reference(cards: Sequence[Mapping[str, Any]]) -> str | None:
+    """The neutral face that outputs are relative to, where there is one."""
+    if cards[0]["options"]["calibrate"]:
+        return "each person's resting face"
+    named = [card["options"]["neutral"] for card in cards]
+    if len(set(named)) == 1:
+        return named[0]
+    return f"neutral moments chosen by hand in {len(named) - named.count(None)} of {len(named)} inputs"
 
 
 def _section(card: Mapping[str, Any]) -> str:
