@@ -48,7 +48,7 @@ def test_contact_sheet_holds_every_picture_in_reading_order(tmp_path):
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     tiles = [np.full((100, 200, 3), colour, np.uint8) for colour in colours]
     contact_sheet(tiles, ["one", "two words that need more than one line of this column", ""], tmp_path / "s.png", 2)
-    sheet = np.asarray(Image.open(tmp_path / "s.png")).astype(int)
+    sheet = np.asarray(Image.open(tmp_path / "s.png").convert("RGB")).astype(int)
     centres = [np.argwhere((sheet == colour).all(axis=2)).mean(axis=0) for colour in colours]
     assert all(((sheet == colour).all(axis=2)).sum() == 100 * 200 for colour in colours)
     assert centres[0][0] == centres[1][0] < centres[2][0]

@@ -17,11 +17,11 @@ from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.pipeline import bounded
 from actionunits.errors import UserError, one_line
-from actionunits.media import MediaReader, open_media
+from actionunits.media import MediaReader, Source, open_media
 from actionunits.reports.au_summary import AuSummary
 from actionunits.reports.elan import write_elan
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
-from actionunits.reports.run_card import describe_files, versions, write_run_card
+from actionunits.reports.run_card import CARD_VERSION, describe_files, versions, write_run_card
 from actionunits.reports.schemas import RowSchema, make_schema
 from actionunits.reports.summary import SummaryCollector
 from actionunits.reports.tables import open_table, write_csv
@@ -67,36 +67,27 @@ def analyse(
     """
     started_s = time.perf_counter()
     paths.check(options)
-    with _opened(source, options) as media, ExitStack() as stack:
-        kind = "video" if follows_time(media) or media.fps else media.kind
+    with opened(source, options) as media, ExitStack() as stack:
+        kind = kind_of(media)
         _check(source, kind, detector, options, alone)
         reference = NeutralOption(detector, options, media)
-        table = stack.enter_context(open_table(paths.table, _schema(kind, detector, options)))
-        collector = SummaryCollector(detector.aus, by_person=kind != "images", has_time=kind == "video")
+        table = stack.enter_context(open_table(paths.table, schema_of(kind, detector, options)))
+        collector = SummaryCollector.of_kind(kind, detector.aus)
         files, drawing = _drawn(stack, kind, detector, source, paths, options)
-        frames = _frames(media, source, stop)
-        results = detector.stream_frames(frames, video=kind == "video", live=media.kind == "webcam")
-        results = reference.applied(_reported(results, progress, media.frame_count), stack)
+        results = reported(stream_media(detector, media, source, stop), progress, media.frame_count)
+        results = reference.applied(results, stack)
         if options.annotate and reference.is_known_late:
             results = _with_pictures(results, source, options)
         _consume(results, [table.write, collector.add, *drawing, *further])
         if not media.decoded and not (stop is not None and stop.is_set()):
             raise UserError(f"{source} has no frame there; see --start, --end and --every")
     files = [paths.table, *files, *_written_episodes(collector, source, paths, options)]
-    card = {
-        "input": source,
-        "input_files": describe_files(media.sources),
-        "frames_decoded": media.decoded,
+    card = card_of(source, media, detector, options, reference, collector, started_s) | {
         "frames_written": table.frames_written,
         "rows_written": table.rows_written,
-        **collector.fields(),
         "episodes": str(paths.episodes) if paths.episodes in files else None,
-        **_model_fields(detector),
-        "options": asdict(options) | detector.options,
-        "without_neutral_reference": reference.missing_for(collector.seen.people),
         "outputs": [str(file) for file in files],
         "interrupted": stop is not None and stop.is_set(),
-        **_course(media, time.perf_counter() - started_s),
     }
     write_run_card(paths.card, card)
     if media.decoded != table.frames_written:
@@ -104,19 +95,30 @@ def analyse(
     return Analysis(kind, [*files, paths.card], card, collector.seen)
 
 
-def _schema(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchema:
+def kind_of(media: MediaReader) -> str:
+    """ "image", "images" or "video": how the results of a source go together."""
+    return "video" if follows_time(media) or media.fps else media.kind
+
+
+def schema_of(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchema:
+    """The columns that the options ask for."""
     blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides)
     return make_schema(options.schema, detector.aus, kind, *blocks)
 
 
 def _check(source: str, kind: str, detector: Detector, options: AnalysisOptions, alone: bool) -> None:
     """Raises UserError for options that do not suit the weights or the input."""
+    check_options(source, kind, detector, options)
+    if kind != "video" and options.timeline and alone:
+        raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
+
+
+def check_options(source: str, kind: str, detector: Detector, options: AnalysisOptions) -> None:
+    """Raises UserError for options about the numbers that do not suit the weights or the input."""
     if options.sides and not detector.tells_sides:
         raise UserError(f"{detector.weights} does not tell left from right; leave --sides out")
     if kind != "video" and options.frames.is_of_time:
         raise UserError(f"{source}: photographs have no times; --start and --end are for videos")
-    if kind != "video" and options.timeline and alone:
-        raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
 
 
 def _drawn(
@@ -155,10 +157,19 @@ def _written_episodes(
     return files
 
 
-def _opened(source: str, options: AnalysisOptions) -> MediaReader:
+def opened(source: Source, options: AnalysisOptions) -> MediaReader:
+    """An input, of which the frames that are asked for are read."""
     media = open_media(source, fps=options.fps, allow_network=options.allow_network)
     media.choice = options.frames
     return media
+
+
+def stream_media(
+    detector: Detector, media: MediaReader, name: str, stop: threading.Event | None = None
+) -> Iterator[FrameResult]:
+    """Results of the frames of an opened input, until its end or until somebody asks to stop."""
+    frames = _frames(media, name, stop)
+    return detector.stream_frames(frames, video=kind_of(media) == "video", live=media.kind == "webcam")
 
 
 def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> Iterator[Frame]:
@@ -172,7 +183,8 @@ def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> It
         yield replace(frame, source=source) if one_sequence else frame
 
 
-def _reported(results: Iterator[FrameResult], progress: Progress | None, total: int | None) -> Iterator[FrameResult]:
+def reported(results: Iterator[FrameResult], progress: Progress | None, total: int | None) -> Iterator[FrameResult]:
+    """The same results; after each, the number of frames passed is handed to `progress`."""
     for result in results:
         yield result
         if progress is not None:
@@ -182,7 +194,7 @@ def _reported(results: Iterator[FrameResult], progress: Progress | None, total: 
 def _with_pictures(results: Iterable[FrameResult], source: str, options: AnalysisOptions) -> Iterator[FrameResult]:
     """The same results with the pictures of their frames, read once more."""
     with (
-        _opened(source, options) as media,
+        opened(source, options) as media,
         bounded(media, DECODE_AHEAD) as frames,
     ):
         for result in results:
@@ -195,24 +207,35 @@ def _consume(results: Iterator[FrameResult], consumers: Sequence[Consumer]) -> N
             consume(result)
 
 
-def _course(media: MediaReader, seconds: float) -> dict[str, Any]:
-    """What there is to say of the reading, how long all took, and with what."""
+def card_of(
+    name: str,
+    media: MediaReader,
+    detector: Detector,
+    options: AnalysisOptions,
+    reference: NeutralOption,
+    collector: SummaryCollector,
+    started_s: float,
+) -> dict[str, Any]:
+    """The fields of a run card that do not depend on what is written where; started_s: by `time.perf_counter`."""
+    seconds = time.perf_counter() - started_s
+    thresholds = zip(detector.aus, detector.thresholds.tolist(), strict=True)
     return {
+        "card_version": CARD_VERSION,
+        "input": name,
+        "input_files": describe_files(media.sources),
+        "frames_decoded": media.decoded,
+        **collector.fields(),
+        "model": detector.model_name,
+        "weights": str(detector.weights),
+        "weights_sha256": detector.header["sha256"],
+        "weights_commit": detector.header.get("commit"),
+        "thresholds": {au_label(au): round(value, 6) for au, value in thresholds},
+        "options": asdict(options) | detector.options,
+        "without_neutral_reference": reference.missing_for(collector.seen.people),
         "damage": media.damage,
         "notes": media.notes,
         "seconds": round(seconds, 3),
         "frames_per_second": round(media.decoded / seconds, 2),
         "versions": versions(),
         "commit": source_commit() or None,
-    }
-
-
-def _model_fields(detector: Detector) -> dict[str, Any]:
-    thresholds = zip(detector.aus, detector.thresholds.tolist(), strict=True)
-    return {
-        "model": detector.model_name,
-        "weights": str(detector.weights),
-        "weights_sha256": detector.header["sha256"],
-        "weights_commit": detector.header.get("commit"),
-        "thresholds": {au_label(au): round(value, 6) for au, value in thresholds},
     }

@@ -32,6 +32,8 @@ OF_AU = (
     Column("episodes", "int"),
     Column("mean_episode_s", "float", 3),
 )
+SUMMARY_TABLE = (Column("file", "text"), *OF_PERSON, Column("au", "text"), *OF_AU)
+EPISODE_TABLE = (Column("file", "text"), *EPISODE_COLUMNS)
 FILES = ("summary.csv", "summary.wide.csv", "episodes.csv")
 Summary = list[dict[str, Any]]  # as the run card holds it
 
@@ -52,6 +54,11 @@ class SummaryCollector:
         self.seen, self._usable = AuSummary(aus, by_person), AuSummary(aus, by_person)
         self._episodes = EpisodeCollector(aus) if has_time else None
         self._quality: Counter[str] = Counter()
+
+    @classmethod
+    def of_kind(cls, kind: str, aus: Sequence[int]) -> SummaryCollector:
+        """That of an "image", "images" or "video"."""
+        return cls(aus, by_person=kind != "images", has_time=kind == "video")
 
     def add(self, result: FrameResult) -> None:
         """Take note of one frame."""
@@ -112,20 +119,20 @@ def write_summaries(files: Sequence[Path], cards: Sequence[Mapping[str, Any]]) -
     An input without a face has no row. Raises UserError where a file cannot be written.
     """
     long, wide, episodes = files
-    first = Column("file", "text")
     people = [(valid_text(card["input"]), entry) for card in cards for entry in card["summary"]]
     labels = sorted({label for _, entry in people for label in _labels(entry)})
-    write_csv(long, (first, *OF_PERSON, Column("au", "text"), *OF_AU), _long_rows(people))
+    write_csv(long, SUMMARY_TABLE, long_rows(people))
     wide_columns = [Column(f"{label}_{each.name}", each.kind, each.decimals) for label in labels for each in OF_AU]
-    write_csv(wide, (first, *OF_PERSON, *wide_columns), _wide_rows(people, labels))
-    write_csv(episodes, (first, *EPISODE_COLUMNS), _episode_rows(cards))
+    write_csv(wide, (*SUMMARY_TABLE[: 1 + len(OF_PERSON)], *wide_columns), _wide_rows(people, labels))
+    write_csv(episodes, EPISODE_TABLE, _episode_rows(cards))
 
 
 def _labels(entry: Mapping[str, Any]) -> list[str]:
     return [name for name, value in entry.items() if isinstance(value, dict)]
 
 
-def _long_rows(people: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterable[Row]:
+def long_rows(people: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterable[Row]:
+    """The rows of `summary.csv` from the name of each input and its entries of `summarise`."""
     for file, entry in people:
         for label in _labels(entry):
             yield [file, *_person_cells(entry), label, *(entry[label][column.name] for column in OF_AU)]
