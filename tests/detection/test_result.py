@@ -165,6 +165,20 @@ def test_summary_episodes_and_plot_of_a_video(detector):
     ]
 
 
+def test_one_photograph_is_drawn_as_bars(detector):
+    result = detector.detect(picture(2))
+    figure = result.plot(aus=[1, 12])
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["Face 0", "Face 1"]
+    own = result.plot(title="mine").add_axes((0.1, 0.1, 0.2, 0.2))
+    result.plot(own, aus=[12], face_id=1)
+    (bar,) = own.patches
+    assert (
+        bar.get_width() == pytest.approx(float(result.table["AU12_r"][1])) and own.get_title(loc="left") == "Face 1"
+    )
+    (panel,) = detector.detect(picture(0)).plot().axes
+    assert panel.get_title(loc="left") == "No face was found" and not panel.patches
+
+
 def test_photographs_have_no_episodes(detector):
     result = detector.detect(PICTURES)
     assert len(result.episodes()) == 0 and result.people == []

@@ -55,6 +55,17 @@ def test_contact_sheet_holds_every_picture_in_reading_order(tmp_path):
     assert centres[0][1] == centres[2][1] < centres[1][1]
 
 
+def test_a_sheet_has_letters_in_vector_formats(tmp_path):
+    for name in ("s.svg", "s.pdf"):
+        contact_sheet([gradient()], ["Cost: $5, $6"], tmp_path / name, 1)
+    assert (
+        ">Cost: $5, $6</text>" in (tmp_path / "s.svg").read_text()
+        and (tmp_path / "s.pdf").read_bytes()[:4] == b"%PDF"
+    )
+    with pytest.raises(UserError, match=r"figures end in \.png, \.jpg, \.jpeg, \.svg, \.pdf"):
+        contact_sheet([gradient()], ["x"], tmp_path / "s.gif", 1)
+
+
 def test_contact_sheet_takes_grey_and_mixed_sizes(tmp_path):
     pictures = [np.zeros((50, 40), np.uint8), np.zeros((300, 900, 3), np.uint8)]
     contact_sheet(pictures, ["grey", "wide"], tmp_path / "s.jpg", 5)

@@ -67,9 +67,13 @@ def test_openface(table, blanks, tmp_path):
 
 def test_presence_that_is_not_told_comes_from_probability_or_intensity(tmp_path):
     table = OPENFACE.drop(columns=["AU12_c", "AU28_c"])
-    assert au.io.read_openface(written(table, tmp_path / "r.csv")).summary()["rate"].tolist() == pytest.approx([1 / 3])
+    assert au.io.read_openface(written(table, tmp_path / "r.csv")).summary()["rate"].tolist() == pytest.approx(
+        [1 / 3]
+    )
     table = table.assign(AU12_p=[0.6, 0.7, 0.1, 0.0])
-    assert au.io.read_openface(written(table, tmp_path / "p.csv")).summary()["rate"].tolist() == pytest.approx([2 / 3])
+    assert au.io.read_openface(written(table, tmp_path / "p.csv")).summary()["rate"].tolist() == pytest.approx(
+        [2 / 3]
+    )
 
 
 @pytest.mark.parametrize("photographs", ["one", "several"])
@@ -111,7 +115,7 @@ def test_times_of_pyfeat_come_from_its_clock(tmp_path):
 
 @pytest.mark.parametrize("read", [au.io.read_openface, au.io.read_pyfeat])
 def test_a_table_without_action_units_is_refused(read, tmp_path):
-    with pytest.raises(UserError, match="action unit|py-feat"):
+    with pytest.raises(UserError, match=r"action unit|py-feat"):
         read(written(OPENFACE[["frame", "confidence"]], tmp_path / "n.csv"))
     with pytest.raises(UserError, match="No such file"):
         read(tmp_path / "lost.csv")
@@ -130,7 +134,9 @@ def test_our_own_tables_come_back(schema, suffix, monkeypatch, tiny_weights, tmp
     )
     assert repr(read).split(",")[1:] == repr(result).split(",")[1:] and read.aus == result.aus
     for ours, back in zip(result.frames, read.frames, strict=True):
-        assert back.frame.time_s == pytest.approx(ours.frame.time_s, abs=1e-3) and back.frame.index == ours.frame.index
+        assert (
+            back.frame.time_s == pytest.approx(ours.frame.time_s, abs=1e-3) and back.frame.index == ours.frame.index
+        )
         assert [(f.face_id, f.quality) for f in back.faces] == [(f.face_id, f.quality) for f in ours.faces]
         for a, b in zip(ours.predictions, back.predictions, strict=True):
             np.testing.assert_allclose(b.au_prob, a.au_prob, atol=1e-4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -68,12 +68,12 @@ def save_figure(figure: Figure, path: Path) -> Path:
     from matplotlib import rc_context
 
     kind = figure_format(path)
-    dated = {"SVG": "Date", "PDF": "CreationDate"}.get(kind)
+    options: dict[str, Any] = {"pil_kwargs": JPEG_OPTIONS} if kind == "JPEG" else {}
+    if kind in VECTOR_FORMATS.values():
+        options["metadata"] = {"Date" if kind == "SVG" else "CreationDate": None}
     with (
         write_atomically(path) as temporary,
         rc_context({"svg.hashsalt": "actionunits", "svg.fonttype": "none", "pdf.fonttype": 42}),
     ):
-        metadata = {dated: None} if dated else None
-        pil = JPEG_OPTIONS if kind == "JPEG" else None
-        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower(), metadata=metadata, pil_kwargs=pil)
+        figure.savefig(temporary, dpi=DOTS_PER_INCH, format=kind.lower(), **options)
     return path

@@ -54,8 +54,9 @@ class AuResult:
         Example:
             >>> import actionunits as au
             >>> summary = au.detect("clip.mp4").summary()
-            >>> summary.query("au == 'AU45'")[["face_id", "rate", "episodes"]].round(2).to_dict("records")
-            [{'face_id': '0', 'rate': 0.2, 'episodes': 1}]
+            >>> blink = summary[summary["au"] == "AU45"].iloc[0]
+            >>> print(f"{blink['episodes']} blink, in {blink['rate']:.0%} of {blink['frames']} frames")
+            1 blink, in 20% of 25 frames
         """
         return rows_to_dataframe(SUMMARY_TABLE, long_rows([(self.name, entry) for entry in self._summary]))
 
@@ -83,9 +84,11 @@ class AuResult:
     ) -> Figure:
         """Draw the timeline: a lane for each action unit, shaded by intensity, and blank where no face is seen.
 
+        One photograph has bars instead, and several are numbered from left to right.
+
         Parameters:
-            ax: axes to draw into, for one person: the one seen longest unless `face_id` names another. Without, a
-                figure of its own has a panel for each of at most six people.
+            ax: axes to draw into, for one person: the one seen longest unless `face_id` names another. Without it a
+                new figure has a panel for each of at most six people.
             aus: numbers of the action units to draw; all unless given.
             face_id: draw this person alone.
             title: the name of the input unless given.
@@ -102,12 +105,14 @@ class AuResult:
             >>> figure.savefig("clip.pdf")
         """
         with extras_explained():
+            from actionunits.reports.photo_bars import bars_figure, draw_bars
             from actionunits.reports.timeline import draw_lanes, timeline_figure
 
-            table = self._plain_table
+            chosen: dict[str, Any] = {"aus": aus, "face_id": face_id}
             if ax is None:
-                return timeline_figure(table, title=title or one_line(self.name), aus=aus, face_id=face_id)
-            draw_lanes(ax, table, aus=aus, face_id=face_id)
+                draw_all = bars_figure if self.kind == "image" else timeline_figure
+                return draw_all(self._plain_table, title=title or one_line(self.name), **chosen)
+            (draw_bars if self.kind == "image" else draw_lanes)(ax, self._plain_table, **chosen)
             if title is not None:
                 ax.set_title(title, loc="left")
             return ax.figure.figure

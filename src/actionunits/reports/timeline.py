@@ -73,7 +73,7 @@ def timeline_figure(
 
     Raises UserError if the table is empty, has no AU columns, or lacks a requested AU or person.
     """
-    data = _to_draw(table, aus, face_id)
+    data = table_to_draw(table, aus, face_id)
     people = [face_id] if face_id is not None else longest_seen(data, MAX_PEOPLE)
     axis = time_axis(data)
     panels: list[int | None] = [*people] or [None]
@@ -107,7 +107,7 @@ def draw_lanes(
 
     Names of the AUs stand at the left of the axes and shares at the right. Raises UserError as `timeline_figure`.
     """
-    data = _to_draw(table, aus, face_id)
+    data = table_to_draw(table, aus, face_id)
     person = face_id if face_id is not None else next(iter(longest_seen(data, 1)), None)
     draw_person(lanes, data, time_axis(data), person, has_intensity(data), is_last=True)
 
@@ -117,7 +117,8 @@ def has_intensity(data: AuTable) -> bool:
     return bool(np.isfinite(data.intensity).any()) or not np.isfinite(data.prob).any()
 
 
-def _to_draw(table: pd.DataFrame, aus: Sequence[int] | None, face_id: int | None) -> AuTable:
+def table_to_draw(table: pd.DataFrame, aus: Sequence[int] | None, face_id: int | None) -> AuTable:
+    """What is read of a table for a picture. Raises UserError if it is empty, or lacks a requested AU or person."""
     if not len(table):
         raise UserError("the table is empty: there is nothing to draw")
     data = au_table(table, aus)
