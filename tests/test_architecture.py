@@ -19,7 +19,7 @@ PACKAGE = Path(actionunits.__file__).parent
 ROOMS = (
     *("errors", "aus", "types", "files", "settings", "configs", "runtime", "scores"),
     *("media", "faces", "models", "synth", "datasets", "weights", "training", "evaluation"),
-    *("reports", "detection", "testing", "web", "cli", "__main__", "__init__"),
+    *("reports", "detection", "io", "testing", "web", "cli", "__main__", "__init__"),
 )
 # Data sets are read, then prepared, then sampled; prepared data knows how anchors and folds are chosen.
 READERS_KNOW_NEITHER = ("datasets.crops", "datasets.sampling")

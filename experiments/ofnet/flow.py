@@ -29,8 +29,8 @@ from actionunits.files import write_atomically
 from actionunits.models.batch import Batch
 from actionunits.models.ofnet.two_frame import two_frame_flow
 from actionunits.reports.flow_colours import colour_wheel
-from actionunits.reports.flow_grid import draw_flow_grid, flows_of, load_flow_model
-from actionunits.reports.image_file import save_image
+from actionunits.reports.flow_grid import flow_figure, flows_of, load_flow_model
+from actionunits.reports.image_file import save_figure, save_image
 from actionunits.runtime.provenance import source_commit
 from actionunits.weights.checkpoint_file import read_header
 
@@ -70,7 +70,7 @@ def draw(folder: Path, models: dict[str, Any], size: int) -> None:
     assert data.anchor is not None
     images, anchors = list(data.images[rows]), list(data.anchor[np.array(rows)])
     flows = {"true motion": true[rows], **flows_of(images, anchors, models)}
-    draw_flow_grid(images, anchors, ["frame"] * len(rows), flows, PICTURES / "flow_grid.jpg")
+    save_figure(flow_figure(images, anchors, ["frame"] * len(rows), flows), PICTURES / "flow_grid.jpg")
     save_image(colour_wheel(240), PICTURES / "flow_wheel.png")
 
 

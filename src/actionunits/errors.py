@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 TRACEBACK_VARIABLE = "ACTIONUNITS_TRACEBACK"
 # What systems and libraries say, besides MemoryError.
@@ -96,3 +97,12 @@ def explained(error: Exception) -> UserError:
         f"{type(error).__name__}: {first} (unexpected; please report it with the traceback, which is shown where "
         f"{TRACEBACK_VARIABLE}=1 is set)"
     )
+
+
+@contextmanager
+def extras_explained() -> Iterator[None]:
+    """A package that is not installed becomes a UserError that names the extra which brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise explained(error) from None

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actionunits.aus import au_label
+
 NEW_ID = "new_id"  # in `quality`: the face has had its number for a moment only
 MESH_POINTS = 478  # of MediaPipe's face mesh: 468 of the face, 10 of the irises
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frame:
     """One decoded picture."""
 
@@ -23,8 +25,12 @@ class Frame:
     time_s: float  # presentation time from the start of the stream; 0 for a photograph
     source: str  # file path, or "webcam:0"
 
+    def __repr__(self) -> str:
+        height, width = self.image_rgb.shape[:2]
+        return f"Frame({self.source!r}, index={self.index}, time_s={self.time_s:.3f}, {width}x{height})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Face:
     """One face of one frame.
 
@@ -47,8 +53,13 @@ class Face:
         """Whether its action units can be relied on as those of other faces can, whoever it is."""
         return not set(self.quality) - {NEW_ID}
 
+    def __repr__(self) -> str:
+        box = ", ".join(f"{value:.0f}" for value in self.box_xyxy_px)
+        doubts = f", quality={self.quality}" if self.quality else ""
+        return f"Face(face_id={self.face_id}, confidence={self.confidence:.2f}, box_xyxy_px=({box}){doubts})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Action units of one face. A is the length of `aus`."""
 
@@ -60,11 +71,21 @@ class Prediction:
     flow_px: np.ndarray | None = None
     au_sides: np.ndarray | None = None  # (A, 2) float32, 0-5: intensity of the person's own left and right
 
+    def __repr__(self) -> str:
+        seen = np.flatnonzero(self.au_present)
+        words = ", ".join(f"{au_label(self.aus[i])} {self.au_intensity[i]:.1f}" for i in seen)
+        return f"Prediction({words or 'no AU present'}; {len(seen)} of {len(self.aus)} AUs)"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class FrameResult:
     """What detection says about one frame; `predictions[i]` belongs to `faces[i]`, both empty without a face."""
 
     frame: Frame
     faces: list[Face]
     predictions: list[Prediction]
+
+    def __repr__(self) -> str:
+        frame = self.frame
+        faces = "1 face" if len(self.faces) == 1 else f"{len(self.faces)} faces"
+        return f"FrameResult({frame.source!r}, index={frame.index}, time_s={frame.time_s:.3f}, {faces})"

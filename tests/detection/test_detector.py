@@ -42,8 +42,8 @@ def detector(staged, tiny_weights):
     return Detector(weights=tiny_weights)
 
 
-@pytest.mark.parametrize("source", [np.zeros((4, 4, 3), np.uint8), None, b"a.png", [np.zeros(3)], 7])
-def test_what_is_no_path_is_refused_in_words(detector, source):
+@pytest.mark.parametrize("source", [None, b"a.png", 7])
+def test_what_is_no_input_is_refused_in_words(detector, source):
     with pytest.raises(UserError, match="an input is a path"):
         detector.detect(source)
     with pytest.raises(UserError, match="an input is a path"):

@@ -12,7 +12,8 @@ from actionunits.errors import UserError
 from actionunits.models import find_model
 from actionunits.reports import displacements, face_edit
 from actionunits.reports.displacements import displacement_lengths, length_histogram
-from actionunits.reports.face_edit import draw_pairs, edit_face
+from actionunits.reports.face_edit import edit_face, pair_figure
+from actionunits.reports.image_file import save_figure
 from actionunits.training.checkpoint import save_checkpoint
 
 CLIPS = sorted((Path(__file__).parents[2] / "data" / "synthau-mini" / "studio" / "clips").glob("*_T1.mp4"))
@@ -48,7 +49,7 @@ def test_what_is_kept_decides_which_movement_is_applied(tmp_path):
 def test_the_grid_has_seven_pictures_for_every_pair(tmp_path, monkeypatch):
     data = random_people(80, 4, "P", 3)
     monkeypatch.setattr(face_edit, "load_data", lambda *args, **options: data)
-    draw_pairs(write_model(tmp_path / "a.safetensors"), [tmp_path], tmp_path / "grid.png", pairs=3)
+    save_figure(pair_figure(write_model(tmp_path / "a.safetensors"), [tmp_path], pairs=3), tmp_path / "grid.png")
     height, width, _ = read(tmp_path / "grid.png").shape
     assert width == 7 * (160 + 12) + 12 and 3 * 160 < height < 3 * 160 + 120
 

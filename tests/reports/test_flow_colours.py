@@ -7,7 +7,8 @@ from PIL import Image
 
 from actionunits.models import find_model
 from actionunits.reports.flow_colours import colour_wheel, flow_colours
-from actionunits.reports.flow_grid import draw_flow_grid, flows_of
+from actionunits.reports.flow_grid import flow_figure, flows_of
+from actionunits.reports.image_file import save_figure
 from actionunits.reports.overlay_panel import PanelStyle, panel_forms
 
 
@@ -73,6 +74,6 @@ def test_a_grid_has_a_row_per_crop_and_a_column_per_method(tmp_path, monkeypatch
     monkeypatch.delattr("cv2.optflow", raising=False)
     assert list(flows_of(images, images, {})) == ["DIS, two frames"]
     assert "no TV-L1 flow, so it is left out" in capsys.readouterr().err
-    draw_flow_grid(images, images, ["a", "b"], flows, tmp_path / "grid.png")
+    save_figure(flow_figure(images, images, ["a", "b"], flows), tmp_path / "grid.png")
     width, height = Image.open(tmp_path / "grid.png").size
     assert width == (2 + len(flows)) * (160 + 12) + 12 and height > 2 * 160

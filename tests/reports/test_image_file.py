@@ -48,11 +48,22 @@ def test_contact_sheet_holds_every_picture_in_reading_order(tmp_path):
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     tiles = [np.full((100, 200, 3), colour, np.uint8) for colour in colours]
     contact_sheet(tiles, ["one", "two words that need more than one line of this column", ""], tmp_path / "s.png", 2)
-    sheet = np.asarray(Image.open(tmp_path / "s.png")).astype(int)
+    sheet = np.asarray(Image.open(tmp_path / "s.png").convert("RGB")).astype(int)
     centres = [np.argwhere((sheet == colour).all(axis=2)).mean(axis=0) for colour in colours]
     assert all(((sheet == colour).all(axis=2)).sum() == 100 * 200 for colour in colours)
     assert centres[0][0] == centres[1][0] < centres[2][0]
     assert centres[0][1] == centres[2][1] < centres[1][1]
+
+
+def test_a_sheet_has_letters_in_vector_formats(tmp_path):
+    for name in ("s.svg", "s.pdf"):
+        contact_sheet([gradient()], ["Cost: $5, $6"], tmp_path / name, 1)
+    assert (
+        ">Cost: $5, $6</text>" in (tmp_path / "s.svg").read_text()
+        and (tmp_path / "s.pdf").read_bytes()[:4] == b"%PDF"
+    )
+    with pytest.raises(UserError, match=r"figures end in \.png, \.jpg, \.jpeg, \.svg, \.pdf"):
+        contact_sheet([gradient()], ["x"], tmp_path / "s.gif", 1)
 
 
 def test_contact_sheet_takes_grey_and_mixed_sizes(tmp_path):

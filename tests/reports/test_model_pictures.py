@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from actionunits.cli import app
 from actionunits.errors import UserError
 from actionunits.models import find_model
-from actionunits.reports.relations import draw_model_relations
+from actionunits.reports.relations import model_relation_figure
 from actionunits.reports.tsne import embed, embedding_figure, lines, plane
 from actionunits.training.checkpoint import save_checkpoint
 
@@ -87,7 +87,7 @@ def test_hand_made_features_have_a_column_each(data, checkpoints):
 def test_commands_write_pictures(data, checkpoints, tmp_path):
     for words in (
         ("tsne", checkpoints["renet"], "--data", data, "--aus", "25", "--frames", "12", "--out", tmp_path / "a.png"),
-        ("tsne", checkpoints["hog"], "--data", data, "--aus", "25", "--people", "--out", tmp_path / "p.png"),
+        ("tsne", checkpoints["hog"], "--data", data, "--aus", "25", "--people", "--out", tmp_path / "p.jpg"),
         ("tsne", checkpoints["hog"], "--data", data, "--aus", "25", "--hand-made", "--out", tmp_path / "h.png"),
         ("divergence", "--checkpoint", checkpoints["hog"], "--data", data, "--out", tmp_path / "d.png"),
         ("relations", checkpoints["renet"], "--out", tmp_path / "b.png"),
@@ -96,14 +96,16 @@ def test_commands_write_pictures(data, checkpoints, tmp_path):
         assert result.exit_code == 0, result.output
         with Image.open(words[-1]) as picture:
             assert min(picture.size) > 200
+    relations = ["report", "relations", str(checkpoints["renet"]), "--out"]
+    assert CliRunner().invoke(app, [*relations, str(tmp_path / "b.svg")]).exit_code == 0
+    assert "AU12</text>" in (tmp_path / "b.svg").read_text()
+    assert CliRunner().invoke(app, [*relations, str(tmp_path / "b.gif")]).exit_code == 2
 
 
-def test_what_cannot_be_drawn_is_one_line(data, checkpoints, tmp_path):
+def test_what_cannot_be_drawn_is_one_line(data, checkpoints):
     with pytest.raises(UserError, match="does not know AU06"):
         embed(checkpoints["renet"], [data], (6,))
     with pytest.raises(UserError, match="5 frames are too few"):
         embed(checkpoints["renet"], [data], frames=5)
     with pytest.raises(UserError, match="only RE-Net has relations"):
-        draw_model_relations(checkpoints["hog"], tmp_path / "a.png")
-    with pytest.raises(UserError, match="pictures end in"):
-        draw_model_relations(checkpoints["renet"], tmp_path / "a.txt")
+        model_relation_figure(checkpoints["hog"])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionunits.cli.options import FRAME_RATE, WorkersOption, number_above
+from actionunits.cli.options import FRAME_RATE, WorkersOption, figure_ending, number_above
 
 
 def synth(
@@ -139,6 +139,9 @@ app = typer.Typer(help="Look at folders of data.", no_args_is_help=True)
 def describe_command(
     folder: Annotated[Path, typer.Argument(help="Prepared folder, or folder of renders.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the pictures.")] = None,
+    picture_format: Annotated[
+        str, typer.Option("--format", callback=figure_ending, help="Pictures as png, svg or pdf.")
+    ] = "png",
 ) -> None:
     """How often action units occur and which go together, who is in it, how long the sequences are."""
     from rich.console import Console
@@ -150,5 +153,5 @@ def describe_command(
     if out is None:
         typer.echo("with --out FOLDER this is drawn as well")
         return
-    for path in draw_description(description, out):
+    for path in draw_description(description, out, picture_format):
         typer.echo(f"written to {path}")

@@ -13,13 +13,12 @@ from actionunits.cli.options import (
     LARGEST_BATCH,
     LARGEST_COUNT,
     DeviceOption,
+    figure_ending,
     number_above,
     seconds,
     share,
 )
 from actionunits.errors import UserError
-
-TIMELINE_FORMATS = ("png", "svg", "pdf")
 
 
 def detect(
@@ -56,7 +55,9 @@ def detect(
         bool, typer.Option("--sides", help="Also the intensities of the person's own left and right.")
     ] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
-    timeline_format: Annotated[str, typer.Option(help="Timelines as png, svg or pdf.")] = "png",
+    timeline_format: Annotated[
+        str, typer.Option(callback=figure_ending, help="Timelines as png, svg or pdf.")
+    ] = "png",
     summary: Annotated[
         bool | None,
         typer.Option(help="Also summary.csv and episodes.csv over all inputs; by default where there are several."),
@@ -161,10 +162,7 @@ def detect(
 
     if show not in (None, "flow"):
         raise UserError(f"--show {show}: the one thing to show besides is flow")
-    if timeline_format not in TIMELINE_FORMATS:
-        raise UserError(f"--timeline-format {timeline_format}: choose {', '.join(TIMELINE_FORMATS)}")
-    if end is not None and end <= start:
-        raise UserError(f"--end {end:g} does not lie behind --start {start:g}")
+    frames = FrameChoice(start, end, every)
     annotate = annotate or show is not None
     if on not in (None, *CLUSTERS):
         raise UserError(f"--on {on}: choose {', '.join(CLUSTERS)}, or leave it out for this machine")
@@ -189,7 +187,7 @@ def detect(
         sides,
         summary,
         elan,
-        FrameChoice(start, end, every),
+        frames,
         relations,
         same_people,
     )

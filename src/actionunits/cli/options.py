@@ -13,6 +13,7 @@ import typer
 from actionunits.errors import UserError
 
 LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
+FIGURE_FORMATS = ("png", "svg", "pdf")
 LARGEST_COUNT = 1_000_000
 LARGEST_BATCH = 65_536
 _EMPTY_OPTION = re.compile(r"--[a-z-]+=")
@@ -65,6 +66,21 @@ def picture_name(path: Path) -> Path:
     return path
 
 
+def figure_name(path: Path) -> Path:
+    """The name of a figure to write, as `picture_name`."""
+    from actionunits.reports.image_file import figure_format
+
+    figure_format(path)
+    return path
+
+
+def figure_ending(name: str) -> str:
+    """Callback of an option that takes the format of figures."""
+    if name not in FIGURE_FORMATS:
+        raise typer.BadParameter(f"{name} is not one of {', '.join(FIGURE_FORMATS)}")
+    return name
+
+
 MINUTES = number_above(0, 1_000_000)
 FRAME_RATE = number_above(0, 1000)
 TestDataOption = Annotated[str, typer.Option(help="Test data: one folder, or several with commas.")]
@@ -84,6 +100,9 @@ CheckpointArgument = Annotated[
 ]
 PictureOption = Annotated[
     Path, typer.Option("--out", "-o", help="Picture to write (.png or .jpg).", callback=picture_name)
+]
+FigureOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Figure to write (.png, .jpg, .svg or .pdf).", callback=figure_name)
 ]
 
 # Of protocols: many trainings, one per fold.

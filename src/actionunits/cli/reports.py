@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionunits.cli.options import LARGEST_COUNT, LARGEST_SEED, CheckpointArgument, PictureOption
+from actionunits.cli.options import LARGEST_COUNT, LARGEST_SEED, CheckpointArgument, FigureOption, PictureOption
 
 app = typer.Typer(help="Draw what a trained model holds.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ app = typer.Typer(help="Draw what a trained model holds.", no_args_is_help=True)
 def tsne(
     checkpoint: CheckpointArgument,
     data: Annotated[str, typer.Option(help="Frames to lay out: one folder, or several with commas.")],
-    out: PictureOption,
+    out: FigureOption,
     aus: Annotated[str | None, typer.Option(help="Action units, such as 4,10,12,24 (the default).")] = None,
     frames: Annotated[
         int, typer.Option(min=10, max=LARGEST_COUNT, help="At most so many frames, spread evenly.")
@@ -43,7 +43,7 @@ def tsne(
 @app.command()
 def divergence(
     data: Annotated[str, typer.Option(help="Frames of two people or more: one folder, or several with commas.")],
-    out: PictureOption,
+    out: FigureOption,
     checkpoint: Annotated[
         list[str] | None, typer.Option(help="Model whose features are measured too; may be repeated.")
     ] = None,
@@ -65,7 +65,7 @@ def divergence(
 @app.command()
 def activation(
     checkpoint: CheckpointArgument,
-    out: PictureOption,
+    out: FigureOption,
     aus: Annotated[
         str | None, typer.Option(help="Action units, such as 4,12; all of the model unless given.")
     ] = None,
@@ -89,7 +89,7 @@ def onsets(
     predictions: Annotated[
         list[Path], typer.Argument(help="Outputs per frame, as evaluate --predictions and crossval write them.")
     ],
-    out: PictureOption,
+    out: FigureOption,
     table: Annotated[Path | None, typer.Option(help="CSV file to write the numbers to.")] = None,
 ) -> None:
     """Tell how far off models are at the onsets and offsets of events, in frames."""
@@ -107,20 +107,21 @@ def onsets(
 @app.command()
 def relations(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a RE-Net.")],
-    out: PictureOption,
+    out: FigureOption,
 ) -> None:
     """Draw the relations that a RE-Net mixes its action units by, from labels or learned (RE-Net, Fig. 2)."""
-    from actionunits.reports.relations import draw_model_relations
+    from actionunits.reports.image_file import save_figure
+    from actionunits.reports.relations import model_relation_figure
     from actionunits.weights.locate import find_weights
 
-    typer.echo(f"written to {draw_model_relations(find_weights(checkpoint), out)}")
+    typer.echo(f"written to {save_figure(model_relation_figure(find_weights(checkpoint)), out)}")
 
 
 @app.command()
 def flow(
     clip: Annotated[str, typer.Argument(help="Video, or folder of pictures in order, of one face.")],
     weights: Annotated[Path, typer.Option(help="Checkpoint file of an OF-Net.")],
-    out: PictureOption,
+    out: FigureOption,
     frames: Annotated[
         int, typer.Option(min=1, max=20, help="Frames to draw: the most moved of equal stretches.")
     ] = 4,
@@ -132,33 +133,35 @@ def flow(
     ] = None,
 ) -> None:
     """Draw frames beside their motion from a neutral one, computed from two frames and learned (OF-Net, Fig. 3)."""
-    from actionunits.reports.flow_grid import draw_clip
+    from actionunits.reports.flow_grid import clip_figure
+    from actionunits.reports.image_file import save_figure
 
-    typer.echo(f"written to {draw_clip(clip, weights, out, frames, anchor)}")
+    typer.echo(f"written to {save_figure(clip_figure(clip, weights, frames, anchor), out)}")
 
 
 @app.command()
 def pairs(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a TCAE.")],
     data: Annotated[str, typer.Option(help="Frames of people over time: one folder, or several with commas.")],
-    out: PictureOption,
+    out: FigureOption,
     rows: Annotated[int, typer.Option(min=1, max=20, help="Pairs of frames.")] = 4,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the choice.")] = 0,
 ) -> None:
     """Draw what a TCAE makes of pairs of frames: AU-changed and pose-changed faces, displacements (TCAE, Fig. 4)."""
     from actionunits.datasets.crops.load import split_paths
-    from actionunits.reports.face_edit import draw_pairs
+    from actionunits.reports.face_edit import pair_figure
+    from actionunits.reports.image_file import save_figure
     from actionunits.weights.locate import find_weights
 
-    draw_pairs(find_weights(checkpoint), split_paths(data), out, rows, seed)
-    typer.echo(f"written to {out}")
+    figure = pair_figure(find_weights(checkpoint), split_paths(data), rows, seed)
+    typer.echo(f"written to {save_figure(figure, out)}")
 
 
 @app.command()
 def displacements(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint file of a TCAE.")],
     data: Annotated[str, typer.Option(help="Frames of people over time: one folder, or several with commas.")],
-    out: PictureOption,
+    out: FigureOption,
     pairs: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Pairs of frames.")] = 6400,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the choice.")] = 0,
 ) -> None:

@@ -18,13 +18,13 @@ from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.pipeline import bounded
 from actionunits.detection.same_people import PeopleOption
 from actionunits.errors import UserError, one_line
-from actionunits.media import MediaReader, open_media
+from actionunits.media import MediaReader, Source, open_media
 from actionunits.media.stores import fetched, is_stored
 from actionunits.reports.au_relations import COOCCURRENCE_COLUMNS, SYNCHRONY_COLUMNS
 from actionunits.reports.au_summary import AuSummary
 from actionunits.reports.elan import write_elan
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
-from actionunits.reports.run_card import describe_files, versions, write_run_card
+from actionunits.reports.run_card import CARD_VERSION, describe_files, versions, write_run_card
 from actionunits.reports.schemas import RowSchema, make_schema
 from actionunits.reports.summary import SummaryCollector
 from actionunits.reports.tables import open_table, write_csv
@@ -73,17 +73,17 @@ def analyse(
     paths.check(options)
     with ExitStack() as stack:
         file = stack.enter_context(fetched(source, options.allow_network))
-        media = stack.enter_context(_opened(file, options))
-        kind = "video" if follows_time(media) or media.fps else media.kind
+        media = stack.enter_context(opened(file, options))
+        kind = kind_of(media)
         _check(source, kind, detector, options, alone)
         reference, people = NeutralOption(detector, options, media), PeopleOption(options, media)
-        table = stack.enter_context(open_table(paths.table, _schema(kind, detector, paths, options)))
-        collector = SummaryCollector(detector.aus, kind != "images", kind == "video", options.relations)
+        # The parts of a data set have the columns for which any kind of input has cells.
+        schema = schema_of("images" if paths.is_part else kind, detector, options)
+        table = stack.enter_context(open_table(paths.table, schema))
+        collector = SummaryCollector.of_kind(kind, detector.aus, options.relations)
         files, drawing = _drawn(stack, kind, detector, source, file, paths, options)
-        frames = _frames(media, source, stop)
-        results = detector.stream_frames(frames, video=kind == "video", live=media.kind == "webcam")
-        results = people.applied(_reported(results, progress, media.frame_count), stack)
-        results = reference.applied(results, stack)
+        results = reported(stream_media(detector, media, source, stop), progress, media.frame_count)
+        results = reference.applied(people.applied(results, stack), stack)
         if options.annotate and (reference.is_known_late or options.same_people):
             results = _with_pictures(results, file, options)
         _consume(results, [table.write, collector.add, *drawing, *further])
@@ -92,20 +92,15 @@ def analyse(
         read = describe_files(media.sources)
     tables = _written_tables(collector, paths, options) | people.written(paths.likenesses)
     files = [paths.table, *files, *tables.values(), *_written_elan(collector, source, paths, options)]
-    card = {
-        "input": source,
+    card = card_of(source, media, detector, options, reference, collector, started_s) | {
         "input_files": read,
-        "frames_decoded": media.decoded,
         "frames_written": table.frames_written,
         "rows_written": table.rows_written,
-        **collector.fields(),
         **{field: str(tables[field]) if field in tables else None for field in FILES_OF_CARD},
-        **_model_fields(detector),
-        "options": asdict(options) | detector.options,
-        "without_neutral_reference": reference.missing_for(collector.seen.people),
+        "damage": media.damage and media.damage.replace(file, source),
+        "notes": [note.replace(file, source) for note in media.notes],
         "outputs": [str(file) for file in files],
         "interrupted": stop is not None and stop.is_set(),
-        **_course(media, file, source, time.perf_counter() - started_s),
     }
     write_run_card(paths.card, card)
     if media.decoded != table.frames_written:
@@ -113,21 +108,30 @@ def analyse(
     return Analysis(kind, [*files, paths.card], card, collector.seen)
 
 
-def _schema(kind: str, detector: Detector, paths: OutputPaths, options: AnalysisOptions) -> RowSchema:
-    """The columns of the table. The parts of a data set have those for which any kind of input has cells."""
-    kind = "images" if paths.is_part else kind
+def kind_of(media: MediaReader) -> str:
+    """ "image", "images" or "video": how the results of a source go together."""
+    return "video" if follows_time(media) or media.fps else media.kind
+
+
+def schema_of(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchema:
+    """The columns that the options ask for."""
     blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides)
     return make_schema(options.schema, detector.aus, kind, *blocks)
 
 
 def _check(source: str, kind: str, detector: Detector, options: AnalysisOptions, alone: bool) -> None:
     """Raises UserError for options that do not suit the weights or the input."""
+    check_options(source, kind, detector, options)
+    if kind != "video" and options.timeline and alone:
+        raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
+
+
+def check_options(source: str, kind: str, detector: Detector, options: AnalysisOptions) -> None:
+    """Raises UserError for options about the numbers that do not suit the weights or the input."""
     if options.sides and not detector.tells_sides:
         raise UserError(f"{detector.weights} does not tell left from right; leave --sides out")
     if kind != "video" and options.frames.is_of_time:
         raise UserError(f"{source}: photographs have no times; --start and --end are for videos")
-    if kind != "video" and options.timeline and alone:
-        raise UserError(f"{source}: a timeline needs a video, or --fps for the pictures of one")
 
 
 def _drawn(
@@ -185,10 +189,19 @@ def _written_elan(
     return [paths.elan]
 
 
-def _opened(source: str, options: AnalysisOptions) -> MediaReader:
+def opened(source: Source, options: AnalysisOptions) -> MediaReader:
+    """An input, of which the frames that are asked for are read."""
     media = open_media(source, fps=options.fps, allow_network=options.allow_network)
     media.choice = options.frames
     return media
+
+
+def stream_media(
+    detector: Detector, media: MediaReader, name: str, stop: threading.Event | None = None
+) -> Iterator[FrameResult]:
+    """Results of the frames of an opened input, until its end or until somebody asks to stop."""
+    frames = _frames(media, name, stop)
+    return detector.stream_frames(frames, video=kind_of(media) == "video", live=media.kind == "webcam")
 
 
 def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> Iterator[Frame]:
@@ -202,7 +215,8 @@ def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> It
         yield replace(frame, source=source) if one_sequence else frame
 
 
-def _reported(results: Iterator[FrameResult], progress: Progress | None, total: int | None) -> Iterator[FrameResult]:
+def reported(results: Iterator[FrameResult], progress: Progress | None, total: int | None) -> Iterator[FrameResult]:
+    """The same results; after each, the number of frames passed is handed to `progress`."""
     for result in results:
         yield result
         if progress is not None:
@@ -212,7 +226,7 @@ def _reported(results: Iterator[FrameResult], progress: Progress | None, total: 
 def _with_pictures(results: Iterable[FrameResult], source: str, options: AnalysisOptions) -> Iterator[FrameResult]:
     """The same results with the pictures of their frames, read once more."""
     with (
-        _opened(source, options) as media,
+        opened(source, options) as media,
         bounded(media, DECODE_AHEAD) as frames,
     ):
         for result in results:
@@ -225,24 +239,34 @@ def _consume(results: Iterator[FrameResult], consumers: Sequence[Consumer]) -> N
             consume(result)
 
 
-def _course(media: MediaReader, file: str, source: str, seconds: float) -> dict[str, Any]:
-    """What there is to say of the reading, how long all took, and with what. file: the source as it was read."""
-    return {
-        "damage": media.damage and media.damage.replace(file, source),
-        "notes": [note.replace(file, source) for note in media.notes],
-        "seconds": round(seconds, 3),
-        "frames_per_second": round(media.decoded / seconds, 2),
-        "versions": versions(),
-        "commit": source_commit() or None,
-    }
-
-
-def _model_fields(detector: Detector) -> dict[str, Any]:
+def card_of(
+    name: str,
+    media: MediaReader,
+    detector: Detector,
+    options: AnalysisOptions,
+    reference: NeutralOption,
+    collector: SummaryCollector,
+    started_s: float,
+) -> dict[str, Any]:
+    """The fields of a run card that do not depend on what is written where; started_s: by `time.perf_counter`."""
+    seconds = time.perf_counter() - started_s
     thresholds = zip(detector.aus, detector.thresholds.tolist(), strict=True)
     return {
+        "card_version": CARD_VERSION,
+        "input": name,
+        "frames_decoded": media.decoded,
+        **collector.fields(),
         "model": detector.model_name,
         "weights": str(detector.weights),
         "weights_sha256": detector.header["sha256"],
         "weights_commit": detector.header.get("commit"),
         "thresholds": {au_label(au): round(value, 6) for au, value in thresholds},
+        "options": asdict(options) | detector.options,
+        "without_neutral_reference": reference.missing_for(collector.seen.people),
+        "damage": media.damage,
+        "notes": media.notes,
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(media.decoded / seconds, 2),
+        "versions": versions(),
+        "commit": source_commit() or None,
     }

@@ -7,8 +7,8 @@ predict, and whatever the caller does with the results. Memory does not grow wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,41 +22,20 @@ from actionunits.detection.engine import open_engine
 from actionunits.detection.pipeline import bounded
 from actionunits.detection.quality import QualityCheck
 from actionunits.detection.smoothing import Smoother
-from actionunits.errors import DamagedInputError, UserError, explained
+from actionunits.errors import DamagedInputError, UserError
 from actionunits.faces import FaceFinder
 from actionunits.faces.align import cut_out, face_transform, transform_points
-from actionunits.media import MediaReader, open_media
-from actionunits.media.sources import Source
+from actionunits.media import FrameChoice, MediaReader, Source, input_name, open_media
+from actionunits.media.memory import check_rgb
 from actionunits.models import model_keys
 from actionunits.types import MESH_POINTS, Face, Frame, FrameResult, Prediction
 from actionunits.weights.locate import find_weights
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from actionunits.reports.schemas import RowSchema
+    from actionunits.detection.result import DetectionResult
 
 DEFAULT_MODEL = "resnet18"
 QUEUE_FRAMES = 4  # decoded ahead; a full HD frame is 6 MB
-
-
-@dataclass(frozen=True)
-class DetectionResult:
-    """All results of one input, without its pictures."""
-
-    frames: list[FrameResult]  # image_rgb has the frame's shape and no content
-    schema: RowSchema
-    damage: str | None = None  # what of the input could not be read
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """The frames as a data frame, schema "openface", see reports/schemas.py. Raises UserError without pandas."""
-        from actionunits.reports.tables import to_dataframe
-
-        try:
-            return to_dataframe(self.frames, self.schema)
-        except ModuleNotFoundError as error:
-            raise explained(error) from None
 
 
 @dataclass(frozen=True)
@@ -112,12 +91,16 @@ class Detector:
         if model is not None and model != self.model_name:
             raise UserError(f"{self.weights} holds weights of '{self.model_name}', not of '{model}'")
         self.flow = flow
+        self._tells_all = aus is None  # also the columns that OpenFace has and the model has not
         self.aus, self._columns = _chosen_aus(tuple(self.header["aus"]), aus, self.model_name)
         self.thresholds = self._per_au("thresholds", 0.5)
         self._transform = face_transform(bool(self.header.get("data", {}).get("aligned", True)))
         self.batch_size, self.max_faces = batch_size, max_faces
         self.landmarker = None if landmarker is None else Path(landmarker)
         self.min_confidence, self.smoothing_s = min_confidence, smoothing_s
+
+    def __repr__(self) -> str:
+        return f"Detector({self.model_name!r}, {len(self.aus)} AUs, device={self.device!r})"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -140,17 +123,48 @@ class Detector:
             raise UserError(f"{self.weights} names no neutral_logit, which calibration needs; use newer weights")
         return self._per_au("neutral_logit", 0.0)
 
-    def detect(self, source: Source) -> DetectionResult:
-        """All results of a photo, folder, glob or video, in memory; for long videos there is `stream`.
+    def detect(
+        self,
+        source: Source,
+        *,
+        neutral: str | int | Path | None = None,
+        calibrate: bool = False,
+        schema: str = "openface",
+        pose: bool = True,
+        landmarks: bool = True,
+        sides: bool = False,
+        fps: float | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        every: int = 1,
+        allow_network: bool = False,
+        progress: bool = False,
+    ) -> DetectionResult:
+        """All results of one input, in memory; for long videos there is `stream`.
 
-        Raises UserError for an unusable input; damage on the way is told in the result.
+        `actionunits.detect` explains the input and the options. Raises UserError for an unusable input or option;
+        damage on the way is told in the result.
         """
-        from actionunits.reports.schemas import make_schema
+        from actionunits.detection.options import AnalysisOptions
+        from actionunits.detection.result import detect_in_memory
+        from actionunits.detection.text_progress import TextProgress
 
-        with open_media(source) as media:
-            schema = make_schema("openface", self.aus, media.kind)
-            frames = [without_image(result) for result in self.stream_frames(media, follows_time(media))]
-        return DetectionResult(frames, schema, media.damage)
+        options = AnalysisOptions(
+            schema=schema,
+            pose=pose,
+            landmarks=landmarks,
+            all_openface_aus=self._tells_all,
+            neutral=None if neutral is None else str(neutral),
+            calibrate=calibrate,
+            fps=fps,
+            allow_network=allow_network,
+            sides=sides,
+            frames=FrameChoice(start, end, every),
+        )
+        if not progress:
+            return detect_in_memory(self, source, options)
+        with closing(TextProgress(input_name(source))) as told:
+            return detect_in_memory(self, source, options, told)
 
     def stream(self, source: Source) -> Iterator[FrameResult]:
         """One result per frame, in order, while later frames are being worked on.
@@ -226,7 +240,7 @@ class Detector:
         ):
             check = QualityCheck(video)
             for frame in decoded:
-                _check_picture(frame)
+                check_rgb(frame.image_rgb, f"frame {frame.index}")
                 yield self._registered(frame, finder(frame), check)
 
     def _registered(self, frame: Frame, faces: list[Face], check: QualityCheck) -> _FoundFrame:
@@ -282,14 +296,6 @@ def without_image(result: FrameResult) -> FrameResult:
     frame = result.frame
     empty = np.broadcast_to(np.uint8(0), frame.image_rgb.shape)
     return FrameResult(Frame(empty, frame.index, frame.time_s, frame.source), result.faces, result.predictions)
-
-
-def _check_picture(frame: Frame) -> None:
-    """Raises UserError for a picture of another form than the rest expects."""
-    picture = frame.image_rgb
-    form = (picture.dtype, picture.ndim, picture.shape[-1:]) if isinstance(picture, np.ndarray) else None
-    if form != (np.uint8, 3, (3,)) or not picture.size:
-        raise UserError(f"frame {frame.index}: a picture is an array of uint8, (H, W, 3), RGB")
 
 
 def _chosen_aus(

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from actionunits.media.images import read_image
 from actionunits.media.reader import FrameChoice, MediaReader
-from actionunits.media.sources import expand, open_media, read_for
+from actionunits.media.sources import Source, expand, input_name, open_media, read_for
 from actionunits.media.writer import VideoWriter
 
-__all__ = ["FrameChoice", "MediaReader", "VideoWriter", "expand", "open_media", "read_for", "read_image"]
+__all__ = [
+    "FrameChoice",
+    "MediaReader",
+    "Source",
+    "VideoWriter",
+    "expand",
+    "input_name",
+    "open_media",
+    "read_for",
+    "read_image",
+]

@@ -17,11 +17,20 @@ class FrameChoice:
     """Which frames of a source are given: those from `start_s` on and before `end_s`, and of them each `every`-th.
 
     Frames keep the number and the time that they have in the source; its first one counts as one of the every n-th.
+    Raises UserError for a choice that holds no frame of any source.
     """
 
     start_s: float = 0.0
     end_s: float | None = None
     every: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.start_s >= 0:
+            raise UserError(f"the start is {self.start_s:g}; it must be a time in seconds from 0 on")
+        if self.end_s is not None and not self.end_s > self.start_s:
+            raise UserError(f"the end, {self.end_s:g} s, does not lie behind the start, {self.start_s:g} s")
+        if self.every < 1:
+            raise UserError(f"each {self.every}-th frame cannot be taken; every must be at least 1")
 
     @property
     def is_of_time(self) -> bool:

@@ -6,20 +6,24 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from actionunits.errors import UserError
 from actionunits.files import is_result
 from actionunits.media.container import VIDEO_SUFFIXES, is_address
 from actionunits.media.images import IMAGE_SUFFIXES, Content, contents, fault_of
+from actionunits.media.memory import ACCEPTED, MemoryReader, Picture
 from actionunits.media.picture_readers import AnimationReader, ImageReader
 from actionunits.media.reader import MediaReader
 from actionunits.media.standard_input import NAMES as STANDARD_INPUT
 from actionunits.media.standard_input import StandardInput, open_standard_input
 
-Source = str | Path | Sequence[str | Path]
+Source = str | Path | Picture | Iterable[str | Path | Picture]
 _WEBCAM_DIGITS = 2
 _SLOWEST_FPS, _FASTEST_FPS = 1e-6, 1e6
 _NAMES_TOLD = 5
@@ -29,25 +33,21 @@ _PLURAL_SUFFIXES = frozenset(".gif .webp .png .apng .avif .avifs .tif .tiff".spl
 
 
 def open_media(source: Source, *, fps: Fraction | float | None = None, allow_network: bool = False) -> MediaReader:
-    """Open a photograph, folder of photographs, pattern, list of photographs, video, address, `webcam:0` or `-`.
+    """Open a photograph, folder of photographs, pattern, video, address, `webcam:0`, `-`, or pictures in memory.
 
     A folder stands for the photographs right in it, in natural order (2 before 10); a pattern for those among the
     files that match it. Videos, animations and files of several pages are inputs of their own, which `expand`
     lists; they are told in the reader's notes. With `fps`, several pictures are the frames of a sequence at that
     rate; without, each stands for itself at time 0. Whether a file is a picture or a video is told by its content.
-    `-` is standard input, which can be read once. Addresses are opened with `allow_network` alone.
+    `-` is standard input, which can be read once. Addresses are opened with `allow_network` alone. Pictures in memory
+    are an array (H, W, 3) of uint8 in RGB, a Pillow image, or a list or generator of these and of paths to pictures.
 
     Raises UserError, with the name and the reason, if there is nothing to read, and where `fps` is given for a video.
     """
     if fps is not None and not _SLOWEST_FPS <= fps <= _FASTEST_FPS:
         raise UserError(f"{fps} pictures per second are no rate; give a number above 0, such as 25")
     if not isinstance(source, str | Path):
-        if not isinstance(source, Sequence) or not all(isinstance(item, str | Path) for item in source):
-            raise UserError(
-                f"an input is a path, or a list of paths, and not {type(source).__name__}; "
-                "pictures in memory go through Detector.stream_frames"
-            )
-        return _open_list([Path(item) for item in source], fps)
+        return _open_pictures(source, fps)
     text = os.fspath(source)
     if isinstance(source, str) and text.startswith("webcam:"):
         _refuse_rate(text, fps)
@@ -68,6 +68,13 @@ def open_media(source: Source, *, fps: Fraction | float | None = None, allow_net
         raise UserError(f"{text} holds {len(others)} inputs and no photograph: {_some(others)}; name them one by one")
     notes = [f"{text}: inputs of their own, not read with the photographs: {_some(others)}"] if others else []
     return ImageReader(photographs, fps, notes=notes)
+
+
+def input_name(source: Source) -> str:
+    """What to call an input: its path, address or webcam; "picture" or "pictures" for those in memory."""
+    if isinstance(source, str | Path):
+        return os.fspath(source)
+    return "picture" if isinstance(source, np.ndarray | Image.Image) else "pictures"
 
 
 def expand(source: str, recursive: bool = False) -> list[str]:
@@ -215,13 +222,26 @@ def _open_address(text: str, fps: Fraction | float | None, allow_network: bool) 
 
     _refuse_rate(text, fps)
     if not allow_network:
-        raise UserError(f"cannot read {text}: addresses are not read; download the file, or pass --allow-network")
+        raise UserError(
+            f"cannot read {text}: addresses are not read; download the file, or pass --allow-network "
+            "(in Python allow_network=True)"
+        )
     return _once(VideoReader(text))
 
 
 def _once(reader: MediaReader) -> MediaReader:
     reader.can_repeat = False
     return reader
+
+
+def _open_pictures(source: Picture | Iterable[str | Path | Picture], fps: Fraction | float | None) -> MediaReader:
+    if isinstance(source, np.ndarray | Image.Image):
+        return MemoryReader([source], fps)
+    if not isinstance(source, Iterable) or isinstance(source, bytes):
+        raise UserError(f"an input is {ACCEPTED}, and not {type(source).__name__}")
+    if isinstance(source, Sequence) and all(isinstance(item, str | Path) for item in source):
+        return _open_list([Path(item) for item in source], fps)
+    return MemoryReader(source, fps)
 
 
 def _open_list(paths: list[Path], fps: Fraction | float | None) -> MediaReader:

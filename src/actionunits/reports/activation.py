@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
@@ -23,6 +22,7 @@ from actionunits.aus import AUS, au_label
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.contract import HasPictureNetwork, prediction_inputs
+from actionunits.reports.figure import ReportFigure
 from actionunits.training.checkpoint import load_checkpoint
 
 STEPS = 10_000  # Sec. IV-E
@@ -145,8 +145,7 @@ def activation_figure(a: Activations) -> Figure:
     """One picture per action unit with its logit, contrast stretched to what the picture holds."""
     columns = min(6, len(a.aus))
     rows = -(-len(a.aus) // columns)
-    figure = Figure(figsize=(1.75 * columns, 2.0 * rows + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = ReportFigure(1.75 * columns, 2.0 * rows + 0.4, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()

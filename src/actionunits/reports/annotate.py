@@ -29,7 +29,7 @@ def annotate_to(path: Path, media_kind: str, source: str) -> Iterator[Consumer]:
     source: of the results; the sound of a video is kept. Raises UserError where the file cannot be written.
     """
     if media_kind == "image":
-        yield lambda result: save_image(_drawn(result), path)
+        yield lambda result: save_image(drawn(result), path)
     elif media_kind == "images":
         yield _FolderAnnotator(path)
     else:
@@ -63,7 +63,7 @@ class _FolderAnnotator:
         if stem in self._used:
             stem = f"{stem}-{result.frame.index + 1}"
         self._used.add(stem)
-        save_image(_drawn(result), self._folder / f"{stem}.png")
+        save_image(drawn(result), self._folder / f"{stem}.png")
 
 
 class _VideoAnnotator:
@@ -76,7 +76,7 @@ class _VideoAnnotator:
     def __call__(self, result: FrameResult) -> None:
         if self._margin_px is None:  # the first frame decides, since a video keeps its size
             self._margin_px = _margin_px(result)
-        image = _drawn(result, self._margin_px, self._panel_sides)
+        image = drawn(result, self._margin_px, self._panel_sides)
         self._shape = self._shape or image.shape
         if image.shape != self._shape:
             # Some streams change their size on the way; a video file cannot.
@@ -89,7 +89,7 @@ def _margin_px(result: FrameResult) -> int:
     return margin_beside(height, width, result.faces, result.predictions)
 
 
-def _drawn(
+def drawn(
     result: FrameResult, margin_px: int | None = None, panel_sides: dict[int, tuple[int, str]] | None = None
 ) -> np.ndarray:
     """The picture with its faces, wider by a dark margin for the panel of a face that fills it."""

@@ -22,6 +22,7 @@ class AuTable:
     aus: tuple[int, ...]
     frame_number: np.ndarray  # (F,) ascending
     time_s: np.ndarray  # (F,) presentation time; NaN where the table has none
+    row: np.ndarray  # (R,) position in the table
     row_frame: np.ndarray  # (R,) position of the row's frame in frame_number
     face_id: np.ndarray  # (R,)
     prob: np.ndarray  # (R, A) 0-1, NaN where unknown, like the next two
@@ -64,6 +65,7 @@ def au_table(table: pd.DataFrame, aus: Sequence[int] | None = None) -> AuTable:
         aus=chosen,
         frame_number=frame_number,
         time_s=_column(table, "timestamp", np.full(rows, np.nan))[first_row],
+        row=np.flatnonzero(seen),
         row_frame=row_frame.reshape(-1)[seen],
         face_id=face_id[seen].astype(int),
         prob=values["p"][seen],

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from rich.console import Console, Group
@@ -19,7 +18,8 @@ from rich.table import Table
 from actionunits.aus import AUS, au_label
 from actionunits.datasets.crops import load
 from actionunits.datasets.crops.crop_data import CropData
-from actionunits.reports.image_file import DOTS_PER_INCH, save_figure
+from actionunits.reports.figure import ReportFigure
+from actionunits.reports.image_file import save_figure
 from actionunits.reports.number_text import percent
 from actionunits.reports.palette import BLUE
 from actionunits.reports.relations import matrix_figure
@@ -151,25 +151,21 @@ def _length_table(d: Description) -> Table:
     return table
 
 
-def draw_description(description: Description, folder: Path | str) -> list[Path]:
-    """Write the pictures into a folder and return their paths: occurrence.png and relations.png, where AUs are
-    coded, and sequences.png. Raises UserError where they cannot be written."""
-    drawn: list[tuple[str, Figure]] = []
-    if len(description.occurrence):
-        drawn += [("occurrence.png", occurrence_figure(description)), ("relations.png", relation_figure(description))]
-    drawn.append(("sequences.png", sequence_figure(description)))
-    paths = []
-    for name, figure in drawn:
-        path = Path(folder) / name
-        save_figure(figure, path)
-        paths.append(path)
-    return paths
+def description_figures(description: Description) -> dict[str, Figure]:
+    """The pictures by name: "occurrence" and "relations", where AUs are coded, and "sequences"."""
+    coded = {"occurrence": occurrence_figure, "relations": relation_figure} if len(description.occurrence) else {}
+    return {name: draw(description) for name, draw in (coded | {"sequences": sequence_figure}).items()}
 
 
-def _figure(width_in: float, height_in: float) -> Figure:
-    figure = Figure(figsize=(width_in, height_in), dpi=DOTS_PER_INCH, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+def draw_description(description: Description, folder: Path | str, picture_format: str = "png") -> list[Path]:
+    """Write `description_figures` into a folder and return their paths; picture_format: png, jpg, svg or pdf.
+
+    Raises UserError where they cannot be written.
+    """
+    return [
+        save_figure(figure, Path(folder) / f"{name}.{picture_format}")
+        for name, figure in description_figures(description).items()
+    ]
 
 
 def _plain(axes: Axes) -> None:
@@ -180,7 +176,7 @@ def _plain(axes: Axes) -> None:
 def occurrence_figure(d: Description) -> Figure:
     """Share of the known frames in which each AU is present."""
     table = d.occurrence
-    figure = _figure(7.2, 1.1 + 0.27 * len(table))
+    figure = ReportFigure(7.2, 1.1 + 0.27 * len(table), layout="constrained")
     axes = figure.add_subplot()
     y = np.arange(len(table))
     rates = table["rate"].to_numpy(float)
@@ -219,7 +215,7 @@ def relation_figure(d: Description) -> Figure:
 
 def sequence_figure(d: Description) -> Figure:
     """Lengths of the sequences, and frames of each person."""
-    figure = _figure(9.0, 3.4)
+    figure = ReportFigure(9.0, 3.4, layout="constrained")
     lengths = d.sequence_frames[d.sequence_frames > 0]
     left, right = figure.subplots(1, 2)
     _histogram(left, lengths)

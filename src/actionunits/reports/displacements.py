@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from actionunits.datasets.crops.crop_data import stored_size
@@ -19,6 +18,7 @@ from actionunits.datasets.crops.load import load_data
 from actionunits.datasets.sampling.augment import center_crop
 from actionunits.datasets.sampling.sequences import PairSampler
 from actionunits.reports.face_edit import two_movements
+from actionunits.reports.figure import ReportFigure
 from actionunits.reports.palette import BLUE, VERMILLION
 
 PAIRS = 6400  # Sec. 4.3
@@ -69,8 +69,7 @@ def displacement_lengths(model: Path, folders: list[Path], pairs: int = PAIRS, s
 
 def length_histogram(lengths: Lengths) -> Figure:
     """Two histograms on one axis, with the mean of each."""
-    figure = Figure(figsize=(6.4, 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = ReportFigure(6.4, 3.4, layout="constrained")
     axes = figure.subplots()
     bins = np.linspace(0, max(lengths.au.max(), lengths.pose.max(), 1e-6), BINS + 1).tolist()
     for name, values, colour in (("AU", lengths.au, VERMILLION), ("pose", lengths.pose, BLUE)):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from actionunits.datasets.crops.crop_data import stored_size
@@ -18,6 +17,7 @@ from actionunits.datasets.sampling.rows import even_rows
 from actionunits.errors import UserError
 from actionunits.evaluation.divergence import hand_made_features, subject_divergences
 from actionunits.models.contract import HasFeatures
+from actionunits.reports.figure import ReportFigure
 from actionunits.reports.palette import BLUE, ORANGE
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -80,8 +80,7 @@ def lines(d: Divergences) -> list[str]:
 
 def divergence_figure(d: Divergences) -> Figure:
     """A dot for every person, and the mean, on a logarithmic scale."""
-    figure = Figure(figsize=(1.6 + 1.3 * len(d.by_features), 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = ReportFigure(1.6 + 1.3 * len(d.by_features), 4.2, layout="constrained")
     axes = figure.add_subplot()
     generator = np.random.default_rng(0)
     for k, (name, values) in enumerate(d.by_features.items()):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from actionunits.datasets.crops.crop_data import stored_size
@@ -20,7 +21,7 @@ from actionunits.faces.align import register
 from actionunits.media import open_media
 from actionunits.models.tcae import Tcae
 from actionunits.models.tcae.displacement import warp
-from actionunits.reports.contact_sheet import contact_sheet
+from actionunits.reports.contact_sheet import sheet_figure
 from actionunits.reports.flow_colours import flow_colours
 from actionunits.reports.image_file import image_format, save_image
 from actionunits.training.checkpoint import load_checkpoint
@@ -65,13 +66,12 @@ def edit_face(source: Path | str, target: Path | str, keep: str, model: Path, ou
     save_image(_picture(edited[0]), out)
 
 
-def draw_pairs(model: Path, folders: list[Path], out: Path, pairs: int = 4, seed: int = 0) -> None:
-    """Write the grid of Fig. 4 for random pairs of frames of one track: what is generated, and the displacements.
+def pair_figure(model: Path, folders: list[Path], pairs: int = 4, seed: int = 0) -> Figure:
+    """The grid of Fig. 4 for random pairs of frames of one track: what is generated, and the displacements.
 
     Colours of displacements: the hue is where a point of the source goes, white stands still. Raises UserError for
     unusable data or a checkpoint that cannot tell the two movements apart.
     """
-    image_format(out)
     network = two_movements(model)
     size = int(network.config.image_size)
     data = load_data(folders, stored_size(size), aus=())
@@ -86,7 +86,7 @@ def draw_pairs(model: Path, folders: list[Path], out: Path, pairs: int = 4, seed
         cells += [_picture(column[k]) for column in columns]
         cells += [_colours(m.displacement[k], size) for m in (pair.au, pair.pose)]
     captions = [*CAPTIONS, *("" for _ in range(len(cells) - len(CAPTIONS)))]
-    contact_sheet(cells, captions, out, len(CAPTIONS))
+    return sheet_figure(cells, captions, len(CAPTIONS))
 
 
 def two_movements(path: Path) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from actionunits.errors import UserError
 from actionunits.faces import FaceFinder
@@ -17,7 +18,7 @@ from actionunits.media import open_media
 from actionunits.models.batch import Batch
 from actionunits.models.contract import EstimatesFlow
 from actionunits.models.ofnet.two_frame import has_tvl1, two_frame_flow
-from actionunits.reports.contact_sheet import contact_sheet
+from actionunits.reports.contact_sheet import sheet_figure
 from actionunits.reports.flow_colours import FULL_COLOUR_SHARE, flow_colours
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -103,14 +104,13 @@ def flows_of(
     return {name: flow.permute(0, 2, 3, 1).numpy() for name, flow in flows.items()}
 
 
-def draw_flow_grid(
+def flow_figure(
     images: Sequence[np.ndarray],
     anchors: Sequence[np.ndarray],
     captions: Sequence[str],
     flows: Mapping[str, np.ndarray],
-    out: Path,
-) -> Path:
-    """Write a sheet with a row per crop: the crop, its anchor, then its flow by every method; NaN is grey.
+) -> Figure:
+    """A sheet with a row per crop: the crop, its anchor, then its flow by every method; NaN is grey.
 
     images, anchors: (S, S, 3) uint8; flows: (N, S, S, 2) pixels. The full colour is a
     motion of FULL_COLOUR_SHARE of the width.
@@ -120,14 +120,13 @@ def draw_flow_grid(
     for k, (image, anchor, caption) in enumerate(zip(images, anchors, captions, strict=True)):
         pictures += [image, anchor, *(flow_colours(flow[k], full_px) for flow in flows.values())]
         texts += [caption, "neutral frame", *flows]
-    contact_sheet(pictures, texts, out, columns=2 + len(flows))
-    return out
+    return sheet_figure(pictures, texts, columns=2 + len(flows))
 
 
-def draw_clip(source: str, weights: Path, out: Path, frames: int, anchor: int | None = None) -> Path:
-    """The grid of a clip's most moved frames with the learned flow of a stored model."""
+def clip_figure(source: str, weights: Path, frames: int, anchor: int | None = None) -> Figure:
+    """The sheet of a clip's most moved frames with the learned flow of a stored model."""
     model = load_flow_model(weights)
     crops = choose_crops(source, int(model.config.image_size), frames, anchor)  # type: ignore[attr-defined]
     anchors = [crops.anchor] * len(crops.crops)
     flows = flows_of(crops.crops, anchors, {LEARNED: model})
-    return draw_flow_grid(crops.crops, anchors, [f"frame {number}" for number in crops.frames], flows, out)
+    return flow_figure(crops.crops, anchors, [f"frame {number}" for number in crops.frames], flows)

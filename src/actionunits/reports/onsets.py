@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from actionunits.errors import UserError
 from actionunits.evaluation.boundaries import Boundaries, boundaries
 from actionunits.evaluation.predictions import read_predictions
 from actionunits.files import write_atomically
+from actionunits.reports.figure import ReportFigure
 from actionunits.reports.palette import person_colour
 from actionunits.scores import bootstrap
 
@@ -70,8 +70,7 @@ def write_onset_table(table: pd.DataFrame, path: Path) -> None:
 
 def onset_figure(found: Mapping[str, Boundaries]) -> Figure:
     """Cumulative share of true events whose onset, and whose offset, is at most so many frames off."""
-    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = ReportFigure(8.4, 3.6, layout="constrained")
     for panel, what in zip(figure.subplots(1, 2, sharey=True), ("onset", "offset"), strict=True):
         for k, (name, b) in enumerate(found.items()):
             error = getattr(b, what)

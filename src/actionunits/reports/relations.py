@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
 from actionunits.models.renet import ReNet
-from actionunits.reports.image_file import DOTS_PER_INCH, save_figure
+from actionunits.reports.figure import ReportFigure
 from actionunits.reports.palette import BLUE, VERMILLION
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -38,9 +37,8 @@ def matrix_figure(
 ) -> Figure:
     """A matrix of relations with its numbers; `note` tells what grey cells (NaN) are. limit: of the colours."""
     count = len(labels)
-    size = [inches + 0.4 * max(count, 6) for inches in (2.4, 2.0)]  # room for title and note around the cells
-    figure = Figure(figsize=(size[0], size[1]), dpi=DOTS_PER_INCH, facecolor="white", layout="compressed")
-    FigureCanvasAgg(figure)
+    cells_in = 0.4 * max(count, 6)
+    figure = ReportFigure(2.4 + cells_in, 2.0 + cells_in, layout="compressed")  # room for title and note around them
     axes = figure.add_subplot()
     colours = relation_colormap().with_extremes(bad="#d0d0d0")
     image = axes.imshow(np.ma.masked_invalid(relation), cmap=colours, vmin=-limit, vmax=limit)
@@ -63,11 +61,8 @@ def matrix_figure(
     return figure
 
 
-def draw_model_relations(checkpoint: Path, path: Path) -> Path:
-    """Write the relations of a RE-Net to a picture file, the row's AU leaning on the column's.
-
-    Raises UserError for a checkpoint of another model, and for a suffix that is no picture's.
-    """
+def model_relation_figure(checkpoint: Path) -> Figure:
+    """The relations of a RE-Net, the row's AU leaning on the column's. Raises UserError for another model."""
     loaded = load_checkpoint(checkpoint)
     if not isinstance(loaded.model, ReNet):
         raise UserError(f"{checkpoint} holds a {loaded.header['model']}; only RE-Net has relations")
@@ -79,5 +74,4 @@ def draw_model_relations(checkpoint: Path, path: Path) -> Path:
     meaning = "learned relation" if learned else "correlation of training labels"
     names = " + ".join(loaded.header.get("data", {}).get("names", ()))
     title = "Relations in RE-Net" + (f" trained on {names}" if names else "")
-    figure = matrix_figure([au_label(au) for au in loaded.aus], w, title, meaning, limit=limit)
-    return save_figure(figure, path)
+    return matrix_figure([au_label(au) for au in loaded.aus], w, title, meaning, limit=limit)

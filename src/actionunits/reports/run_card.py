@@ -12,6 +12,7 @@ from typing import Any
 
 from actionunits.files import file_sha256, valid_text, write_atomically
 
+CARD_VERSION = 1  # of run_card.v1.schema.json; a field that goes or changes its meaning makes a new one
 PACKAGES = ("actionunits", "onnxruntime", "torch", "av", "numpy")
 LARGEST_HASHED_BYTES = 2**30  # about two seconds of reading; larger files are told by their size
 

@@ -38,6 +38,9 @@ OF_AU = (
     Column("episodes", "int"),
     Column("mean_episode_s", "float", 3),
 )
+FILE, AU = Column("file", "text"), Column("au", "text")
+SUMMARY_TABLE = (FILE, *OF_PERSON, AU, *OF_AU)
+EPISODE_TABLE = (FILE, *EPISODE_COLUMNS)
 FILES = ("summary.csv", "summary.wide.csv", "episodes.csv")
 RELATION_FILES = ("cooccurrence.csv", "synchrony.csv")
 PERSON = Column("person", "int")  # behind the `face_id`, where people have a number over all inputs
@@ -62,6 +65,11 @@ class SummaryCollector:
         self.cooccurrence = CooccurrenceCollector(aus, by_person) if relations else None
         self.synchrony = SynchronyCollector(aus) if relations and has_time else None
         self._quality: Counter[str] = Counter()
+
+    @classmethod
+    def of_kind(cls, kind: str, aus: Sequence[int], relations: bool = False) -> SummaryCollector:
+        """That of an "image", "images" or "video"."""
+        return cls(aus, by_person=kind != "images", has_time=kind == "video", relations=relations)
 
     def add(self, result: FrameResult) -> None:
         """Take note of one frame."""
@@ -128,7 +136,6 @@ def write_summaries(
     Raises UserError where a file cannot be written.
     """
     long, wide, *by_input = files
-    first = Column("file", "text")
     who = OF_PERSON if person_of is None else (OF_PERSON[0], PERSON, *OF_PERSON[1:])
     people = []
     for card in cards:
@@ -136,23 +143,24 @@ def write_summaries(
             source = valid_text(card["input"])
             people.append((source, entry | {PERSON.name: (person_of or {}).get((source, entry["face_id"]))}))
     labels = sorted({label for _, entry in people for label in _labels(entry)})
-    write_csv(long, (first, *who, Column("au", "text"), *OF_AU), _long_rows(people, who))
+    write_csv(long, (FILE, *who, AU, *OF_AU), long_rows(people, who))
     wide_columns = [Column(f"{label}_{each.name}", each.kind, each.decimals) for label in labels for each in OF_AU]
-    write_csv(wide, (first, *who, *wide_columns), _wide_rows(people, who, labels))
+    write_csv(wide, (FILE, *who, *wide_columns), _wide_rows(people, who, labels))
     columns_of = {
         "episodes": EPISODE_COLUMNS,
         "cooccurrence": COOCCURRENCE_COLUMNS,
         "synchrony": SYNCHRONY_COLUMNS,
     }
     for file, (field, columns) in zip(by_input, columns_of.items(), strict=False):
-        write_csv(file, (first, *columns), _rows_of_inputs(cards, field, columns))
+        write_csv(file, (FILE, *columns), _rows_of_inputs(cards, field, columns))
 
 
 def _labels(entry: Mapping[str, Any]) -> list[str]:
     return [name for name, value in entry.items() if isinstance(value, dict)]
 
 
-def _long_rows(people: Iterable[tuple[str, Mapping[str, Any]]], who: Sequence[Column]) -> Iterable[Row]:
+def long_rows(people: Iterable[tuple[str, Mapping[str, Any]]], who: Sequence[Column] = OF_PERSON) -> Iterable[Row]:
+    """The rows of `summary.csv` from the name of each input and its entries of `summarise`; who: columns of people."""
     for file, entry in people:
         for label in _labels(entry):
             yield [file, *_cells_of(entry, who), label, *_cells_of(entry[label], OF_AU)]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actionunits.errors import UserError
+from actionunits.errors import UserError, extras_explained
 from actionunits.files import write_atomically
 from actionunits.reports.schemas import Cell, Column, Row, RowSchema
 from actionunits.types import FrameResult
@@ -107,9 +107,14 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pd.Dat
 
 
 def to_dataframe(results: Iterable[FrameResult], schema: RowSchema) -> pd.DataFrame:
-    """The rows of these results in memory, full precision."""
-    rows = [row for result in results for row in schema.rows(result)]
-    return _arrow_table(rows, schema.columns).to_pandas()
+    """The rows of these results in memory, full precision. Raises UserError without pandas."""
+    return rows_to_dataframe(schema.columns, (row for result in results for row in schema.rows(result)))
+
+
+def rows_to_dataframe(columns: Sequence[Column], rows: Iterable[Row]) -> pd.DataFrame:
+    """A data frame of these columns. Raises UserError without pandas."""
+    with extras_explained():
+        return _arrow_table(list(rows), columns).to_pandas()
 
 
 def _arrow_table(rows: list[Row], columns: Sequence[Column]) -> pa.Table:

@@ -26,14 +26,15 @@ def moments(source: str, times_s: Sequence[float]) -> Iterator[tuple[float, str]
         with open_media(source) as media:
             for frame in media:
                 while waiting and frame.time_s >= waiting[0] - _SLACK_S:
-                    yield waiting.pop(0), _data_address(Image.fromarray(frame.image_rgb))
+                    yield waiting.pop(0), data_address(Image.fromarray(frame.image_rgb))
                 if not waiting:
                     return
     except UserError:
         return
 
 
-def _data_address(picture: Image.Image) -> str:
+def data_address(picture: Image.Image) -> str:
+    """The picture, at most 160 pixels high, as a JPEG in an address."""
     height = min(_HEIGHT_PX, picture.height)
     picture = picture.resize((max(1, picture.width * height // picture.height), height))
     held = io.BytesIO()

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -20,6 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from actionunits.aus import AUS, INTENSITY_LETTERS, INTENSITY_MAX
 from actionunits.errors import UserError
 from actionunits.reports.au_table import AuTable, au_table
+from actionunits.reports.figure import ReportFigure
 from actionunits.reports.image_file import DOTS_PER_INCH, save_figure
 from actionunits.reports.lettering import font, shortened
 from actionunits.reports.number_text import clock_text, percent
@@ -54,29 +54,33 @@ def draw_timeline(
     aus: Sequence[int] | None = None,
     face_id: int | None = None,
 ) -> None:
-    """Write the timeline of an openface-schema table as a PNG 1800 pixels wide.
+    """Write `timeline_figure`, 1800 pixels wide where it is no vector picture; the suffix chooses the format.
+
+    Raises UserError as it does, and where the file cannot be written.
+    """
+    save_figure(timeline_figure(table, title=title, aus=aus, face_id=face_id), path)
+
+
+def timeline_figure(
+    table: pd.DataFrame, *, title: str | None = None, aus: Sequence[int] | None = None, face_id: int | None = None
+) -> Figure:
+    """The timeline of an openface-schema table.
 
     One panel per person, at most six, those seen longest; `face_id` chooses one. Shading is the intensity, or the
     probability in a table without intensities. Where several frames share a pixel column it shows their maximum.
     The share at the right is that of the person's frames in which the AU is present. Frames have their true
     times; frames without increasing times (photographs) are numbered instead.
 
-    Raises UserError if the table is empty, has no AU columns, lacks a requested AU or person, or if the file
-    cannot be written.
+    Raises UserError if the table is empty, has no AU columns, or lacks a requested AU or person.
     """
-    if not len(table):
-        raise UserError("the table is empty: there is nothing to draw")
-    data = au_table(table, aus)
-    if face_id is not None and face_id not in data.people:
-        raise UserError(f"face {face_id} is not in the table; it has {data.people or 'no face'}")
+    data = table_to_draw(table, aus, face_id)
     people = [face_id] if face_id is not None else longest_seen(data, MAX_PEOPLE)
     axis = time_axis(data)
     panels: list[int | None] = [*people] or [None]
     panel_in = len(data.aus) * LANE_IN + PERSON_TITLE_IN
     height_in = HEADER_IN + len(panels) * panel_in + FOOTER_IN
-    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DOTS_PER_INCH, facecolor="white")
-    FigureCanvasAgg(figure)
-    by_intensity = bool(np.isfinite(data.intensity).any()) or not np.isfinite(data.prob).any()
+    figure = ReportFigure(WIDTH_IN, height_in)
+    by_intensity = has_intensity(data)
     for k, person in enumerate(panels):
         bottom_in = height_in - HEADER_IN - (k + 1) * panel_in
         lanes = figure.add_axes(
@@ -93,7 +97,34 @@ def draw_timeline(
     if face_id is None and left_out:
         note = f"{left_out} more {'person' if left_out == 1 else 'people'}, seen for a shorter time, not drawn"
         figure.text(LEFT_IN / WIDTH_IN, 0.12 / height_in, note, fontsize=8, color=FAINT_TEXT)
-    save_figure(figure, path)
+    return figure
+
+
+def draw_lanes(
+    lanes: Axes, table: pd.DataFrame, *, aus: Sequence[int] | None = None, face_id: int | None = None
+) -> None:
+    """Draw the panel of one person, the one seen longest or `face_id`, into axes that the caller has placed.
+
+    Names of the AUs stand at the left of the axes and shares at the right. Raises UserError as `timeline_figure`.
+    """
+    data = table_to_draw(table, aus, face_id)
+    person = face_id if face_id is not None else next(iter(longest_seen(data, 1)), None)
+    draw_person(lanes, data, time_axis(data), person, has_intensity(data), is_last=True)
+
+
+def has_intensity(data: AuTable) -> bool:
+    """Whether lanes are shaded by intensity: it is known somewhere, or nothing is."""
+    return bool(np.isfinite(data.intensity).any()) or not np.isfinite(data.prob).any()
+
+
+def table_to_draw(table: pd.DataFrame, aus: Sequence[int] | None, face_id: int | None) -> AuTable:
+    """What is read of a table for a picture. Raises UserError if it is empty, or lacks a requested AU or person."""
+    if not len(table):
+        raise UserError("the table is empty: there is nothing to draw")
+    data = au_table(table, aus)
+    if face_id is not None and face_id not in data.people:
+        raise UserError(f"face {face_id} is not in the table; it has {data.people or 'no face'}")
+    return data
 
 
 def longest_seen(data: AuTable, count: int) -> list[int]:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from actionunits.aus import AUS, au_label
@@ -24,6 +23,7 @@ from actionunits.errors import UserError
 from actionunits.evaluation.divergence import hand_made_features
 from actionunits.evaluation.neighbours import same_au, same_person
 from actionunits.models.contract import HasFeatures
+from actionunits.reports.figure import ReportFigure
 from actionunits.reports.palette import BLUE, BLUISH_GREEN
 from actionunits.training.checkpoint import load_checkpoint
 
@@ -159,8 +159,7 @@ def embedding_figure(e: Embedding, people: bool = False) -> Figure:
     count, kinds = len(e.aus) + people, len(e.points)
     columns = min(4, count) if kinds == 1 else kinds
     rows = -(-count // columns) if kinds == 1 else count
-    figure = Figure(figsize=(3.1 * columns, 3.1 * rows + 0.7), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = ReportFigure(3.1 * columns, 3.1 * rows + 0.7, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     panels = panels.reshape(-1, 1) if kinds == 1 else panels
     for panel in panels[count:].ravel():
