@@ -193,7 +193,6 @@ def detect_in_memory(
         "input_files": describe_files(media.sources),
         "frames_written": len(frames),
         "rows_written": sum(len(schema.rows(frame)) for frame in frames),
-        "episodes": None,
         "outputs": [],
         "interrupted": False,
     }
