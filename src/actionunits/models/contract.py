@@ -182,7 +182,7 @@ class LearnsFromSequences(Protocol):
 
 @runtime_checkable
 class HasPictureNetwork(Protocol):
-    """Has a part for single pictures that can run alone: `report activation` climbs it."""
+    """Has a part for single pictures that can run alone: `report activation` maximises its answers."""
 
     def enter_picture_network(self) -> None:
         """Become the part that reads single pictures."""
@@ -341,7 +341,7 @@ class ReadsTwoFrameFlow(Config, Protocol):
 
 @runtime_checkable
 class MagnifiesFaces(Config, Protocol):
-    """A config that enlarges the middle of the crop; a start from weights of other faces is then told."""
+    """A config that enlarges the middle of the crop; a start from weights of faces of another size prints a note."""
 
     magnification: float
 
