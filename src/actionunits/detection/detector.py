@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ class Detector:
         landmarker: a MediaPipe `face_landmarker.task` file in place of the bundled models.
         min_confidence: leave out faces found with less confidence, 0-1.
         aus: numbers of the action units to report; all that the model knows unless given.
-        smoothing_s: time constant, in seconds, of a moving average over a person's predictions in videos; None is off.
+        smoothing_s: time constant, in seconds, of a moving average over a person's predictions in videos.
         flow: predictions also hold the motion to the neutral face that the model estimates.
 
     Attributes:
@@ -321,6 +322,12 @@ class Detector:
     def _per_au(self, field: str, default: float) -> np.ndarray:
         values = self.header.get(field, {})
         return np.array([values.get(au_label(au), default) for au in self.aus], np.float32)
+
+
+@lru_cache(maxsize=1)
+def kept_detector(*settings: Any) -> Detector:
+    """`Detector` of these settings: the last one that was asked for, if it was the same."""
+    return Detector(*settings)
 
 
 def follows_time(media: MediaReader) -> bool:
