@@ -24,9 +24,10 @@ import torch
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.models import find_model
 from actionunits.models.batch import Batch
-from actionunits.training.loop import LoopSettings, batch_fields, train
+from actionunits.training.loop import LoopSettings, train
 from actionunits.training.run import Hardware, make_fabric
 from actionunits.training.source import CropSource
+from actionunits.training.step import batch_fields
 
 AUS = (1, 2, 4, 6, 12, 25)
 WARM_UP = 3  # steps

@@ -18,13 +18,13 @@ INTRODUCTION = """<!-- Written by experiments/tables.py from results/ and publis
 # The papers' tables, and ours
 
 `actionunits reproduce TABLE --data DIR` trains and tests every fold of a published table and prints the paper's rows
-and ours side by side; `TABLE` is a key of [what the papers report](published.md). It takes the paper's settings from
+and ours side by side. `TABLE` is a key of [what the papers report](published.md). Settings are the paper's, from
 `configs/<model>_<data set>.yaml`; `--dry-run` shows the plan. `--scale small` takes `configs/<model>_small.yaml`
-instead, to see the whole chain in minutes. A run that was stopped goes on when the same command is given again, and
-finished folds are read, not repeated.
+instead and shows the whole chain in minutes. A run that was stopped goes on when the same command is given again.
+Finished folds are read and not repeated.
 
-BP4D, DISFA and GFT may not be passed on, so what follows comes from renders in their folder layout. Such numbers show
-that the chain works; they say nothing about real faces and do not compare with the paper's numbers beside them.
+BP4D, DISFA and GFT may not be passed on. What follows comes from renders in their folder layout. Such numbers show
+that the chain works. They say nothing about real faces and do not compare with the paper's numbers beside them.
 
 ```
 actionunits reproduce renet-table1 --data DIR --model resnet18   # another model on the table's folds
@@ -39,14 +39,15 @@ actionunits crossval resnet18 --data A,B --protocol cross --out OUT   # trained 
 
 How to read the tables:
 
-- **ours** is the mean over folds, as papers print it; its interval draws people with replacement, 95%. A single fold,
-  listed below each table, does not compare with a mean over folds. **pooled** scores all test frames together.
-- Everyone who is tested is new to the model: the checkpoint of a fold names its people, and evaluation refuses it
-  otherwise.
+- **ours** is the mean over folds, as papers print it, with a 95% interval that draws people with replacement. Single
+  folds are listed below each table and do not compare with a mean over folds. **pooled** scores all test frames
+  together.
+- Everyone who is tested is new to the model. The checkpoint of a fold names the people it was trained on, and
+  evaluation refuses them.
 - Thresholds are chosen on each fold's validation people, or 0.5 with `--threshold 0.5`; AUC needs none.
 - **floor** is the score of one answer for every frame: "always present" for F1, the more frequent one for accuracy.
 - **paper** is the printed row of the same protocol; – where the paper has none, or its text has lost it.
-- One division of the people is one draw: `--fold-seeds 0,1,2 --folds 3` repeats the folds with other divisions.
+- Another division of the people gives other numbers: `--fold-seeds 0,1,2 --folds 3` repeats the folds with others.
 - The outputs for every test frame are in `OUT/<model>/predictions.parquet`; two models are compared on them as
   [paired tests](compare.md).
 
@@ -57,8 +58,8 @@ How to read the tables:
 
 ## RE-Net's tables
 
-RE-Net's readme tells [what holds of the paper's claims](../src/actionunits/models/renet/README.md). Every model
-starts from the same ResNet-18 of other people, its output layers at random.
+RE-Net's page says [what holds of the paper's claims](../src/actionunits/models/renet/README.md). Every model starts
+from the same ResNet-18 of other people, with random output layers.
 
 {renet_commands}
 `bash experiments/renet/tables.sh` runs this.
@@ -68,8 +69,7 @@ starts from the same ResNet-18 of other people, its output layers at random.
 EACNET = """
 ## EAC-Net's tables
 
-EAC-Net's readme tells [what holds of the paper's claims](../src/actionunits/models/eacnet/README.md). All networks
-start from one VGG-19 that was trained on other people.
+EAC-Net's page says [what holds of the paper's claims](../src/actionunits/models/eacnet/README.md). All networks start from one VGG-19 that was trained on other people.
 
 {commands}
 `bash experiments/eacnet/tables.sh` runs this.
@@ -79,7 +79,7 @@ start from one VGG-19 that was trained on other people.
 HYBRID = """
 ## The hybrid network's tables
 
-The hybrid network's readme tells [what holds of the paper's claims](../src/actionunits/models/hybrid/README.md).
+The hybrid network's page says [what holds of the paper's claims](../src/actionunits/models/hybrid/README.md).
 Every fold starts from one CNN of other people.
 
 {commands}

@@ -14,6 +14,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from eacnet.results_tables import (
 from hybrid.results_tables import hybrid_lstm, hybrid_networks, hybrid_onsets, hybrid_people, hybrid_tests
 from markdown_rows import number, rows_to_markdown
 from ofnet import results_tables as ofnet_tables
+from renders import au_tables
 from renet import results_tables as renet_tables
 from results_page import FIRST_TABLE, commands_of, results_page
 
@@ -38,6 +40,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 DOCUMENTS = (
     ROOT / "README.md",
+    *sorted((ROOT / "docs" / "aus").glob("*.md")),
+    ROOT / "docs" / "how_sure.md",
     ROOT / "docs" / "analyses.md",
     ROOT / "docs" / "renders.md",
     ROOT / "docs" / "detect.md",
@@ -306,6 +310,8 @@ def tcae_precision() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    **{f"about_{au_label(number).lower()}": partial(au_tables.about, number) for number in SYNTH_AUS},
+    "au_list": au_tables.au_list,
     "eacnet_networks": eacnet_networks,
     "eacnet_tests": eacnet_tests,
     "eacnet_transfer": eacnet_transfer,

@@ -111,7 +111,7 @@ def test_what_detection_does_not_need_is_not_imported(module, heavy):
 
 def test_extras_are_those_of_the_package():
     project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["project"]
-    imported_as = {"scikit_learn": "sklearn", "scikit_image": "skimage", "pyyaml": "yaml"}
+    imported_as = {"scikit_learn": "sklearn", "scikit_image": "skimage", "pyyaml": "yaml", "dlib_bin": "dlib"}
     for extra, packages in EXTRAS.items():
         named = [
             re.split(r"[^a-z0-9-]", line)[0].replace("-", "_") for line in project["optional-dependencies"][extra]

@@ -47,13 +47,13 @@ def single_actions(casting: Casting, assets: Assets | None, person: int) -> tupl
     return [face_of(renderer, k) for k in range(len(captions))], captions
 
 
-def face_of(renderer: ClipRenderer, frame: int) -> np.ndarray:
-    """The part of a frame around the face, SIZE x SIZE."""
-    left, top, right, bottom = renderer.labels.box_xyxy_px[0]
-    half = 0.56 * max(right - left, bottom - top)
+def face_of(renderer: ClipRenderer, frame: int, size: int = SIZE, box_of: int = 0, width: float = 1.12) -> np.ndarray:
+    """The part of a frame around the face of frame `box_of`, size x size; `width` is in lengths of that face."""
+    left, top, right, bottom = renderer.labels.box_xyxy_px[box_of]
+    half = width / 2 * max(right - left, bottom - top)
     x, y = (left + right) / 2, (top + bottom) / 2
     rows, columns = (slice(max(0, round(c - half)), round(c + half)) for c in (y, x))
-    return cv2.resize(renderer.frame(frame)[rows, columns], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(renderer.frame(frame)[rows, columns], (size, size), interpolation=cv2.INTER_AREA)
 
 
 def clip_frames(casting: Casting, assets: Assets | None, look: str) -> tuple[list[np.ndarray], list[str]]:

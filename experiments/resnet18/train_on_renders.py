@@ -25,7 +25,7 @@ from torch import multiprocessing
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData, stored_size
-from actionunits.datasets.crops.fresh import FreshPlan, as_crop_data, render_person
+from actionunits.datasets.crops.fresh import FreshPlan, as_crop_data, kept_person
 from actionunits.errors import UserError
 from actionunits.files import file_sha256
 from actionunits.models import find_model
@@ -56,11 +56,11 @@ def settings_of(text: str) -> tuple[str, str, Settings]:
     return name, model, make_settings(model, read_config_file(f"{model}_synthau") | parse_assignments(words))
 
 
-def render_validation(plan: FreshPlan, people: int, workers: int) -> CropData:
+def render_validation(plan: FreshPlan, people: int, workers: int, folder: Path | None) -> CropData:
     """Crops of people whom no run trains on."""
     numbers = range(people)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), be_a_worker) as pool:
-        return as_crop_data(plan, numbers, list(pool.map(partial(render_person, plan), numbers)))
+        return as_crop_data(plan, numbers, list(pool.map(partial(kept_person, plan, folder), numbers)))
 
 
 def train_one(text: str, frames: FreshFrames, validation: CropData, options: argparse.Namespace) -> None:
@@ -72,7 +72,7 @@ def train_one(text: str, frames: FreshFrames, validation: CropData, options: arg
     torch.manual_seed(options.seed)
     model = find_model(model_name).model(settings.model, SYNTH_AUS)
     if options.init is not None and settings.model.width == read_header(options.init)["config"]["width"]:
-        start_from(model, options.init, body_only=True)
+        start_from(model, options.init, settings.loop.init_body_only)
     loop = dataclasses.replace(settings.loop, seed=options.seed, max_minutes=options.minutes, log_every_steps=200)
     loop = dataclasses.replace(loop, save_every_minutes=UNBOUNDED, validate_every_epochs=1)
     size, in_bf16 = settings.model.image_size, options.precision == "bf16"
@@ -132,11 +132,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, required=True, help="of training, beside the first renders")
     parser.add_argument("--run", action="append", required=True, help="NAME=MODEL[:setting=value,...]")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--init", type=Path, help="checkpoint whose ResNet-18 the runs of its width start from")
+    parser.add_argument("--init", type=Path, help="checkpoint that the runs of its width start from")
     parser.add_argument("--capacity", type=int, default=300_000, help="frames to render at most")
     parser.add_argument("--first-frames", type=int, default=FIRST_FRAMES, help="rendered before training begins")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="processes that render")
     parser.add_argument("--validation-people", type=int, default=150)
+    parser.add_argument("--keep", type=Path, help="folder of rendered people, for the next run with the same code")
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--seed", type=int, default=21)
     return parser.parse_args(arguments)
@@ -145,13 +146,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     options = parse()
     try:
+        if options.keep is not None:
+            options.keep.mkdir(parents=True, exist_ok=True)
         crop = stored_size(max(settings_of(text)[2].model.image_size for text in options.run))
         plan = FreshPlan(options.facekit, options.seed, crop, options.assets)
         began = time.monotonic()
         unseen = dataclasses.replace(plan, seed=options.seed + 1)
-        validation = render_validation(unseen, options.validation_people, options.workers)
+        validation = render_validation(unseen, options.validation_people, options.workers, options.keep)
         frames = FreshFrames(plan, options.capacity, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        rendering = Rendering(frames, options.workers)
+        rendering = Rendering(frames, options.workers, options.keep)
         rendering.wait_for(min(options.first_frames, options.capacity))
         print(f"{frames.frames} frames after {time.monotonic() - began:.0f} s", flush=True)
         spawn = multiprocessing.get_context("spawn")

@@ -19,6 +19,8 @@ _LONGEST_LINE = 1000  # letters
 EXTRAS = {
     "tables": ("pandas", "pyarrow"),
     "plots": ("matplotlib", "skimage"),
+    "ray": ("ray", "fsspec"),
+    "people": ("dlib", "face_recognition_models"),
     "web": ("starlette", "uvicorn", "python_multipart", "websockets", "anyio"),
     "train": ("torch", "lightning_fabric", "numba", "sklearn", "scipy", "h5py", "onnx", "onnxscript", "yaml"),
 }

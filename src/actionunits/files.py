@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from actionunits.errors import UserError
 CACHE_VARIABLE = "ACTIONUNITS_CACHE"
 # What follows the name of an input in those of its results.
 RUN_CARD, ANNOTATED, TIMELINE = ".run.json", ".annotated", ".timeline"
+_TOKEN_BYTES = 4
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -50,8 +52,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         yield target
         return
-    stem = os.fsdecode(os.fsencode(target.stem)[:100])  # systems limit a name's bytes, of which a letter may have 4
-    temporary = target.with_name(f".{stem}-{secrets.token_hex(4)}{target.suffix}")
+    temporary = target.with_name(_unfinished_name(target, secrets.token_hex(_TOKEN_BYTES)))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not os.access(target, os.W_OK):
@@ -68,6 +69,15 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what a process that was killed while it wrote a file has left beside it."""
+    target = Path(os.path.realpath(path))
+    names = _unfinished_name(target, "?" * 2 * _TOKEN_BYTES, glob.escape)
+    with suppress(OSError):  # there is no such folder, or it cannot be written to: then nothing is left
+        for left in target.parent.glob(names):
+            left.unlink()
 
 
 def write_json(path: str | Path, value: object, indent: int = 1) -> None:
@@ -143,6 +153,11 @@ def cache_folder() -> Path:
         return (Path(caches) if caches else Path.home() / ".cache") / "actionunits"
     except RuntimeError:
         return Path(tempfile.gettempdir()) / f"actionunits-{os.getuid()}"
+
+
+def _unfinished_name(target: Path, token: str, spelled: Callable[[str], str] = str) -> str:
+    stem = os.fsdecode(os.fsencode(target.stem)[:100])  # systems limit a name's bytes, of which a letter may have 4
+    return f".{spelled(stem)}-{token}{spelled(target.suffix)}"
 
 
 def _is_about_writing(error: OSError, temporary: Path) -> bool:

@@ -1,5 +1,6 @@
 """The bar over all inputs: by the size of files, and full when all have ended, however far they came."""
 
+import re
 from pathlib import Path
 
 from actionunits.cli.console import _InputsBar
@@ -18,7 +19,7 @@ def test_the_bar_goes_by_size_and_counts_what_failed_as_ended(tmp_path):
             with bar.hidden(entry.source):
                 pass
             assert task.completed == completed
-        assert task.description == "2 of 3 inputs"
+        assert re.fullmatch(r"2 of 3 inputs, [0-9]+ per second", task.description)
         with bar.hidden(inputs[0].source):
             pass
         assert task.finished

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 import actionunits.detection.detector as detect_module
 from actionunits.aus import SYNTH_AUS
 from actionunits.cli import app
-from actionunits.detection.inputs import find_inputs, refuse_clashes, summary_files
+from actionunits.detection.inputs import find_inputs, refuse_clashes, shard_of, summary_files
 from actionunits.detection.run import Outcome
 from actionunits.errors import UserError
-from actionunits.media import VideoWriter
+from actionunits.media import VideoWriter, open_media
 from actionunits.reports.outcomes import outcomes_table
 
 
@@ -91,6 +91,87 @@ def test_folders_in_folders_are_mirrored_and_results_are_no_inputs(detect):
     assert detect("videos", "--out", "flat") == 0 and made("flat") == ["clip.csv"]
 
 
+def test_a_data_set_has_one_schema_and_a_part_for_each_input(detect):
+    write_clip("day/é 1.mp4", (1, 2))
+    Path("shots").mkdir()
+    for k in (1, 2):
+        Image.fromarray(picture(k)).save(f"shots/{k}.png")
+    Image.fromarray(picture(0)).save("photo.png")
+    Path("day/bad.mp4").write_bytes(b"no video")
+    words = ("day", "shots", "photo.png", "--format", "dataset", "--out", "out")
+    assert detect(*words, "--annotate") == 2
+    table = pd.read_parquet("out/table")
+    assert table.groupby("file", observed=True).size().to_dict() == {"day/é 1.mp4": 3, "photo.png": 1, "shots": 3}
+    assert {"frame", "AU12_r", "input"} < set(table) and set(table["input"]) == {
+        *("day/é 1.mp4", "photo.png", "shots/1.png", "shots/2.png")
+    }
+    failed = pd.read_csv("out/failed.csv")
+    assert failed[["input", "status"]].to_numpy().tolist() == [["day/bad.mp4", "failed"]]
+    assert "not a video" in failed["reason"][0]
+    # Nothing but parts lies in the data set, whose readers take every file for one; the rest lies beside it.
+    assert {path.name for path in Path("out/table").rglob("*") if path.is_file()} == {"part.parquet"}
+    assert len(list(Path("out/table").iterdir())) == 3
+    assert (
+        Path("out/runs/file=photo.png.annotated.png").is_file() and card("out/runs/file=shots")["frames_written"] == 2
+    )
+    assert set(pd.read_csv("out/summary.csv")["file"]) == {"day/é 1.mp4", "shots"}
+    written = {path: path.stat().st_mtime_ns for path in Path("out/table").rglob("*")}
+    Path("day/bad.mp4").unlink()
+    assert detect(*words, "--annotate", "--skip-done") == 0 and not Path("out/failed.csv").exists()
+    assert {path: path.stat().st_mtime_ns for path in Path("out/table").rglob("*")} == written
+    with pytest.raises(UserError, match="a data set is a folder"):
+        find_inputs(["photo.png"], Path("out.parquet"), "dataset")
+
+
+def test_a_table_that_is_no_result_of_ours_is_left_alone(detect):
+    write_clip("a.mp4")
+    write_clip("b.mp4")
+    Path("failed.csv").write_text("whose,reason\nmine,none\n")
+    assert detect("a.mp4", "b.mp4") == 0 and Path("failed.csv").read_text().startswith("whose")
+
+
+def test_a_table_names_inputs(detect):
+    for name in ("a", "b", "c"):
+        write_clip(f"day/{name}.mp4")
+    pd.DataFrame({"person": [1, 2, 3], "input": ["day/b.mp4", None, " day/*.mp4 "]}).to_csv("list.csv", index=False)
+    pd.DataFrame({"input": ["day/c.mp4"]}).to_parquet("list.parquet")
+    sources = [entry.source for entry in find_inputs(["list.parquet", "list.csv"], Path("r"))]
+    assert sources == ["day/c.mp4", "day/b.mp4", "day/a.mp4"]
+    Path("other.csv").write_text("file\nday/a.mp4\n")
+    Path("none.csv").write_text("input\n\n")
+    Path("bytes.parquet").write_bytes(b"no table")
+    for name, told in (
+        ("other.csv", "needs a column 'input'"),
+        ("none.csv", "names no input"),
+        ("bytes.parquet", "'input'"),
+    ):
+        with pytest.raises(UserError, match=told):
+            find_inputs([name], Path("r"))
+
+
+def test_shards_are_all_inputs_and_a_last_run_gathers_them(detect):
+    for name in "abcde":
+        write_clip(f"day/{name}.mp4")
+    words = ("day", "--format", "dataset", "--out", "out")
+    inputs = find_inputs(["day"], Path("out"), "dataset")
+    shards = [shard_of(inputs, f"{k}/3") for k in (1, 2, 3)]
+    assert sorted(len(shard) for shard in shards) == [1, 2, 2]
+    assert sorted(entry.source for shard in shards for entry in shard) == [entry.source for entry in inputs]
+    assert (
+        detect(*words, "--shard", "1/3") == detect(*words, "--shard", "3/3") == detect(*words, "--shard", "9/9") == 0
+    )
+    assert sorted(path.name for path in Path("out").iterdir()) == ["runs", "table"]
+    before = {path: path.stat().st_mtime_ns for path in Path("out/table").rglob("*.parquet")}
+    assert len(before) == 3
+    assert detect(*words, "--skip-done") == 0
+    after = {path: path.stat().st_mtime_ns for path in Path("out/table").rglob("*.parquet")}
+    assert len(after) == 5 and before.items() <= after.items()
+    assert len(set(pd.read_csv("out/summary.csv")["file"])) == 5
+    for wrong in ("0/3", "4/3", "1", "1/3/5", "-1/2"):
+        with pytest.raises(UserError, match="number of the share"):
+            shard_of(inputs, wrong)
+
+
 def test_an_input_that_is_called_as_the_summary_is_refused(detect):
     write_clip("summary.mp4")
     assert detect("summary.mp4") == 0
@@ -115,6 +196,54 @@ def test_the_report_is_one_file_with_warnings_first(detect, monkeypatch):
     assert Image.open(io.BytesIO(picture_of_moment)).size == (200, 120)
     assert page.count("<tr><td>") == len(SYNTH_AUS) and "actionunits 0" in page
     assert detect("day", "--report", "--no-summary", "--out", "r2") != 0 and not Path("r2").exists()
+
+
+def test_relations_have_tables_of_each_input_and_of_all(detect, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    write_clip("day/a.mp4", [2] * 3)
+    for k in (1, 2):
+        Image.fromarray(picture(1, k)).save(f"day/{k}.png")
+    assert detect("day", "--relations", "--out", "r") == 0
+    pairs = pd.read_csv("r/cooccurrence.csv")
+    assert pairs.groupby(["file", "face_id"])["frames"].agg(["size", "max"]).reset_index().to_numpy().tolist() == [
+        *[["day", "all", 153, 2], ["day/a.mp4", "0", 153, 3], ["day/a.mp4", "1", 153, 3]],
+    ]
+    assert list(pd.read_csv("r/synchrony.csv").columns)[:3] == ["file", "face_id", "other_id"]
+    own = ["a.cooccurrence.csv", "a.csv", "a.episodes.csv", "a.synchrony.csv", "day.cooccurrence.csv", "day.csv"]
+    assert made("r") == sorted([*own, *OF_ALL, "cooccurrence.csv", "synchrony.csv"])
+    assert detect("day", "--relations", "--no-summary") != 0
+
+
+class LeavingFinder(StagedFinder):
+    """After the third frame the tracker takes the face for somebody new."""
+
+    def __call__(self, frame):
+        return [replace(face, face_id=3 * (frame.index > 2)) for face in super().__call__(frame)]
+
+
+def test_a_person_has_one_number_over_a_video_and_over_all(detect, monkeypatch):
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    monkeypatch.setattr(detect_module, "FaceFinder", LeavingFinder)
+    monkeypatch.setattr("actionunits.detection.same_people.FaceDescriber", lambda: lambda *_: np.ones(128))
+    for name in ("day/a.mp4", "day/b.mp4"):
+        write_clip(name, [1] * 6)
+    assert detect("day", "--out", "plain") == 0
+    assert pd.read_csv("plain/summary.wide.csv")["face_id"].tolist() == [0, 3, 0, 3]
+    words = ("day", "--same-people", "--annotate", "--neutral", "0.2s", "--out", "r")
+    assert detect(*words) == detect(*words, "--skip-done") == 0
+    wide = pd.read_csv("r/summary.wide.csv")
+    assert wide[["file", "face_id", "person", "frames"]].to_numpy().tolist() == [
+        *[["day/a.mp4", 0, 0, 6], ["day/b.mp4", 0, 0, 6]],
+    ]
+    assert pd.read_csv("r/a.csv")["face_id"].tolist() == [0] * 6 and "person" in pd.read_csv("r/summary.csv")
+    assert pd.read_csv("r/people.csv")["nearest_same"].tolist() == [0, 0]
+    # The picture of the person at rest is that of another frame, which is the same person's now.
+    assert (pd.read_csv("r/a.csv").filter(regex="AU.._r").iloc[-1].dropna() == 0).all()
+    with open_media("r/a.annotated.mp4") as drawn:
+        assert all(frame.image_rgb.mean() > 20 for frame in drawn)
+    for k in (1, 2):
+        Image.fromarray(picture(1, k)).save(f"day/{k}.png")
+    assert detect("day", "--same-people", "--out", "r2") == 0 and card("r2/day")["likenesses"] is None
 
 
 def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, monkeypatch, detect):
@@ -149,6 +278,34 @@ def test_the_last_table_names_inputs_below_their_folder():
         console.print(outcomes_table(["a/b/1.mp4", "a/c/[red].mp4"], {"a/b/1.mp4": done}))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.get().splitlines() if "│" in line]
     assert rows == [["b/1.mp4", "done before", "8", "25%", "0%", "1"], ["c/[red].mp4", "not begun", "", "", "", ""]]
+
+
+def test_a_table_names_the_neutral_moments_of_many_videos(tiny_weights, detect):
+    for name in ("a", "b", "c"):
+        write_clip(f"day/{name}.mp4", [1] * 4)
+    words = ["detect", "day", "--neutral", "n.csv", "--report", "--skip-done", "--out", "r"]
+
+    def said(table):
+        Path("n.csv").write_text(table)
+        ended = CliRunner().invoke(app, [*words, "--weights", str(tiny_weights)])
+        return ended.exit_code, ended.stdout, ended.stderr
+
+    code, _, err = said("video,time\na.mp4,0.04\nb.mp4,0:00\nb.mp4,0.08\n")
+    assert (
+        code == 0
+        and err == "actionunits: n.csv has no neutral moment for 1 of 3 inputs, which stay as they are: day/c.mp4\n"
+    )
+    assert [card(f"r/{name}")["options"]["neutral"] for name in "abc"] == ["0.04s", "0s,0.08s", None]
+    assert "measured from neutral moments chosen by hand in 2 of 3 inputs" in Path("r/report.html").read_text()
+    a, b, c = (pd.read_csv(f"r/{name}.csv").filter(regex="AU.._p") for name in "abc")
+    # The drawn frames differ: one moment is neutral itself, of two it is the middle of their log-odds.
+    logit = np.log(c / (1 - c))
+    middle = (logit.iloc[0] + logit.iloc[2]) / 2
+    np.testing.assert_allclose(np.log(b / (1 - b)) - np.log(a / (1 - a)), [logit.iloc[1] - middle] * 4, atol=0.05)
+    # Only what a changed row is about is done again; a moment behind the end is told with the video's name.
+    code, out, err = said("video,time\na.mp4,0.04\nb.mp4,9\nc.mp4,0\n")
+    assert code == 2 and out.count("done before") == 3 and "day/b.mp4: --neutral 9s: the video ends before" in err
+    assert said("video,seconds\n")[0] != 0 != detect("day", "--neutral", "3s", "--calibrate")
 
 
 def test_an_interrupted_or_damaged_input_keeps_its_state(detect, monkeypatch):

@@ -57,6 +57,22 @@ def test_engines_agree_on_released_weights(crops, given, size):
     np.testing.assert_allclose(found["au_intensity"], expected["au_intensity"], atol=1e-4)
 
 
+def test_the_released_graph_folds_its_normalisations(tmp_path, monkeypatch):
+    """ONNX Runtime computes the image branch as convolutions alone; that of the blendshapes' scores is left."""
+    import onnx
+    import onnxruntime
+
+    class Options(onnxruntime.SessionOptions):
+        def __init__(self):
+            super().__init__()
+            self.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+
+    monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
+    open_engine(find_weights("resnet18"), "cpu", flow=False)
+    operations = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    assert operations.count("Conv") == 20 and operations.count("BatchNormalization") == 1
+
+
 def test_an_accelerator_and_a_checkpoint_without_a_graph_are_run_in_torch(tiny_weights):
     assert isinstance(open_engine(tiny_weights, "auto", flow=False), TorchEngine)
     assert isinstance(open_engine(find_weights("resnet18"), "cpu:0", flow=False), TorchEngine)
@@ -83,6 +99,8 @@ def test_detection_needs_none_of_the_extras(astronaut, tmp_path):
         ("detect photo.png --device cuda", "torch"),
         ("detect photo.png --annotate", "matplotlib"),
         ("detect photo.png --format parquet", "pyarrow"),
+        ("detect photo.png --on ray", "ray"),
+        ("detect s3://bucket/photo.png --allow-network", "fsspec"),
         ("train resnet18 --data . --out out", "pandas"),
         ("evaluate resnet18 --data .", "pandas"),
         ("export resnet18", "onnx"),

@@ -14,6 +14,7 @@ from numbered_video import SIZE, encode, number_of, numbered, numbers
 
 from actionunits.errors import UserError
 from actionunits.media import open_media
+from actionunits.media.decoding import Pictures
 from actionunits.media.video import VideoReader
 
 
@@ -32,13 +33,76 @@ def test_times_at_a_variable_rate_are_those_of_the_file_from_its_first_frame(cli
     assert [frame.time_s for frame in open_media(path)] == [(t - 900) / 1000 for t in pts]
 
 
-def test_only_the_frames_that_are_wanted_are_given_with_their_own_times(clip):
-    path = clip("only.mp4", 50, options={"bf": "3", "b_strategy": "0", "g": "25"})
+B_FRAMES = {"bf": "3", "b_strategy": "0", "g": "25"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "in_full"),
+    [
+        ("plain.mp4", {"options": B_FRAMES}, False),
+        ("open.mkv", {"options": {**B_FRAMES, "x264-params": "open-gop=1"}}, False),
+        ("late.ts", {"options": B_FRAMES}, False),
+        ("mpeg4.mp4", {"codec": "mpeg4", "options": {"bf": "2", "g": "12"}}, False),
+        ("mpeg2.mpg", {"codec": "mpeg2video", "options": {"bf": "2", "g": "12"}}, False),
+        ("hevc.mp4", {"codec": "libx265", "options": {"x265-params": "keyint=20:log-level=none"}}, False),
+        ("vp9.webm", {"codec": "libvpx-vp9", "options": {"g": "20", "cpu-used": "8", "lag-in-frames": "0"}}, False),
+        ("motion.avi", {"codec": "mjpeg", "pixel_format": "yuvj420p"}, False),
+        ("hidden.webm", {"codec": "libvpx", "options": {"g": "20", "deadline": "good", "cpu-used": "5"}}, True),
+        ("mpeg4.avi", {"codec": "mpeg4", "options": {"bf": "2", "g": "12"}}, False),
+    ],
+)
+def test_only_the_frames_that_are_wanted_are_given_with_their_own_times(clip, monkeypatch, name, options, in_full):
+    path = clip(name, 50, **options)
     with open_media(path) as reader:
         every = {frame.index: (frame.time_s, frame.image_rgb) for frame in reader}
-    with VideoReader(path, only=np.array([3, 17, 30])) as reader:
-        some = [(frame.index, frame.time_s, number_of(frame.image_rgb)) for frame in reader]
-    assert some == [(index, every[index][0], index) for index in (3, 17, 30)]
+    assert len(every) == 50
+    read_in_full = []
+    monkeypatch.setattr(
+        "actionunits.media.video.Pictures", lambda *args: read_in_full.append(args) or Pictures(*args)
+    )
+    for only in [(3, 17, 30, 49), (38, 39), (0,), (25, 26, 27)]:
+        with VideoReader(path, only=np.array(only)) as reader:
+            some = {frame.index: (frame.time_s, frame.image_rgb) for frame in reader}
+        assert tuple(some) == only and bool(read_in_full) == in_full
+        for index, (time_s, image) in some.items():
+            assert time_s == every[index][0]
+            np.testing.assert_array_equal(image, every[index][1])
+    with VideoReader(path, only=(25, 50)) as reader:  # the last one is not there
+        assert [frame.index for frame in reader] == [25]
+
+
+def test_what_nobody_wants_and_nothing_refers_to_is_not_decoded(clip):
+    path = clip("glance.mp4", 60, options={**B_FRAMES, "b-pyramid": "none"})
+    seen: dict[float, np.ndarray] = {}
+
+    def glance(time_s: float, grey: np.ndarray) -> bool:
+        seen[time_s] = grey.copy()
+        return len(seen) == 3
+
+    with VideoReader(path, only=[30, 46], glance=glance) as reader:
+        given = [(frame.index, number_of(frame.image_rgb)) for frame in reader]
+    numbers_seen = [round(time_s * 30) for time_s in seen]
+    assert given == [(30, 30), (numbers_seen[2], numbers_seen[2]), (46, 46)]
+    assert 4 <= len(seen) <= 6  # of 15 between them, one in four is no B frame
+    for number, grey in zip(numbers_seen, seen.values(), strict=True):
+        assert np.corrcoef(grey.ravel(), numbered(number).mean(2).ravel())[0, 1] > 0.9
+
+
+def test_wanted_frames_of_a_damaged_video_are_those_of_a_full_reading(clip, tmp_path):
+    data = bytearray(clip("sound.mp4", 60, options={"bf": "2", "g": "15", "b_strategy": "0"}).read_bytes())
+    middle = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2
+    data[middle : middle + 200] = bytes(200)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    with open_media(path) as reader:
+        every = {frame.index: frame.image_rgb for frame in reader}
+    assert reader.damage and len(every) < 60
+    wanted = range(0, 60, 3)
+    with VideoReader(path, only=wanted) as reader:
+        some = {frame.index: frame.image_rgb for frame in reader}
+    assert set(some) >= set(every) & set(wanted)
+    for index in set(some) & set(every):
+        np.testing.assert_array_equal(some[index], every[index])
 
 
 def test_frames_predicted_in_both_directions_come_in_order(clip):

@@ -430,6 +430,55 @@ def test_starting_from_a_resnet18_gives_every_au_its_features(tmp_path):
         start_from(small(width=8), tmp_path / "model.safetensors")
 
 
+def test_without_the_graph_every_au_has_its_own_values_alone():
+    model, related = small(variant="unrelated", relations=()), small()
+    norm = model.norms.folded(model.graph)
+    scale = model.norms.scale * torch.rsqrt(model.norms.running_var + EPS)
+    torch.testing.assert_close(norm.scale, scale)
+    assert not torch.allclose(related.norms.folded(related.graph).scale, scale)
+    assert model.config.relation_labels is None
+
+
+def test_the_plain_variant_leaves_scale_and_bias_as_they_start():
+    model = ReNet(ReNetConfig(image_size=32, width=4, variant="plain"), AUS)
+    trained = set_trainable(model, model.stages()[0])
+    assert not {name for name, p in model.named_parameters() if p.requires_grad and name.startswith("norms.")}
+    assert trained and model.norms.scale.eq(1).all() and model.norms.bias.eq(0).all()
+
+
+def test_the_last_part_trains_all_aus():
+    model = small(aus_per_step="one", all_aus_share=0.25, epochs=8)
+    first, last = model.stages()
+    assert (first.epochs, last.epochs) == (6, 2)
+    for stage, count in ((first, 1), (last, len(AUS))):
+        set_trainable(model, stage)
+        assert len(model.train()(batch_of()).rows) == count
+    assert [s.name for s in small(all_aus_share=0.01, epochs=8).stages()] == ["renet"]
+
+
+@pytest.mark.parametrize("tasks", ["both", "intensity"])
+def test_a_start_from_a_whole_resnet18_answers_as_that_does(tmp_path, tasks):
+    torch.manual_seed(0)
+    plain = ResNet18(ResNet18Config(image_size=46, magnification=1.4375, middle_size=32, width=8), AUS[1:]).eval()
+    torch.nn.init.normal_(plain.image.head.weight)
+    save_checkpoint(tmp_path / "model.safetensors", plain, {})
+    settings = {"image_size": 46, "magnification": 1.4375, "middle_size": 32, "width": 8, "relations": RELATIONS}
+    model = ReNet(ReNetConfig(tasks=tasks, **settings), AUS).eval()
+    start_from(model, tmp_path / "model.safetensors")
+    batch = batch_of(size=46)
+    with torch.inference_mode():
+        found, expected = model(batch), plain(batch)
+        if tasks == "both":
+            torch.testing.assert_close(found.au_logit[:, 1:], expected.au_logit, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(found.au_intensity[:, 1:], expected.au_intensity, atol=1e-4, rtol=1e-4)
+        # Of an AU that the ResNet-18 does not know, the last layer keeps its random start.
+        assert (found.au_intensity[:, :1] - expected.au_intensity).abs().min() > 1e-3
+    start_from(
+        own := ReNet(ReNetConfig(tasks=tasks, **settings), AUS), tmp_path / "model.safetensors", body_only=True
+    )
+    assert (own.head.weight - model.head.weight).abs().max() > 0.1
+
+
 def test_scale_1_and_bias_0_are_the_vanilla_resnet18_with_own_rows_alone():
     torch.manual_seed(0)
     plain = ResNet18(ResNet18Config(image_size=32, width=8), AUS).eval()

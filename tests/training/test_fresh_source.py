@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from actionunits.aus import SYNTH_AUS
+from actionunits.datasets.crops import fresh
 from actionunits.datasets.crops.fresh import FreshPlan, FreshRows, as_crop_data, render_person
 from actionunits.datasets.sampling.augment import AugmentConfig
 from actionunits.models.contract import Stage
@@ -21,6 +22,7 @@ def rows(person: int) -> FreshRows:
         images=np.full((4, 48, 48, 3), 10 * person, np.uint8),
         mesh=rng.random((4, 478, 3)).astype(np.float16),
         mesh_valid=np.array([True, False, False, True]),
+        landmarks=rng.random((4, 68, 2)).astype(np.float32),
         au_sides=rng.uniform(0, 5, (4, len(SYNTH_AUS), 2)).astype(np.float32),
     )
 
@@ -50,6 +52,20 @@ def test_batches_draw_from_the_people_who_are_there():
     assert torch.equal(batch.image, again.image) and not torch.equal(
         batch.image, source(frames, STILL).batch(1).image
     )
+
+
+def test_people_who_are_kept_are_rendered_once(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fresh, "render_person", lambda plan, number: asked.append(number) or rows(number))
+    first = [fresh.kept_person(PLAN, tmp_path, number) for number in (3, 4)]
+    again = [fresh.kept_person(PLAN, tmp_path, number) for number in (3, 4)]
+    assert asked == [3, 4]
+    for one, other in zip(first, again, strict=True):
+        for name, value in vars(one).items():
+            np.testing.assert_array_equal(getattr(other, name), value)
+    fresh.kept_person(dataclasses.replace(PLAN, seed=2), tmp_path, 3)
+    fresh.kept_person(PLAN, None, 3)
+    assert asked == [3, 4, 3, 3]
 
 
 def test_a_flip_swaps_left_and_right():

@@ -61,13 +61,15 @@ def test_a_video_has_frames_a_timeline_and_an_annotated_copy(serve, clip):
     client = serve()
     job = waited(client, upload(client, clip, "clip.mp4", annotate="true", neutral="0.2s"))
     assert job["state"] == "done" and job["frames"] == job["of"] == 64
-    assert job["files"] == ["table", "summary", "card", "timeline", "annotated-video"]
+    assert job["files"] == ["table", "summary", "episodes", "report", "card", "timeline", "annotated-video"]
     _, *frames, last = lines_of(client.get(f"/v1/analyses/{job['id']}/frames"))
     assert [frame["frame"] for frame in frames] == list(range(1, 65)) and last["end"] == "done"
     face = frames[5]["faces"][0]  # of 0.2 s
     assert len(face["intensity"]) == len(SYNTH_AUS) and max(face["intensity"]) == 0 and len(face["points"]) == 136
     card = client.get(f"/v1/analyses/{job['id']}/files/card").json()
     assert card["input"] == "upload" and "/" not in json.dumps(card["outputs"])
+    report = client.get(f"/v1/analyses/{job['id']}/files/report").text
+    assert "<h2>clip.mp4</h2>" in report and ">upload<" not in report
     video = client.get(f"/v1/analyses/{job['id']}/files/annotated-video")
     assert video.content[4:8] == b"ftyp"
 
@@ -203,7 +205,7 @@ def test_a_file_that_cannot_be_read_fails_alone(serve, photo, content):
     client = serve()
     job = waited(client, upload(client, content))
     assert job["state"] == "failed" and job["error"] and "root:" not in json.dumps(job)
-    assert "/" not in job["error"]  # no path of the service
+    assert "/" not in job["error"] and "upload" not in job["error"]  # no path of the service, and no name of its own
     assert waited(client, upload(client, photo))["state"] == "done"
 
 

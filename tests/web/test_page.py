@@ -1,6 +1,7 @@
 """The page in a real Chromium, with a webcam that is a file: what a person does with it."""
 
 import csv
+import io
 import os
 import re
 import shutil
@@ -18,10 +19,13 @@ from small_service import TOKEN
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
+from actionunits.reports.schemas import TidySchema
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no browser: none of {', '.join(NAMES)} is installed")
 PATIENCE_MS = 60_000
+COLUMNS = tuple(column.name for column in TidySchema.columns)
 
 
 @contextmanager
@@ -145,6 +149,38 @@ def test_a_dropped_photo_shows_its_faces_and_gives_its_table(page, photo):
     assert float(shown[0][:3]) == pytest.approx(float(face["AU01_r"]), abs=0.06)
 
 
+def test_pointing_at_an_action_unit_tells_what_it_looks_like(page):
+    page.hover("#bars tbody tr >> nth=0")
+    assert "inner ends of the brows go up" in page.inner_text("#about")
+    page.focus("#bars tbody tr >> nth=0")
+    page.keyboard.press("ArrowDown")
+    assert "AU02 outer brow raiser" in page.inner_text("#about")
+
+
+def test_a_face_is_chosen_in_the_picture(page, astronaut):
+    both = io.BytesIO()
+    Image.fromarray(np.hstack([astronaut[:300, 100:400]] * 2)).save(both, "PNG")
+    send(page, "both.png", both.getvalue(), "image/png")
+    wait_for(page, "done")
+    page.wait_for_selector("#people button >> nth=1")
+    box = page.locator("#photo").bounding_box()
+    for _ in range(2):  # one of the clicks is on the face that is not chosen yet
+        other = page.inner_text("#people button[aria-pressed=false]")
+        for share in (0.21, 0.71):
+            page.mouse.click(box["x"] + share * box["width"], box["y"] + 0.4 * box["height"])
+            page.wait_for_timeout(100)
+            if page.inner_text("#people button[aria-pressed=true]") == other:
+                break
+        assert page.inner_text("#people button[aria-pressed=true]") == other
+
+
+def test_a_file_waits_where_the_service_is_full(page, photo):
+    full = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"error": "full"}}
+    page.route("**/v1/analyses", lambda route: route.fulfill(**full), times=1)
+    send(page, "face.jpg", photo, "image/jpeg")
+    wait_for(page, "done")
+
+
 def test_a_video_is_scrubbed_along_its_timeline(page, clip):
     send(page, "clip.mp4", clip, "video/mp4")
     wait_for(page, "64 frames")
@@ -162,7 +198,8 @@ def test_a_video_is_scrubbed_along_its_timeline(page, clip):
     assert float(page.get_attribute("#lanes", "aria-valuenow")) == pytest.approx(1.45, abs=0.2)
     assert values(page) != last
     page.click("#episodes button >> nth=-1")
-    began = float(re.search(r", ([\d.]+)–", page.inner_text("#episodes li:last-child"))[1])
+    words = page.get_attribute("#episodes button >> nth=-1", "aria-label")
+    began = float(re.search(r", ([\d.]+)–", words)[1])
     until(page, f"Math.abs(document.querySelector('#video').currentTime - {began}) < 0.1")
     page.click("#play")
     page.wait_for_selector("#play:has-text('Pause')")
@@ -197,10 +234,12 @@ def test_a_photo_at_rest_serves_the_next_files(page, photo):
 
 
 @pytest.mark.parametrize(("name", "kind"), [("broken.jpg", "image/jpeg"), ("broken.mp4", "video/mp4")])
-def test_a_damaged_file_is_told_and_nothing_else_happens(page, name, kind, photo):
+def test_a_damaged_file_is_told_and_nothing_else_happens(page, browser, address, name, kind, photo):
     send(page, name, b"\xff\xd8" + b"\x01" * 200, kind)
     page.wait_for_selector("#list li.failed")
-    assert name in page.inner_text("#status")
+    assert name in page.inner_text("#status") and "could not be analysed" in page.inner_text("#empty")
+    with opened(browser, address) as later:
+        assert later.inner_text("#status") == ""  # old news
     send(page, "face.jpg", photo, "image/jpeg")
     wait_for(page, "done")
     page.click("#list li.failed button:has-text('×')")
@@ -217,6 +256,11 @@ def test_the_webcam_shows_action_units_as_they_happen(page):
         page,
         "[...document.querySelectorAll('#bars td:last-child')].filter(cell => cell.innerText < '0.5').length > 12",
     )
+    with page.expect_download() as download:
+        page.click("#downloads button")
+    with open(download.value.path(), newline="") as file:
+        rows = csv.DictReader(file)
+        assert tuple(rows.fieldnames) == COLUMNS and len(list(rows)) > 20
     page.click("#play")
     page.wait_for_timeout(500)
     before = page.inner_text("#clock")
@@ -267,7 +311,17 @@ def test_the_page_fits_and_can_be_read(browser, address, photo, scheme, width):
         wait_for(page, "done")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
-        for chosen in ("body", "#privacy", ".key", "#bars th", "#list small", "button#webcam", "#downloads a"):
+        for chosen in (
+            "body",
+            "#privacy",
+            ".key",
+            "#about",
+            "#scale i",
+            "#bars th",
+            "#list small",
+            "button#webcam",
+            "#downloads a",
+        ):
             assert contrast(page, chosen) >= 4.5, chosen
         unnamed = """[...document.querySelectorAll("button, input, select, canvas[role], a")]
             .filter(e => !(e.innerText || e.title || e.ariaLabel || e.labels?.length)).map(e => e.outerHTML)"""

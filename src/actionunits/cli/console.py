@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -18,29 +19,55 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from actionunits.detection.analysis import Analysis
-from actionunits.detection.inputs import Input, refuse_clashes, report_file, summary_files
+from actionunits.detection.inputs import (
+    Input,
+    failures_file,
+    people_file,
+    refuse_clashes,
+    report_file,
+    summary_files,
+)
+from actionunits.detection.neutral_table import without_moments
 from actionunits.detection.output_files import refuse_overwriting
 from actionunits.detection.run import Outcome, Run, counts_text
+from actionunits.detection.same_people import COLUMNS as PEOPLE_COLUMNS
+from actionunits.detection.same_people import people_over
 from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, print_line
 from actionunits.files import cache_folder
 from actionunits.media import read_for
 from actionunits.media.standard_input import end_standard_input
+from actionunits.reports.failures import write_failures
 from actionunits.reports.outcomes import NOT_BEGUN, outcomes_table
 from actionunits.reports.summary import write_summaries
+from actionunits.reports.tables import write_csv
 from actionunits.runtime.processes import INTERRUPTED
 
+LINE_EVERY_S = 60.0  # of progress, where there is no terminal
 
-def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = False, report: bool = False) -> int:
+
+def detect_inputs(
+    run: Run,
+    inputs: Sequence[Input],
+    out: Path,
+    quiet: bool = False,
+    report: bool = False,
+    whole: bool = True,
+) -> int:
     """Analyse the inputs, print what became of them, and return the exit code.
 
     An input that fails is told in one line and the others go on. 0: all went well. 1: a fault that nobody foresaw.
     2: an input could not be used. 3: an input was damaged, its files hold what could be read. 130: interrupted by
     Ctrl-C or SIGTERM, the files of the inputs in work hold the frames so far. Ending a webcam so is its normal end.
-    Raises UserError, before any work, where a file to write is one of the inputs.
+    whole: these are all inputs, and the files about all of them are written. Raises UserError, before any work, where
+    a file to write is one of the inputs.
     """
     refuse_overwriting([entry.source for entry in inputs], [entry.paths for entry in inputs], run.options)
-    summaries = summary_files(out) if run.options.episodes else []
-    refuse_clashes(summaries, inputs)
+    summaries = summary_files(out, run.options.relations) if run.options.episodes and whole else []
+    people = people_file(out) if run.options.same_people else None
+    refuse_clashes([*summaries, *filter(None, [people])], inputs)
+    left = without_moments(inputs, run.options.neutral)
+    if left is not None and not quiet:
+        print(f"actionunits: {one_line(left)}", file=sys.stderr)
     console = SteadyConsole(quiet=quiet)
     outcomes: dict[str, Outcome] = {}
     cut_off: set[str] = {entry.source for entry in inputs}  # what had not come to its end when the user stopped
@@ -54,11 +81,13 @@ def detect_inputs(run: Run, inputs: Sequence[Input], out: Path, quiet: bool = Fa
                     _tell(outcome, len(inputs), console)
         if len(inputs) > 1:
             console.print(outcomes_table([entry.source for entry in inputs], outcomes))
+            console.print(bar.throughput)
         outcomes = {entry.source: outcomes[entry.source] for entry in inputs if entry.source in outcomes}
+        if len(inputs) > 1 and whole and write_failures(failures_file(out), outcomes):
+            _print_files([failures_file(out)], console)
         if any(outcome.card for outcome in outcomes.values()):
-            _print_files(
-                _written_about_all(inputs, outcomes, summaries, report_file(out) if report else None), console
-            )
+            page = report_file(out) if report else None
+            _print_files(_written_about_all(inputs, outcomes, summaries, people, page), console)
         codes = [0, *(outcome.code for outcome in outcomes.values())]
         if run.stop.is_set() and not all(source.startswith("webcam:") for source in cut_off):
             kept = any(outcome.analysis for outcome in outcomes.values())
@@ -81,32 +110,50 @@ def _tell(outcome: Outcome, inputs: int, console: Console) -> None:
 
 
 def _written_about_all(
-    inputs: Sequence[Input], outcomes: Mapping[str, Outcome], summaries: Sequence[Path], report: Path | None
+    inputs: Sequence[Input],
+    outcomes: Mapping[str, Outcome],
+    summaries: Sequence[Path],
+    people: Path | None,
+    report: Path | None,
 ) -> list[Path]:
     """The files about all inputs that are asked for."""
     cards = {source: outcome.card for source, outcome in outcomes.items() if outcome.card is not None}
+    person_of, written = None, list(summaries)
+    if people is not None:
+        named = people_over(list(cards.values()))
+        write_csv(people, PEOPLE_COLUMNS, (each.row() for each in named))
+        person_of = {(each.file, str(each.face_id)): each.person for each in named}
+        written.append(people)
     if summaries:
-        write_summaries(summaries, list(cards.values()))
+        write_summaries(summaries, list(cards.values()), person_of)
     if report is None:
-        return list(summaries)
+        return written
     from actionunits.reports.html_report import write_report
 
     without = [entry.source for entry in inputs if entry.source not in cards]
     reasons = {source: str(outcomes[source].error) if source in outcomes else NOT_BEGUN for source in without}
     write_report(report, list(cards.values()), reasons, shlex.join(["actionunits", *sys.argv[1:]]))
-    return [*summaries, report]
+    return [*written, report]
 
 
 class _InputsBar:
-    """One bar over all inputs, by the size of their files, with the time left; none without a terminal."""
+    """One bar over all inputs, by the size of their files, with the inputs per second and the time left.
+
+    Without a terminal, as batch systems run it, there is a line now and then instead.
+    """
 
     def __init__(self, inputs: Sequence[Input], quiet: bool) -> None:
         self._sources = [entry.source for entry in inputs]
+        self._numbers = {source: number for number, source in enumerate(self._sources)}
+        self._began_s = self._told_s = time.monotonic()
         self._ended = 0
         self._sizes = [_bytes_of(entry.source) for entry in inputs]
+        if len(inputs) > 1 and not any(self._sizes):  # those of stores are not asked for
+            self._sizes = [1] * len(inputs)
         self._done = [0.0] * len(inputs)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
         console = Console(stderr=True)
+        self._in_lines = not quiet and not console.is_terminal
         disable = quiet or not console.is_terminal
         self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=disable)
         self._task = self._bar.add_task(self._words(), total=sum(self._sizes) or None)
@@ -122,14 +169,39 @@ class _InputsBar:
         self._bar.stop()
         yield
         self._ended += 1
-        self.advance(self._sources.index(ended), 1.0)
+        self.advance(self._numbers[ended], 1.0)
         if self._ended < len(self._sources):
             self._bar.update(self._task, description=self._words())
             self._bar.start()
+            self._tell_line()
+
+    @property
+    def throughput(self) -> str:
+        """How many inputs ended, in which time."""
+        seconds = time.monotonic() - self._began_s
+        return f"{self._ended} inputs in {timedelta(seconds=round(seconds))}{self._rate()}"
 
     def _words(self) -> str:
         count = len(self._sources)
-        return one_line(self._sources[0]) if count == 1 else f"{self._ended} of {count} inputs"
+        if count == 1:
+            return one_line(self._sources[0])
+        return f"{self._ended} of {count} inputs{self._rate()}"
+
+    def _rate(self) -> str:
+        """Inputs per second so far, once there is one."""
+        seconds = time.monotonic() - self._began_s
+        if not self._ended or seconds <= 0:
+            return ""
+        rate = self._ended / seconds
+        return f", {rate:.0f} per second" if rate >= 10 else f", {rate:.2g} per second"
+
+    def _tell_line(self) -> None:
+        now_s = time.monotonic()
+        if not self._in_lines or now_s - self._told_s < LINE_EVERY_S:
+            return
+        self._told_s, done = now_s, sum(self._done) / sum(self._sizes)
+        left = timedelta(seconds=round((now_s - self._began_s) * (1 / done - 1)))
+        print(f"actionunits: {self._words()}, {left} left", file=sys.stderr, flush=True)
 
     def __enter__(self) -> _InputsBar:
         self._bar.start()

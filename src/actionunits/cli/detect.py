@@ -25,8 +25,8 @@ def detect(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', in any mixture; "
-            "webcam:0, or - for standard input."
+            help="Photos, videos, folders, quoted patterns such as 'day1/*.jpg', tables with a column 'input', in "
+            "any mixture; webcam:0, or - for standard input."
         ),
     ],
     recursive: Annotated[
@@ -36,7 +36,14 @@ def detect(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results, or one .csv or .parquet file.")
     ] = Path(),
-    table_format: Annotated[str, typer.Option("--format", help="Table in a folder: csv or parquet.")] = "csv",
+    table_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="csv, parquet, or dataset: one Parquet data set with a partition for each input. csv by default, "
+            "and dataset on a cluster.",
+        ),
+    ] = None,
     schema: Annotated[str, typer.Option(help="Columns: openface, pyfeat or tidy.")] = "openface",
     pose: Annotated[bool, typer.Option(help="Columns of head position and rotation.")] = True,
     landmarks: Annotated[bool, typer.Option(help="Columns of the 68 landmarks.")] = True,
@@ -58,13 +65,30 @@ def detect(
     report: Annotated[
         bool, typer.Option("--report", help="Also report.html about all inputs, to be looked at and printed.")
     ] = False,
+    relations: Annotated[
+        bool,
+        typer.Option(
+            "--relations",
+            help="Also cooccurrence.csv, of action units in a person, and synchrony.csv, of people in a video.",
+        ),
+    ] = False,
+    same_people: Annotated[
+        bool,
+        typer.Option(
+            "--same-people",
+            help="One number for a person over a whole video, and over all inputs (people.csv), from the face.",
+        ),
+    ] = False,
     elan: Annotated[
         bool, typer.Option("--elan", help="Also the episodes of each video as tiers of an ELAN document (.eaf).")
     ] = False,
     aus: Annotated[str | None, typer.Option(help="Only these action units, such as 1,2,12.")] = None,
     neutral: Annotated[
         str | None,
-        typer.Option(help="Measure from this neutral face: frame number from 1, time (3.2s), or a picture."),
+        typer.Option(
+            help="Measure from this neutral face: frame number from 1, times (3.2s or 3.2s,40s), a picture, or a "
+            ".csv with columns video and time."
+        ),
     ] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure from each person's own resting face in the video.")
@@ -85,9 +109,19 @@ def detect(
         int, typer.Option(min=1, max=LARGEST_COUNT, help="Analyse each n-th frame, or picture of a folder.")
     ] = 1,
     jobs: Annotated[
-        int,
-        typer.Option("--jobs", "-j", min=1, max=1024, help="Inputs analysed at once, each in a process."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            max=1024,
+            help="Inputs analysed at once, each in a process; on a cluster one per core.",
+        ),
+    ] = None,
+    on: Annotated[str | None, typer.Option(help="ray: analyse on a Ray cluster.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Only this share of the inputs, such as 2/8, for one of several machines.")
+    ] = None,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave what an earlier run with the same options has finished.")
     ] = False,
@@ -119,19 +153,26 @@ def detect(
     from actionunits.aus import parse_aus
     from actionunits.cli.console import detect_inputs
     from actionunits.detection.detector import Detector
-    from actionunits.detection.inputs import find_inputs
+    from actionunits.detection.inputs import find_inputs, shard_of
+    from actionunits.detection.neutral_table import is_table, with_moments
     from actionunits.detection.options import AnalysisOptions
-    from actionunits.detection.run import Run
+    from actionunits.detection.output_files import DATASET
+    from actionunits.detection.run import CLUSTERS, Run
     from actionunits.media import FrameChoice
 
     if show not in (None, "flow"):
         raise UserError(f"--show {show}: the one thing to show besides is flow")
     frames = FrameChoice(start, end, every)
     annotate = annotate or show is not None
-    found = find_inputs(inputs, out, table_format, recursive)
-    summary = len(found) > 1 or report if summary is None else summary
-    if report and not summary:
-        raise UserError("--report is made from the summary; leave --no-summary out")
+    if on not in (None, *CLUSTERS):
+        raise UserError(f"--on {on}: choose {', '.join(CLUSTERS)}, or leave it out for this machine")
+    if report and shard is not None:
+        raise UserError("--report is about all inputs; leave it out with --shard")
+    table_format = table_format or ("csv" if on is None else DATASET)
+    found = find_inputs(inputs, out, table_format, recursive, allow_network)
+    summary = len(found) > 1 or report or relations if summary is None else summary
+    if (report or relations) and not summary:
+        raise UserError(f"{'--report' if report else '--relations'} goes with the summary; leave --no-summary out")
     options = AnalysisOptions(
         schema,
         pose,
@@ -147,7 +188,11 @@ def detect(
         summary,
         elan,
         frames,
+        relations,
+        same_people,
     )
+    if neutral is not None and is_table(neutral):
+        found = with_moments(found, Path(neutral))
     chosen = None if aus is None else parse_aus(aus)
     make_detector = partial(
         Detector,
@@ -162,4 +207,6 @@ def detect(
         smooth,
         flow=show == "flow",
     )
-    raise typer.Exit(detect_inputs(Run(make_detector, options, jobs, skip_done), found, out, quiet, report))
+    run = Run(make_detector, options, jobs, skip_done, on=on)
+    todo = found if shard is None else shard_of(found, shard)
+    raise typer.Exit(detect_inputs(run, todo, out, quiet, report, whole=shard is None))

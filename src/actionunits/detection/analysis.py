@@ -16,8 +16,11 @@ from actionunits.detection.neutral import NeutralOption
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.pipeline import bounded
+from actionunits.detection.same_people import PeopleOption
 from actionunits.errors import UserError, one_line
 from actionunits.media import MediaReader, Source, open_media
+from actionunits.media.stores import fetched, is_stored
+from actionunits.reports.au_relations import COOCCURRENCE_COLUMNS, SYNCHRONY_COLUMNS
 from actionunits.reports.au_summary import AuSummary
 from actionunits.reports.elan import write_elan
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
@@ -30,6 +33,7 @@ from actionunits.types import Frame, FrameResult
 
 Consumer = Callable[[FrameResult], None]
 DECODE_AHEAD = 4  # frames
+FILES_OF_CARD = ("episodes", "cooccurrence", "synchrony", "likenesses")
 Progress = Callable[[int, int | None], None]  # frames passed, and frames in all where that is known
 
 
@@ -67,25 +71,34 @@ def analyse(
     """
     started_s = time.perf_counter()
     paths.check(options)
-    with opened(source, options) as media, ExitStack() as stack:
+    with ExitStack() as stack:
+        file = stack.enter_context(fetched(source, options.allow_network))
+        media = stack.enter_context(opened(file, options))
         kind = kind_of(media)
         _check(source, kind, detector, options, alone)
-        reference = NeutralOption(detector, options, media)
-        table = stack.enter_context(open_table(paths.table, schema_of(kind, detector, options)))
-        collector = SummaryCollector.of_kind(kind, detector.aus)
-        files, drawing = _drawn(stack, kind, detector, source, paths, options)
+        reference, people = NeutralOption(detector, options, media), PeopleOption(options, media)
+        # The parts of a data set have the columns for which any kind of input has cells.
+        schema = schema_of("images" if paths.is_part else kind, detector, options)
+        table = stack.enter_context(open_table(paths.table, schema))
+        collector = SummaryCollector.of_kind(kind, detector.aus, options.relations)
+        files, drawing = _drawn(stack, kind, detector, source, file, paths, options)
         results = reported(stream_media(detector, media, source, stop), progress, media.frame_count)
-        results = reference.applied(results, stack)
-        if options.annotate and reference.is_known_late:
-            results = _with_pictures(results, source, options)
+        results = reference.applied(people.applied(results, stack), stack)
+        if options.annotate and (reference.is_known_late or options.same_people):
+            results = _with_pictures(results, file, options)
         _consume(results, [table.write, collector.add, *drawing, *further])
         if not media.decoded and not (stop is not None and stop.is_set()):
             raise UserError(f"{source} has no frame there; see --start, --end and --every")
-    files = [paths.table, *files, *_written_episodes(collector, source, paths, options)]
+        read = describe_files(media.sources)
+    tables = _written_tables(collector, paths, options) | people.written(paths.likenesses)
+    files = [paths.table, *files, *tables.values(), *_written_elan(collector, source, paths, options)]
     card = card_of(source, media, detector, options, reference, collector, started_s) | {
+        "input_files": read,
         "frames_written": table.frames_written,
         "rows_written": table.rows_written,
-        "episodes": str(paths.episodes) if paths.episodes in files else None,
+        **{field: str(path) for field, path in tables.items()},
+        "damage": media.damage and media.damage.replace(file, source),
+        "notes": [note.replace(file, source) for note in media.notes],
         "outputs": [str(file) for file in files],
         "interrupted": stop is not None and stop.is_set(),
     }
@@ -122,16 +135,25 @@ def check_options(source: str, kind: str, detector: Detector, options: AnalysisO
 
 
 def _drawn(
-    stack: ExitStack, kind: str, detector: Detector, source: str, paths: OutputPaths, options: AnalysisOptions
+    stack: ExitStack,
+    kind: str,
+    detector: Detector,
+    source: str,
+    file: str,
+    paths: OutputPaths,
+    options: AnalysisOptions,
 ) -> tuple[list[Path], list[Consumer]]:
-    """The pictures that are asked for, and what draws them until the stack is left."""
+    """The pictures that are asked for, and what draws them until the stack is left.
+
+    file: the source as it is read.
+    """
     files: list[Path] = []
     consumers: list[Consumer] = []
     if options.annotate:
         from actionunits.reports.annotate import annotate_to
 
         files.append(paths.annotated(kind))
-        consumers.append(stack.enter_context(annotate_to(files[-1], kind, source)))
+        consumers.append(stack.enter_context(annotate_to(files[-1], kind, file)))
     if options.timeline and kind == "video":
         from actionunits.reports.annotate import timeline_to
 
@@ -140,21 +162,31 @@ def _drawn(
     return files, consumers
 
 
-def _written_episodes(
+def _written_tables(collector: SummaryCollector, paths: OutputPaths, options: AnalysisOptions) -> dict[str, Path]:
+    """The tables beside that of the frames that are asked for, by their field in the run card."""
+    files: dict[str, Path] = {}
+    episodes = collector.episodes()
+    if options.episodes and episodes is not None:
+        files["episodes"] = paths.episodes
+        write_csv(paths.episodes, EPISODE_COLUMNS, (episode.row() for episode in episodes))
+    if collector.cooccurrence is not None:
+        files["cooccurrence"] = paths.cooccurrence
+        write_csv(paths.cooccurrence, COOCCURRENCE_COLUMNS, collector.cooccurrence.rows())
+    if collector.synchrony is not None:
+        files["synchrony"] = paths.synchrony
+        write_csv(paths.synchrony, SYNCHRONY_COLUMNS, collector.synchrony.rows())
+    return files
+
+
+def _written_elan(
     collector: SummaryCollector, source: str, paths: OutputPaths, options: AnalysisOptions
 ) -> list[Path]:
-    """The files that hold the episodes of a video, as far as they are asked for."""
-    files: list[Path] = []
-    episodes = collector.episodes()
+    """The episodes of a video for ELAN, where they are asked for."""
+    episodes = collector.episodes() if options.elan else None
     if episodes is None:
-        return files
-    if options.episodes:
-        files.append(paths.episodes)
-        write_csv(files[-1], EPISODE_COLUMNS, (episode.row() for episode in episodes))
-    if options.elan:
-        files.append(paths.elan)
-        write_elan(files[-1], Path(source), episodes)
-    return files
+        return []
+    write_elan(paths.elan, Path(source), episodes)
+    return [paths.elan]
 
 
 def opened(source: Source, options: AnalysisOptions) -> MediaReader:
@@ -174,7 +206,7 @@ def stream_media(
 
 def _frames(media: MediaReader, source: str, stop: threading.Event | None) -> Iterator[Frame]:
     """Frames until the end or until somebody asks to stop."""
-    one_sequence = media.kind == "images" and media.fps
+    one_sequence = (media.kind == "images" and media.fps) or is_stored(source)
     while stop is None or not stop.is_set():
         frame = next(media, None)
         if frame is None:
@@ -222,9 +254,9 @@ def card_of(
     return {
         "card_version": CARD_VERSION,
         "input": name,
-        "input_files": describe_files(media.sources),
         "frames_decoded": media.decoded,
         **collector.fields(),
+        **dict.fromkeys(FILES_OF_CARD),
         "model": detector.model_name,
         "weights": str(detector.weights),
         "weights_sha256": detector.header["sha256"],

@@ -16,7 +16,7 @@ Deviations: the intensity is stretched so that 5 stays reachable; probabilities 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,6 +61,14 @@ def apart(intensities: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 def reference_of(prediction: Prediction) -> NeutralReference:
     """The reference that one prediction on a neutral face gives."""
     return NeutralReference(logit_of(prediction.au_prob), all_intensities(prediction).astype(np.float64))
+
+
+def mean_reference(references: Sequence[NeutralReference]) -> NeutralReference:
+    """The reference that several of one person give."""
+    return NeutralReference(
+        np.mean([reference.au_logit for reference in references], axis=0),
+        np.mean([reference.intensities for reference in references], axis=0),
+    )
 
 
 class Calibration:

@@ -59,6 +59,7 @@ def export_graph(weights: Path) -> Path:
         raise UserError(f"{weights} cannot become a graph, and detection runs it in torch ({reason})") from error
     if not graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
         raise UserError(f"{weights}: a graph of its model would fix the number of faces; detection runs it in torch")
+    _write_out_casts(graph)
     _refer_to_weights(graph.graph, model.state_dict())
     path = graph_beside(weights)
     with write_atomically(path) as unfinished:
@@ -98,6 +99,19 @@ def _remarks_left_out() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+def _write_out_casts(model: onnx.ModelProto) -> None:
+    """Casts to a named type in place of casts to the type of another value.
+
+    ONNX Runtime takes the latter apart only after it has folded constants. The exporter makes the biases of
+    convolutions with them, and a convolution without a constant bias keeps its normalisation as a pass of its own.
+    """
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info)}
+    for node in model.graph.node:
+        if node.op_type == "CastLike":
+            node.CopyFrom(onnx.helper.make_node("Cast", node.input[:1], node.output, to=types[node.input[1]]))
 
 
 def _refer_to_weights(graph: onnx.GraphProto, stored: Mapping[str, Tensor]) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actionunits.detection.output_files import OutputPaths, output_paths
+from actionunits.detection.output_files import DATASET, OutputPaths, dataset_paths, output_paths
+from actionunits.detection.same_people import FILE as PEOPLE_FILE
 from actionunits.errors import UserError
 from actionunits.media import expand
+from actionunits.media.images import fault_of
+from actionunits.media.stores import expand_stored, is_stored
+from actionunits.reports.failures import NAME as FAILURES
 from actionunits.reports.summary import FILES as SUMMARY_FILES
+from actionunits.reports.summary import RELATION_FILES
 from actionunits.reports.tables import TABLE_SUFFIXES
 
 
@@ -20,27 +27,80 @@ class Input:
 
     source: str
     paths: OutputPaths
+    neutral: str | None = None  # its own, where the options name a table: see neutral_table.py
 
 
-def find_inputs(words: Sequence[str], out: Path, table_format: str = "csv", recursive: bool = False) -> list[Input]:
-    """The inputs that files, folders, patterns and webcams stand for, each once, in the order of the words.
+def find_inputs(
+    words: Sequence[str],
+    out: Path,
+    table_format: str = "csv",
+    recursive: bool = False,
+    allow_network: bool = False,
+) -> list[Input]:
+    """The inputs that files, folders, patterns, webcams and tables of these stand for, each once, in their order.
 
-    recursive: also what lies in folders of folders; results then lie in such folders below `out`. Raises UserError as
-    `output_paths` does.
+    recursive: also what lies in folders of folders; results then lie in such folders below `out`. allow_network: also
+    what lies in folders of object stores. Raises UserError as `output_paths` does, and for a table that names none.
     """
     places: dict[str, tuple[str, Path]] = {}  # by what is read
-    for word in words:
-        for source in expand(word, recursive):
+    named = [name for word in words for name in (listed(Path(word)) if _is_list(word) else [word])]
+    for word in named:
+        in_store = allow_network and is_stored(word)
+        for source in expand_stored(word, recursive) if in_store else expand(word, recursive):
             read = os.path.realpath(source) if os.path.lexists(source) else source
             places.setdefault(read, (source, _below(word, source)))
     sources, below = zip(*places.values(), strict=True)
-    paths = output_paths(sources, out, table_format, below)
+    if table_format == DATASET:
+        paths = dataset_paths(sources, out)
+    else:
+        paths = output_paths(sources, out, table_format, below)
     return [Input(*pair) for pair in zip(sources, paths, strict=True)]
 
 
-def summary_files(out: Path) -> list[Path]:
-    """Where the tables over all inputs go: into the folder of the results."""
-    return [_folder(out) / name for name in SUMMARY_FILES]
+def listed(table: Path) -> list[str]:
+    """What the column `input` of a table names. Raises UserError where there is no such column, or nothing in it."""
+    try:
+        if table.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            cells = pq.read_table(table, columns=["input"])["input"].to_pylist()
+        else:
+            with table.open(newline="", encoding="utf-8-sig") as file:
+                cells = [row["input"] for row in csv.DictReader(file)]
+    except OSError as error:
+        raise UserError(f"cannot read {table}: {fault_of(error)}") from error
+    except (KeyError, ValueError, csv.Error):
+        raise UserError(f"{table} is no list of inputs: it needs a column 'input', with one in each row") from None
+    named = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
+    if not named:
+        raise UserError(f"{table} names no input; its column 'input' is empty")
+    return named
+
+
+def shard_of(inputs: Sequence[Input], shard: str) -> list[Input]:
+    """The inputs that are the share of one of several runs, such as "2/8": every 8th, from the second on.
+
+    Raises UserError for anything else.
+    """
+    numbers = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    if numbers is None or not 1 <= int(numbers[1]) <= int(numbers[2]):
+        raise UserError(f"--shard {shard}: give the number of the share and of all, such as 1/8, ..., 8/8")
+    return list(inputs[int(numbers[1]) - 1 :: int(numbers[2])])
+
+
+def failures_file(out: Path) -> Path:
+    """Where the table of inputs that failed goes: beside the tables over all inputs."""
+    return _folder(out) / FAILURES
+
+
+def summary_files(out: Path, relations: bool = False) -> list[Path]:
+    """Where the tables over all inputs go: into the folder of the results. relations: those too."""
+    return [_folder(out) / name for name in (*SUMMARY_FILES, *RELATION_FILES * relations)]
+
+
+def people_file(out: Path) -> Path:
+    """Where the table of the people of all inputs goes: beside them."""
+    return _folder(out) / PEOPLE_FILE
 
 
 def report_file(out: Path) -> Path:
@@ -60,6 +120,10 @@ def refuse_clashes(summaries: Sequence[Path], inputs: Sequence[Input]) -> None:
                 f"the table of {entry.source} would be {entry.paths.table}, which is that of all inputs; rename it, "
                 "or leave that one out with --no-summary"
             )
+
+
+def _is_list(word: str) -> bool:
+    return word.endswith(TABLE_SUFFIXES) and os.path.isfile(word)
 
 
 def _below(word: str, source: str) -> Path:

@@ -1,8 +1,9 @@
-"""The neutral face that a user names: a frame, a moment, a picture, or each person's own resting face."""
+"""The neutral face that a user names: a frame, moments, a picture, or each person's own resting face."""
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,7 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from actionunits.detection.calibration import Calibration, NeutralReference, RestCollector, reference_of
+from actionunits.detection.calibration import (
+    Calibration,
+    NeutralReference,
+    RestCollector,
+    mean_reference,
+    reference_of,
+)
 from actionunits.detection.detector import Detector
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.spool import ResultSpool
@@ -18,21 +25,23 @@ from actionunits.errors import UserError
 from actionunits.media import MediaReader, read_image
 from actionunits.types import Frame, FrameResult
 
+_MOMENTS = re.compile(r"[0-9]*\.?[0-9]+s(,[0-9]*\.?[0-9]+s)*")
 
-def parse_neutral(text: str) -> int | float | Path:
-    """A frame number (int), seconds (float) or a picture, from what the user wrote.
+
+def parse_neutral(text: str) -> int | tuple[float, ...] | Path:
+    """A frame number (int), moments in seconds, or a picture, from what the user wrote.
 
     Raises UserError for frame 0 and for a picture that is not there.
 
-    >>> parse_neutral("12"), parse_neutral("3.2s")
-    (12, 3.2)
+    >>> parse_neutral("12"), parse_neutral("3.2s"), parse_neutral("40s,3.2s")
+    (12, (3.2,), (3.2, 40.0))
     """
     if text.isdecimal():
         if int(text) == 0:
             raise UserError("--neutral 0: frames count from 1, as in the table")
         return int(text)
-    if re.fullmatch(r"[0-9]*\.?[0-9]+s", text):
-        return float(text[:-1])
+    if _MOMENTS.fullmatch(text):
+        return tuple(sorted(float(moment[:-1]) for moment in text.split(",")))
     if not Path(text).is_file():
         raise UserError(f"--neutral {text} is neither a frame number, nor a time such as 3.2s, nor a picture file")
     return Path(text)
@@ -42,17 +51,16 @@ class NeutralOption:
     """The neutral reference that the options ask for, and its application to the results of one input."""
 
     def __init__(self, detector: Detector, options: AnalysisOptions, media: MediaReader) -> None:
-        if options.neutral is not None and options.calibrate:
-            raise UserError("--neutral and --calibrate exclude each other")
-        self._detector, self._text = detector, options.neutral
+        self._detector, self._text, self._what = detector, options.neutral, ", ".join(media.sources)
         self._wanted = None if options.neutral is None else parse_neutral(options.neutral)
         self._rest = options.calibrate
-        self.is_known_late = self._rest or isinstance(self._wanted, int | float)
+        self.is_known_late = self._rest or isinstance(self._wanted, int | tuple)
         if self.is_known_late and media.kind not in ("video", "webcam") and not options.fps:
             raise UserError("photographs have no neutral frame; give --neutral a picture of the person")
         if self.is_known_late and not media.can_repeat and options.annotate:
-            what = ", ".join(media.sources)
-            raise UserError(f"{what} cannot be read twice: with --annotate, give --neutral a picture of the person")
+            raise UserError(
+                f"{self._what} cannot be read twice: with --annotate, give --neutral a picture of the person"
+            )
         if self._rest or self._wanted is not None:
             self._neutral_logit = detector.neutral_logit  # raises now if the weights lack it
         self._references: dict[int, NeutralReference] | None = None  # by face_id
@@ -66,18 +74,24 @@ class NeutralOption:
             return results
         spool = stack.enter_context(ResultSpool())
         collector = RestCollector()
+        awaited = deque([self._wanted] if isinstance(self._wanted, int) else self._wanted or ())
+        found: dict[int, list[NeutralReference]] = {}
         for result in results:
             spool.add(result)
             if self._rest:
                 for face, prediction in zip(result.faces, result.predictions, strict=True):
                     if face.is_usable:
                         collector.add(prediction, face.face_id)
-            elif self._references is None and self._is_neutral_frame(result.frame):
-                self._references = self._of_frame(result)
+            while awaited and _is_at(result.frame, awaited[0]):
+                awaited.popleft()
+                for face_id, reference in self._of_frame(result).items():
+                    found.setdefault(face_id, []).append(reference)
+        if awaited:
+            raise UserError(f"{self._what}: --neutral {self._text}: the video ends before")
         if self._rest:
             self._references = collector.references(self._neutral_logit)
-        if self._references is None:
-            raise UserError(f"--neutral {self._text}: the video ends before")
+        else:
+            self._references = {face_id: mean_reference(of_person) for face_id, of_person in found.items()}
         calibration = self._calibration(self._references, None)
         return (_calibrated(result, calibration) for result in spool)
 
@@ -90,14 +104,11 @@ class NeutralOption:
     ) -> Calibration:
         return Calibration(self._detector.thresholds, self._neutral_logit, references, for_others)
 
-    def _is_neutral_frame(self, frame: Frame) -> bool:
-        if isinstance(self._wanted, float):
-            return frame.time_s >= self._wanted - 1e-6
-        return frame.index + 1 == self._wanted
-
     def _of_frame(self, result: FrameResult) -> dict[int, NeutralReference]:
         if not result.faces:
-            raise UserError(f"--neutral {self._text}: no face in frame {result.frame.index + 1}; choose another")
+            raise UserError(
+                f"{self._what}: --neutral {self._text}: no face in frame {result.frame.index + 1}; choose another"
+            )
         pairs = zip(result.faces, result.predictions, strict=True)
         return {face.face_id: reference_of(prediction) for face, prediction in pairs}
 
@@ -109,6 +120,13 @@ class NeutralOption:
             raise UserError(f"--neutral {path}: no face found in the picture")
         sizes = [float(np.ptp(face.box_xyxy_px.reshape(2, 2), axis=0).prod()) for face in result.faces]
         return reference_of(result.predictions[int(np.argmax(sizes))])
+
+
+def _is_at(frame: Frame, neutral: int | float) -> bool:
+    """Whether a frame has this number, or is the first that is not before this time."""
+    if isinstance(neutral, int):
+        return frame.index + 1 == neutral
+    return frame.time_s >= neutral - 1e-6
 
 
 def _calibrated(result: FrameResult, calibration: Calibration) -> FrameResult:

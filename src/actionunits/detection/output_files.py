@@ -5,45 +5,87 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from actionunits.detection.options import AnalysisOptions
 from actionunits.errors import UserError
-from actionunits.files import ANNOTATED, RUN_CARD, TIMELINE, check_name
+from actionunits.files import ANNOTATED, RUN_CARD, TIMELINE, check_name, remove_unfinished, valid_text
 from actionunits.media import read_for
 from actionunits.reports.tables import TABLE_SUFFIXES
+
+DATASET = "dataset"  # the format of one Parquet data set over all inputs
+_PARTS, _OTHERS = "table", "runs"
 
 
 @dataclass(frozen=True)
 class OutputPaths:
-    """Where the files of one input go: beside the table, with its name."""
+    """Where the files of one input go: beside the table, with its name.
+
+    others: the name of those other than the table, where that is a part of a data set, in which no others may lie.
+    """
 
     table: Path
+    others: Path | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the table is a part of a data set, of which all have the same columns."""
+        return self.others is not None
 
     @property
     def card(self) -> Path:
         """The run card."""
-        return self.table.with_name(self.table.stem + RUN_CARD)
+        return self._named(RUN_CARD)
 
     def timeline(self, picture_format: str) -> Path:
         """The timeline, as "png", "svg" or "pdf"."""
-        return self.table.with_name(f"{self.table.stem}{TIMELINE}.{picture_format}")
+        return self._named(f"{TIMELINE}.{picture_format}")
 
     @property
     def episodes(self) -> Path:
         """The episodes."""
-        return self.table.with_name(f"{self.table.stem}.episodes.csv")
+        return self._named(".episodes.csv")
+
+    @property
+    def cooccurrence(self) -> Path:
+        """How action units go together."""
+        return self.table.with_name(f"{self.table.stem}.cooccurrence.csv")
+
+    @property
+    def synchrony(self) -> Path:
+        """How people go together."""
+        return self.table.with_name(f"{self.table.stem}.synchrony.csv")
+
+    @property
+    def likenesses(self) -> Path:
+        """What the people look like."""
+        return self.table.with_name(f"{self.table.stem}.people.json")
 
     @property
     def elan(self) -> Path:
         """The episodes for ELAN."""
-        return self.table.with_name(f"{self.table.stem}.eaf")
+        return self._named(".eaf")
+
+    def annotated(self, kind: str) -> Path:
+        """The annotated picture ("image"), folder of pictures ("images") or video."""
+        return self._named(ANNOTATED + {"image": ".png", "images": ""}.get(kind, ".mp4"))
+
+    def _named(self, mark: str) -> Path:
+        if self.others is not None:
+            return self.others.with_name(self.others.name + mark)
+        return self.table.with_name(self.table.stem + mark)
 
     def all(self, options: AnalysisOptions) -> list[Path]:
         """Every file that an input may leave, whatever kind it turns out to be."""
         annotated = [self.annotated(kind) for kind in ("image", "images", "video")] if options.annotate else []
-        asked = [(options.episodes, self.episodes), (options.elan, self.elan)]
+        asked = [
+            *((options.episodes, self.episodes), (options.elan, self.elan)),
+            *((options.relations, self.cooccurrence), (options.relations, self.synchrony)),
+            (options.same_people, self.likenesses),
+        ]
         timeline = [self.timeline(options.timeline)] if options.timeline else []
         return [self.table, self.card, *annotated, *timeline, *(file for wanted, file in asked if wanted)]
 
@@ -52,10 +94,13 @@ class OutputPaths:
         for file in self.all(options):
             check_name(file)
 
-    def annotated(self, kind: str) -> Path:
-        """The annotated picture ("image"), folder of pictures ("images") or video."""
-        suffix = {"image": ".png", "images": ""}.get(kind, ".mp4")
-        return self.table.with_name(f"{self.table.stem}{ANNOTATED}{suffix}")
+    def remove_unfinished(self, options: AnalysisOptions) -> None:
+        """Remove what a process that was killed has left of the files."""
+        for file in self.all(options):
+            remove_unfinished(file)
+        if self.is_part:
+            with suppress(OSError):  # it holds an earlier part, or was never made
+                self.table.parent.rmdir()
 
 
 def output_paths(
@@ -69,7 +114,7 @@ def output_paths(
     one file.
     """
     if f".{table_format}" not in TABLE_SUFFIXES:
-        raise UserError(f"'{table_format}' is not a table format; choose csv or parquet")
+        raise UserError(f"'{table_format}' is not a table format; choose csv, parquet or {DATASET}")
     if out.suffix in TABLE_SUFFIXES and not out.is_dir():
         if len(sources) > 1:
             raise UserError(f"{out} is one file, but there are {len(sources)} inputs; name a folder instead")
@@ -86,6 +131,17 @@ def output_paths(
             )
         taken[table] = source
     return [OutputPaths(table) for table in taken]
+
+
+def dataset_paths(sources: Sequence[str], out: Path) -> list[OutputPaths]:
+    """The same for a data set in the folder `out`: in `table`, partitioned by input as Hive does; the rest in `runs`.
+
+    Raises UserError where `out` has the name of a file.
+    """
+    if out.suffix in TABLE_SUFFIXES or (out.exists() and not out.is_dir()):
+        raise UserError(f"{out} is one file; a data set is a folder")
+    names = [f"file={quote(valid_text(source), safe='')}" for source in sources]
+    return [OutputPaths(out / _PARTS / name / "part.parquet", out / _OTHERS / name) for name in names]
 
 
 def refuse_overwriting(sources: Sequence[str], paths: Sequence[OutputPaths], options: AnalysisOptions) -> None:

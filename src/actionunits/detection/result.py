@@ -34,6 +34,7 @@ from actionunits.media import MediaReader, Source, input_name
 from actionunits.media.memory import MemoryReader
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
 from actionunits.reports.result import AuResult
+from actionunits.reports.run_card import describe_files
 from actionunits.reports.schemas import RowSchema
 from actionunits.reports.summary import SummaryCollector
 from actionunits.reports.tables import open_table, to_dataframe, write_csv
@@ -189,9 +190,9 @@ def detect_in_memory(
         if not frames:
             raise UserError(f"{name} has no frame there; choose others with start, end and every")
     card = card_of(name, media, detector, options, reference, collector, started_s) | {
+        "input_files": describe_files(media.sources),
         "frames_written": len(frames),
         "rows_written": sum(len(schema.rows(frame)) for frame in frames),
-        "episodes": None,
         "outputs": [],
         "interrupted": False,
     }

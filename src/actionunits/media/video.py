@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
@@ -18,6 +18,7 @@ from actionunits.media.decoding import Packets, Pictures
 from actionunits.media.depth import DEEPEST_WHITE, WhiteLevel, to_8_bit
 from actionunits.media.reader import MediaReader
 from actionunits.media.standard_input import StandardInput
+from actionunits.media.wanted import UnevenTrackError, WantedPictures, start_before
 from actionunits.types import Frame
 
 _RESTART_S = 1.0  # a time stamp this far back is a new count, a smaller step back a slip of one stamp
@@ -78,22 +79,36 @@ class VideoReader(MediaReader):
     without an error.
 
     source: a file, standard input, or an address, which is opened as it is. file_format: see `open_container`.
-    only: indices of the frames to give, all by default; the others are decoded, because later ones may refer to
-    them, but not turned into RGB, and nothing behind the last one is read.
+    only: indices of the frames to give, all by default. The others are not turned into RGB, and decoded only where
+    one of these may refer to them; nothing behind the last one is read.
+    glance: with `only`, is shown the time and the brightness, (H, W) uint8 upright, of every other frame that was
+    decoded on the way, and says whether it is wanted too.
     """
 
     kind = "video"
 
     def __init__(
-        self, source: VideoSource, file_format: str | None = None, only: Iterable[int] | None = None
+        self,
+        source: VideoSource,
+        file_format: str | None = None,
+        only: Iterable[int] | None = None,
+        glance: Callable[[float, np.ndarray], bool] | None = None,
     ) -> None:
         self._video, self._file_format = source, file_format
         self._only = None if only is None else {int(index) for index in only}
         self._last = math.inf if self._only is None else max(self._only, default=-1)
+        self._glance = glance
+        self._given = -1  # index of the last frame that was given
         super().__init__((str(source),))
 
     def _frames(self) -> Generator[Frame, None, None]:
-        name, given = self.sources[0], 0
+        if self._only and isinstance(self._video, Path):
+            try:
+                yield from self._some_frames(self._video, self._only)
+                return
+            except UnevenTrackError:
+                pass  # what was given so far is right
+        name, seen = self.sources[0], 0
         with open_container(self._video, self._file_format) as container:
             stream = picture_track(container, self._video)
             tracks = len(picture_tracks(container))
@@ -105,19 +120,45 @@ class VideoReader(MediaReader):
             converter = _RgbConverter()
             pictures = Pictures(container, stream)
             for index, picture in converter.prepared(pictures):
-                if index and not given:
+                if index and not seen:
                     clock.start(pictures.first_pts)
-                time_s = clock.time_s(picture)
-                given += 1
-                if self._only is None or index in self._only:
-                    yield Frame(converter.upright_rgb(picture, index), index, time_s, name)
+                seen += 1
+                yield from self._frame(converter, index, picture, clock.time_s(picture))
                 if index >= self._last:
                     return
             self.notes += [f"{name}: {note}" for note in converter.notes]
-        if pictures.fault and not given:
+        if pictures.fault and not seen:
             advice = "" if _can_go_back(self._video) else "; where its format needs to go back, save it to a file"
             raise UserError(f"cannot read {name}: {pictures.fault}{advice}")
-        self.damage = _damage(name, pictures, given)
+        self.damage = _damage(name, pictures, seen)
+
+    def _some_frames(self, path: Path, only: set[int]) -> Iterator[Frame]:
+        """The wanted frames of a sound file. Raises UnevenTrackError for one that has to be read in full."""
+        with open_container(path, self._file_format) as container:
+            start = start_before(container, picture_track(container, path), min(only))
+        with open_container(path, self._file_format) as container:
+            stream = picture_track(container, path)
+            self.fps = stream.average_rate or stream.guessed_rate
+            self.frame_count = announced_frames(container, stream)
+            converter = _RgbConverter()
+            for index, ticks, picture in WantedPictures(container, stream, only, start):
+                yield from self._frame(converter, index, picture, float(ticks * stream.time_base))
+                if index >= self._last:
+                    return
+
+    def _frame(self, converter: _RgbConverter, index: int, picture: Any, time_s: float) -> Iterator[Frame]:
+        """The picture as a frame, if it is wanted and was not given yet."""
+        if index <= self._given:
+            return
+        if self._only is None or index in self._only or self._is_worth_it(converter, picture, time_s):
+            self._given = index
+            yield Frame(converter.upright_rgb(picture, index), index, time_s, self.sources[0])
+
+    def _is_worth_it(self, converter: _RgbConverter, picture: Any, time_s: float) -> bool:
+        """What `glance` says; frames before the first wanted one are not shown to it."""
+        if self._glance is None or self._given < 0:
+            return False
+        return self._glance(time_s, converter.upright_grey(picture))
 
 
 def _can_go_back(source: VideoSource) -> bool:
@@ -208,10 +249,25 @@ class _RgbConverter:
                 picture, format="rgb24", src_color_range=picture.color_range, threads=1
             )
             image = reformatted.to_ndarray()
-        matrix = picture.side_data.get("DISPLAYMATRIX")
-        if matrix is not None:
-            image = _apply_display_matrix(image, np.frombuffer(bytes(matrix), np.int32).reshape(3, 3))
-        return np.ascontiguousarray(image)
+        return np.ascontiguousarray(_upright(image, picture))
+
+    def upright_grey(self, picture: Any) -> np.ndarray:
+        """(H, W) uint8, the brightness of a decoded picture on a scale of its own; where it can be, as it lies in the
+        decoder's memory."""
+        layout, plane = picture.format, picture.planes[0]
+        if layout.is_planar and not layout.is_rgb and layout.components[0].bits == 8:
+            image = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width]
+        else:
+            image = picture.reformat(format="gray").to_ndarray()
+        return _upright(image, picture)
+
+
+def _upright(image: np.ndarray, picture: Any) -> np.ndarray:
+    """The pixels of a picture, rows first, turned and mirrored as its display matrix says."""
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    return _apply_display_matrix(image, np.frombuffer(bytes(matrix), np.int32).reshape(3, 3))
 
 
 def _is_deep(picture: Any) -> bool:

@@ -182,7 +182,7 @@ class LearnsFromSequences(Protocol):
 
 @runtime_checkable
 class HasPictureNetwork(Protocol):
-    """Has a part for single pictures that can run alone: `report activation` climbs it."""
+    """Has a part for single pictures that can run alone: `report activation` maximises its answers."""
 
     def enter_picture_network(self) -> None:
         """Become the part that reads single pictures."""
@@ -216,6 +216,9 @@ class TakesBody(Protocol):
         ...
 
 
+Rows = tuple["Tensor", "Tensor"]  # weights (A, D) and biases (A,) of a last layer
+
+
 @runtime_checkable
 class LendsResNetBody(Protocol):
     """Has a ResNet-18 that other models can start from: `--init`, `init_body_only`."""
@@ -223,6 +226,17 @@ class LendsResNetBody(Protocol):
     def resnet_body(self) -> dict[str, Tensor]:
         """Its weights, named as in torchvision."""
         ...
+
+    def au_rows(self) -> tuple[Rows, Rows]:
+        """Rows of the log-odds of presence, and of activations a of the intensity 5 s(a), s the logistic function."""
+        ...
+
+
+@runtime_checkable
+class TakesAuRows(Protocol):
+    """Starts from the last layer of a ResNet-18 besides its body: `--init`."""
+
+    def take_au_rows(self, aus: tuple[int, ...], presence: Rows, intensity: Rows) -> None: ...
 
 
 @runtime_checkable
@@ -327,7 +341,7 @@ class ReadsTwoFrameFlow(Config, Protocol):
 
 @runtime_checkable
 class MagnifiesFaces(Config, Protocol):
-    """A config that enlarges the middle of the crop; a start from weights of other faces is then told."""
+    """A config that enlarges the middle of the crop; a start from weights of faces of another size prints a note."""
 
     magnification: float
 
@@ -343,6 +357,7 @@ ABILITIES: tuple[type, ...] = (
     TellsSides,
     TakesBody,
     LendsResNetBody,
+    TakesAuRows,
     GoesOnFrom,
     BuildsOnVariants,
     RelatesAus,
@@ -366,7 +381,7 @@ def prediction_inputs(model: Any) -> tuple[str, ...]:
 
 
 def over_time(model: Any) -> FollowsTime | None:
-    """The model as one that follows time; None where its output for a frame depends on no other."""
+    """The model as one that follows time, or None."""
     return model if isinstance(model, FollowsTime) and model.follows_time() else None
 
 

@@ -104,7 +104,7 @@ class AuSummary:
 
     def video_table(self, title: str) -> Table:
         """The people of a video, and how often and how strongly each AU was seen in them."""
-        columns = ("face", "frames", "AU", "name", "present", "mean then", "highest")
+        columns = ("face", "frames", "AU", "name", "present", "mean while present", "highest")
         table = Table(*columns, title=Text(one_line(title)), title_justify="left")
         for person, frames in self._shown(self._frames_of):
             seen = self.statistics(person)

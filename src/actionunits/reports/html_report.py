@@ -49,8 +49,8 @@ def write_report(
 ) -> None:
     """Write the report of a run from the run cards of its inputs.
 
-    failures: reason by input, of those that have no card. command: the words of the call. Raises UserError where the
-    file cannot be written.
+    Each is called by its `name`, where a card has one, else by its `input`. failures: reason by input, of those that
+    have no card. command: the words of the call. Raises UserError where the file cannot be written.
     """
     parts = [
         f"<h1>Action units of {len(cards) + len(failures)} inputs</h1>",
@@ -92,7 +92,7 @@ def _warnings(cards: Iterable[Mapping[str, Any]], failures: Mapping[str, str]) -
     # Most reasons begin with what they are of.
     reasons = {source: reason.removeprefix(f"{source}: ") for source, reason in failures.items()}
     lines = [f"<li><b>{_text(source)}</b>: {_text(reason)}" for source, reason in reasons.items()]
-    lines += [f"<li><b>{_text(card['input'])}</b>: {_text(told)}" for card in cards for told in warnings_of(card)]
+    lines += [f"<li><b>{_text(_name(card))}</b>: {_text(told)}" for card in cards for told in warnings_of(card)]
     if not lines:
         return "<p>Nothing to warn of.</p>"
     return f'<div class="warnings"><b>Before you rely on it</b><ul>{"".join(lines)}</ul></div>'
@@ -104,8 +104,8 @@ def _methods(cards: Sequence[Mapping[str, Any]]) -> str:
         return ""
     card = cards[0]
     limits = ", ".join(f"{label} {value:.2f}" for label, value in card["thresholds"].items())
-    reference = "each person's resting face" if card["options"]["calibrate"] else card["options"]["neutral"]
-    from_what = f" Outputs were measured from {_text(str(reference))}." if reference else ""
+    reference = _reference(cards)
+    from_what = f" Outputs were measured from {_text(reference)}." if reference else ""
     return (
         "<h2>Methods</h2><p>Action units were estimated frame by frame with actionunits "
         f"{_text(card['versions'].get('actionunits', ''))} (model {_text(card['model'])}, weights sha256 "
@@ -115,11 +115,21 @@ def _methods(cards: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _reference(cards: Sequence[Mapping[str, Any]]) -> str | None:
+    """The neutral face that outputs are relative to, where there is one."""
+    if cards[0]["options"]["calibrate"]:
+        return "each person's resting face"
+    named = [card["options"]["neutral"] for card in cards]
+    if len(set(named)) == 1:
+        return named[0]
+    return f"neutral moments chosen by hand in {len(named) - named.count(None)} of {len(named)} inputs"
+
+
 def _section(card: Mapping[str, Any]) -> str:
     frames = max(card["frames_written"], 1)
     people = "" if card["people"] is None else f", {card['people']} {'person' if card['people'] == 1 else 'people'}"
     told = f"{card['frames_written']} frames, {percent(card['frames_usable'] / frames)} usable{people}"
-    parts = [f"<h2>{_text(card['input'])}</h2><p>{told}</p>"]
+    parts = [f"<h2>{_text(_name(card))}</h2><p>{told}</p>"]
     episodes = _episodes(card)
     if episodes:
         parts.append(_timeline(episodes))
@@ -173,11 +183,15 @@ def _summary(cards: Iterable[Mapping[str, Any]]) -> str:
         for entry in card["summary"]:
             for label in (name for name in entry if name in names):
                 numbers = (entry[label][factor] for factor in FACTORS)
-                first = (card["input"], entry["face_id"], label, names[label], f"{entry['usable_share']:.2f}")
+                first = (_name(card), entry["face_id"], label, names[label], f"{entry['usable_share']:.2f}")
                 cells = [*map(_text, first), *("" if n is None else f"{n:.2f}".removesuffix(".00") for n in numbers)]
                 rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells))
     head = "".join(f"<th>{heading}</th>" for heading in headings)
     return f"<h2>Summary</h2><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _name(card: Mapping[str, Any]) -> str:
+    return str(card.get("name", card["input"]))
 
 
 def _text(text: str) -> str:

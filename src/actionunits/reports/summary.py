@@ -16,6 +16,12 @@ import numpy as np
 
 from actionunits.aus import au_label
 from actionunits.files import valid_text
+from actionunits.reports.au_relations import (
+    COOCCURRENCE_COLUMNS,
+    SYNCHRONY_COLUMNS,
+    CooccurrenceCollector,
+    SynchronyCollector,
+)
 from actionunits.reports.au_summary import ALL_FACES, AuSummary
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
 from actionunits.reports.episodes import Episode, EpisodeCollector
@@ -32,9 +38,12 @@ OF_AU = (
     Column("episodes", "int"),
     Column("mean_episode_s", "float", 3),
 )
-SUMMARY_TABLE = (Column("file", "text"), *OF_PERSON, Column("au", "text"), *OF_AU)
-EPISODE_TABLE = (Column("file", "text"), *EPISODE_COLUMNS)
+FILE, AU = Column("file", "text"), Column("au", "text")
+SUMMARY_TABLE = (FILE, *OF_PERSON, AU, *OF_AU)
+EPISODE_TABLE = (FILE, *EPISODE_COLUMNS)
 FILES = ("summary.csv", "summary.wide.csv", "episodes.csv")
+RELATION_FILES = ("cooccurrence.csv", "synchrony.csv")
+PERSON = Column("person", "int")  # behind the `face_id`, where people have a number over all inputs
 Summary = list[dict[str, Any]]  # as the run card holds it
 
 
@@ -47,27 +56,29 @@ def only_usable(result: FrameResult) -> FrameResult:
 class SummaryCollector:
     """Gathers what there is to say of an input in all: of all its frames, of those that can be used, its episodes.
 
-    by_person: see AuSummary. has_time: frames follow each other.
+    by_person: see AuSummary. has_time: frames follow each other. relations: also what goes together.
     """
 
-    def __init__(self, aus: Sequence[int], by_person: bool, has_time: bool) -> None:
+    def __init__(self, aus: Sequence[int], by_person: bool, has_time: bool, relations: bool = False) -> None:
         self.seen, self._usable = AuSummary(aus, by_person), AuSummary(aus, by_person)
         self._episodes = EpisodeCollector(aus) if has_time else None
+        self.cooccurrence = CooccurrenceCollector(aus, by_person) if relations else None
+        self.synchrony = SynchronyCollector(aus) if relations and has_time else None
         self._quality: Counter[str] = Counter()
 
     @classmethod
-    def of_kind(cls, kind: str, aus: Sequence[int]) -> SummaryCollector:
+    def of_kind(cls, kind: str, aus: Sequence[int], relations: bool = False) -> SummaryCollector:
         """That of an "image", "images" or "video"."""
-        return cls(aus, by_person=kind != "images", has_time=kind == "video")
+        return cls(aus, by_person=kind != "images", has_time=kind == "video", relations=relations)
 
     def add(self, result: FrameResult) -> None:
         """Take note of one frame."""
         self.seen.add(result)
         self._quality.update(word for face in result.faces for word in face.quality)
         usable = only_usable(result)
-        self._usable.add(usable)
-        if self._episodes is not None:
-            self._episodes.add(usable)
+        for collector in (self._usable, self._episodes, self.cooccurrence, self.synchrony):
+            if collector is not None:
+                collector.add(usable)
 
     def episodes(self) -> list[Episode] | None:
         """The episodes so far, ended; None where there is no time."""
@@ -113,51 +124,70 @@ def summarise(seen: AuSummary, usable: AuSummary, episodes: Sequence[Episode] | 
     return entries
 
 
-def write_summaries(files: Sequence[Path], cards: Sequence[Mapping[str, Any]]) -> None:
-    """Write the tables over a run, from the run cards of its inputs; files: in the order of FILES.
+def write_summaries(
+    files: Sequence[Path],
+    cards: Sequence[Mapping[str, Any]],
+    person_of: Mapping[tuple[str, str], int] | None = None,
+) -> None:
+    """Write the tables over a run, from the run cards of its inputs; files: in the order of FILES, then, where they
+    are wanted, of RELATION_FILES.
 
-    An input without a face has no row. Raises UserError where a file cannot be written.
+    person_of: the number of a person over all inputs, by input and `face_id`. An input without a face has no row.
+    Raises UserError where a file cannot be written.
     """
-    long, wide, episodes = files
-    people = [(valid_text(card["input"]), entry) for card in cards for entry in card["summary"]]
+    long, wide, *by_input = files
+    who = OF_PERSON if person_of is None else (OF_PERSON[0], PERSON, *OF_PERSON[1:])
+    people = []
+    for card in cards:
+        for entry in card["summary"]:
+            source = valid_text(card["input"])
+            people.append((source, entry | {PERSON.name: (person_of or {}).get((source, entry["face_id"]))}))
     labels = sorted({label for _, entry in people for label in _labels(entry)})
-    write_csv(long, SUMMARY_TABLE, long_rows(people))
+    write_csv(long, (FILE, *who, AU, *OF_AU), long_rows(people, who))
     wide_columns = [Column(f"{label}_{each.name}", each.kind, each.decimals) for label in labels for each in OF_AU]
-    write_csv(wide, (*SUMMARY_TABLE[: 1 + len(OF_PERSON)], *wide_columns), _wide_rows(people, labels))
-    write_csv(episodes, EPISODE_TABLE, _episode_rows(cards))
+    write_csv(wide, (FILE, *who, *wide_columns), _wide_rows(people, who, labels))
+    columns_of = {
+        "episodes": EPISODE_COLUMNS,
+        "cooccurrence": COOCCURRENCE_COLUMNS,
+        "synchrony": SYNCHRONY_COLUMNS,
+    }
+    for file, (field, columns) in zip(by_input, columns_of.items(), strict=False):
+        write_csv(file, (FILE, *columns), _rows_of_inputs(cards, field, columns))
 
 
 def _labels(entry: Mapping[str, Any]) -> list[str]:
     return [name for name, value in entry.items() if isinstance(value, dict)]
 
 
-def long_rows(people: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterable[Row]:
-    """The rows of `summary.csv` from the name of each input and its entries of `summarise`."""
+def long_rows(people: Iterable[tuple[str, Mapping[str, Any]]], who: Sequence[Column] = OF_PERSON) -> Iterable[Row]:
+    """The rows of `summary.csv` from the name of each input and its entries of `summarise`; who: columns of people."""
     for file, entry in people:
         for label in _labels(entry):
-            yield [file, *_person_cells(entry), label, *(entry[label][column.name] for column in OF_AU)]
+            yield [file, *_cells_of(entry, who), label, *_cells_of(entry[label], OF_AU)]
 
 
-def _wide_rows(people: Iterable[tuple[str, Mapping[str, Any]]], labels: Sequence[str]) -> Iterable[Row]:
+def _wide_rows(
+    people: Iterable[tuple[str, Mapping[str, Any]]], who: Sequence[Column], labels: Sequence[str]
+) -> Iterable[Row]:
     for file, entry in people:
-        cells = [entry.get(label, {}).get(column.name) for label in labels for column in OF_AU]
-        yield [file, *_person_cells(entry), *cells]
+        cells = (cell for label in labels for cell in _cells_of(entry.get(label, {}), OF_AU))
+        yield [file, *_cells_of(entry, who), *cells]
 
 
-def _person_cells(entry: Mapping[str, Any]) -> Row:
-    return [entry[column.name] for column in OF_PERSON]
+def _cells_of(entry: Mapping[str, Any], columns: Sequence[Column]) -> Row:
+    return [entry.get(column.name) for column in columns]
 
 
-def _episode_rows(cards: Iterable[Mapping[str, Any]]) -> Iterable[Row]:
-    """Those of the inputs that have times, as their own files hold them."""
+def _rows_of_inputs(cards: Iterable[Mapping[str, Any]], field: str, columns: Sequence[Column]) -> Iterable[Row]:
+    """Those of the inputs that have a file of this kind, as that holds them."""
     for card in cards:
-        if card["episodes"] is None:
+        if card[field] is None:
             continue
-        with open(card["episodes"], newline="", encoding="utf-8") as file:
+        with open(card[field], newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                yield [valid_text(card["input"]), *_cells(row)]
+                yield [valid_text(card["input"]), *_cells(row, columns)]
 
 
-def _cells(row: Mapping[str, str]) -> Row:
+def _cells(row: Mapping[str, str], columns: Sequence[Column]) -> Row:
     read = {"int": int, "float": float, "double": float, "text": str}
-    return [read[column.kind](row[column.name]) if row[column.name] else None for column in EPISODE_COLUMNS]
+    return [read[column.kind](row[column.name]) if row[column.name] else None for column in columns]

@@ -1,1 +1,1 @@
-"""What a run stands on: the device, its processes and signals, and the commit of the source."""
+"""The surroundings of a run: the device, its processes and signals, and the commit of the source."""

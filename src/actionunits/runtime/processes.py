@@ -39,14 +39,19 @@ def be_a_worker() -> None:
 
     SIGTERM ends what it does at the next chance, with unfinished files removed, and the process soon after.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_soon)
+    keep_to_one_thread()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def keep_to_one_thread() -> None:
+    """Leave the other cores to the processes beside this one, as far as OpenCV and NumPy decide."""
     import cv2
     from threadpoolctl import threadpool_limits
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end_soon)
     cv2.setNumThreads(1)
     threadpool_limits(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_soon(number: int, frame: FrameType | None) -> None:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from functools import partial
 from itertools import count
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import STORED_MARGIN
-from actionunits.datasets.crops.fresh import FreshPlan, FreshRows, render_person
+from actionunits.datasets.crops.fresh import FreshPlan, FreshRows, kept_person
 from actionunits.datasets.sampling.augment import AugmentConfig, augment
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
@@ -27,7 +29,7 @@ from actionunits.training.source import step_seed
 from actionunits.types import MESH_POINTS
 
 AHEAD = 3  # people that wait for each rendering process
-ROW_TENSORS = ("images", "mesh", "mesh_valid", "au_sides")
+ROW_TENSORS = ("images", "mesh", "mesh_valid", "landmarks", "au_sides")
 
 
 class FreshFrames:
@@ -43,6 +45,7 @@ class FreshFrames:
         self.images = torch.zeros(capacity, size, size, 3, dtype=torch.uint8, device=device)
         self.mesh = torch.zeros(capacity, MESH_POINTS, 3, dtype=torch.float16, device=device)
         self.mesh_valid = torch.zeros(capacity, dtype=torch.bool, device=device)
+        self.landmarks = torch.zeros(capacity, 68, 2, device=device)
         self.au_sides = torch.zeros(capacity, len(SYNTH_AUS), 2, device=device)
         self._counts = torch.zeros(2, dtype=torch.long).share_memory_()
 
@@ -80,6 +83,7 @@ class FreshFrames:
             au_intensity=intensity,
             au_intensity_valid=known,
             au_sides=sides,
+            landmarks=self.landmarks[rows],
             mesh=self.mesh[rows].float() if mesh else None,
             mesh_valid=self.mesh_valid[rows] if mesh else None,
         )
@@ -88,8 +92,9 @@ class FreshFrames:
 class Rendering:
     """Fills the room of `frames` from other processes, until it is full or `stop` is called."""
 
-    def __init__(self, frames: FreshFrames, workers: int) -> None:
-        self.frames = frames
+    def __init__(self, frames: FreshFrames, workers: int, folder: Path | None = None) -> None:
+        """folder: where people are kept, so that the next run need not render them again."""
+        self.frames, self.folder = frames, folder
         self._failure: BaseException | None = None
         self._stop = threading.Event()
         self._arrived = threading.Condition()
@@ -113,7 +118,7 @@ class Rendering:
 
     def _fill(self, workers: int) -> None:
         try:
-            for rows in _rendered(self.frames.plan, workers, self._stop):
+            for rows in _rendered(partial(kept_person, self.frames.plan, self.folder), workers, self._stop):
                 if self.frames.frames + len(rows.images) > self.frames.capacity:
                     break
                 self.frames.add(rows)
@@ -125,18 +130,16 @@ class Rendering:
             self._arrived.notify_all()
 
 
-def _rendered(plan: FreshPlan, workers: int, stop: threading.Event) -> Iterator[FreshRows]:
+def _rendered(render: Callable[[int], FreshRows], workers: int, stop: threading.Event) -> Iterator[FreshRows]:
     """People one after the other as they are finished, until `stop` is set."""
     numbers = count()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), be_a_worker) as pool:
-        running: set[Future[FreshRows]] = {
-            pool.submit(render_person, plan, next(numbers)) for _ in range(AHEAD * workers)
-        }
+        running: set[Future[FreshRows]] = {pool.submit(render, next(numbers)) for _ in range(AHEAD * workers)}
         try:
             while not stop.is_set():
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    running.add(pool.submit(render_person, plan, next(numbers)))
+                    running.add(pool.submit(render, next(numbers)))
                     yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -34,6 +34,7 @@ from actionunits.models.contract import Stage
 from actionunits.settings.ranges import Count, NotNegative, Positive, Seed, Share
 from actionunits.training.optim import LearningRate, make_optimizer, set_trainable, update_average
 from actionunits.training.source import step_seed
+from actionunits.training.step import LossStep, backward
 
 STATE_FILE = "state.pt"
 LOG_FILE = "metrics.jsonl"
@@ -61,6 +62,7 @@ class LoopSettings:
     max_minutes: Positive | None = None  # for all stages together; a stage ends with its epochs or its time
     ema_decay: Share = 0.999
     clip_norm: NotNegative = 1.0  # of the gradient; 0 for none
+    accumulate: Count = 1  # parts that a batch passes the network in, one after the other, for less memory
     log_every_steps: Count = 20
     validate_every_epochs: Annotated[float, Gt(0), Le(1_000_000)] = 1.0
     save_every_minutes: NotNegative = 5.0
@@ -84,27 +86,6 @@ class TrainResult:
     finished: bool  # False when it was interrupted; its state is saved
     steps: int
     images_per_s: float
-
-
-class LossStep(nn.Module):
-    """Forward pass and losses as one module of plain tensors, as Fabric and DDP need it."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model: Any = model
-
-    def forward(self, **fields: Tensor) -> dict[str, Tensor]:
-        batch = Batch(**fields)
-        return self.model.losses(self.model(batch), batch)
-
-
-def batch_fields(batch: Batch) -> dict[str, Tensor]:
-    """The tensors of a batch by name, pictures in the layout that convolutions are fastest in."""
-    fields = {name: value for name, value in vars(batch).items() if value is not None}
-    return {
-        name: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
-        for name, value in fields.items()
-    }
 
 
 def train(
@@ -200,9 +181,8 @@ class _Run:
             batch = next(batches)
             torch.manual_seed(step_seed(settings.seed, position.stage, position.step, fabric.global_rank))
 
-            losses = loss_step(**batch_fields(batch))
             optimizer.zero_grad(set_to_none=True)
-            fabric.backward(torch.stack(list(losses.values())).sum())
+            losses = backward(fabric, loss_step, batch, settings.accumulate)
             if settings.clip_norm > 0:
                 fabric.clip_gradients(loss_step, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
             optimizer.step()

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from actionunits.errors import UserError
-from actionunits.models.contract import GoesOnFrom, LendsResNetBody, RelatesAus, TakesBody
+from actionunits.models.contract import GoesOnFrom, LendsResNetBody, RelatesAus, TakesAuRows, TakesBody
 from actionunits.models.registry import keys_with
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.weights.checkpoint_file import read_header
@@ -47,16 +47,19 @@ def start_from(model: nn.Module, path: Path | str, body_only: bool = False) -> d
 
     An output layer (`model.au_outputs`) gets the rows of the AUs that both know, and a table of pairs of AUs
     (RelatesAus) their rows and columns; those of other AUs keep their random start. A model with a ResNet-18
-    (TakesBody) also starts from the convolutions and normalisations of a resnet18; with body_only, a resnet18 does so
-    too. One that is trained as several networks in a row (GoesOnFrom) starts from an earlier of them, with what it
-    adds at random. A run without labels leaves output layers empty, and one that starts from it draws all of their
-    rows anew. Raises UserError for another kind of model, other widths, or no common AU.
+    (TakesBody) also starts from the convolutions and normalisations of a resnet18, one with rows like its last
+    layer's (TakesAuRows) from those too; with body_only, every such model starts from the body alone. One that is
+    trained as several networks in a row (GoesOnFrom) starts from an earlier of them, with what it adds at random. A
+    run without labels leaves output layers empty, and one that starts from it draws all of their rows anew. Raises
+    UserError for another kind of model, other widths, or no common AU.
     """
     checkpoint = load_checkpoint(path)
     source = checkpoint.model
     other = body_only or type(source) is not type(model)
     if other and isinstance(source, LendsResNetBody) and isinstance(model, TakesBody):
         model.take_body(source.resnet_body())
+        if not body_only and isinstance(model, TakesAuRows):
+            model.take_au_rows(checkpoint.aus, *source.au_rows())
         return checkpoint.header
     if body_only:
         raise UserError(f"init_body_only wants a resnet18, and a model that has its layers; {path} is none")

@@ -17,7 +17,7 @@ from typing import Any
 from actionunits.errors import UserError, one_line
 from actionunits.web.limits import Limits
 from actionunits.web.process import KILLED, Worker
-from actionunits.web.worker import FRAMES, ROWS, SUMMARY, UPLOAD
+from actionunits.web.worker import FRAMES, REPORT, ROWS, SUMMARY, UPLOAD
 
 WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed")
 LINES = {"frames": FRAMES, "rows": ROWS}
@@ -25,6 +25,8 @@ LINES = {"frames": FRAMES, "rows": ROWS}
 FILES = {
     "table": (f"{UPLOAD}.csv", ".csv", "text/csv; charset=utf-8"),
     "summary": (SUMMARY, ".summary.txt", "text/plain; charset=utf-8"),
+    "episodes": (f"{UPLOAD}.episodes.csv", ".episodes.csv", "text/csv; charset=utf-8"),
+    "report": (REPORT, ".report.html", "text/html; charset=utf-8"),
     "card": (f"{UPLOAD}.run.json", ".run.json", "application/json"),
     "timeline": (f"{UPLOAD}.timeline.png", ".timeline.png", "image/png"),
     "annotated-picture": (f"{UPLOAD}.annotated.png", ".annotated.png", "image/png"),

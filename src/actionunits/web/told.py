@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from actionunits.reports.schemas import Cell, Column, TidySchema
-from actionunits.types import Face, FrameResult
+from actionunits.types import FrameResult
 
 ROWS_FORM = "actionunits/tidy/1"  # changes with the columns of the tidy table
 COLUMNS = tuple(column.name for column in TidySchema.columns)
-SMALL_FACE_PX, SURE, TURNED_DEG = 48.0, 0.7, 35.0
 
 
 def row_values(result: FrameResult) -> list[dict[str, Any]]:
@@ -45,7 +44,8 @@ def frame_told(result: FrameResult) -> dict[str, Any]:
             "prob": _rounded(prediction.au_prob, 4),
             "intensity": _rounded(prediction.au_intensity, 2),
             "present": [int(present) for present in prediction.au_present],
-            "warnings": warnings(face),
+            "usable": int(face.is_usable),
+            "quality": list(face.quality),
         }
         if prediction.au_sides is not None:
             told["sides"] = [_rounded(sides, 2) for sides in prediction.au_sides]
@@ -56,19 +56,6 @@ def frame_told(result: FrameResult) -> dict[str, Any]:
         "size": [width, height],
         "faces": faces,
     }
-
-
-def warnings(face: Face) -> list[str]:
-    """Why the action units of a face may be wrong, in a few words each."""
-    left, top, right, bottom = face.box_xyxy_px.tolist()
-    found = []
-    if min(right - left, bottom - top) < SMALL_FACE_PX:
-        found.append("small face")
-    if face.confidence < SURE:
-        found.append("uncertain face")
-    if np.abs(face.pose_deg[:2]).max() > TURNED_DEG:
-        found.append("turned away")
-    return found
 
 
 def _rounded(values: np.ndarray, decimals: int) -> list[float | None]:

@@ -17,15 +17,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from actionunits.errors import DamagedInputError, UserError, explained, one_line
 from actionunits.web.limits import limit_this_process
 
+if TYPE_CHECKING:
+    from actionunits.detection.analysis import Analysis
+
 Tell = Callable[[dict[str, Any]], None]
 UPLOAD = "upload"  # name of every uploaded file on disk
 NEUTRAL_PICTURE = "neutral"
-FRAMES, ROWS, SUMMARY = "frames.ndjson", "rows.ndjson", f"{UPLOAD}.summary.txt"
+FRAMES, ROWS = "frames.ndjson", "rows.ndjson"
+SUMMARY, REPORT = f"{UPLOAD}.summary.txt", f"{UPLOAD}.report.html"
 # Of a message to a live worker: what it is, its time in seconds, and how many bytes follow.
 LIVE_HEADER = struct.Struct(">BdI")
 PICTURE, SET_NEUTRAL, FORGET_NEUTRAL = range(3)
@@ -51,9 +55,14 @@ def main() -> None:
         limit_this_process(task["memory_bytes"], task["cpu_s"], task["file_bytes"])
         {"describe": _describe, "analyse": _analyse, "live": _live}[task["do"]](task, tell)
     except Exception as error:
-        tell({"failed": one_line(str(explained(error)))})
+        tell({"failed": _without_name(one_line(str(explained(error))))})
     # Threads that wait for the end of the input would wait for ever.
     os._exit(0)
+
+
+def _without_name(words: str) -> str:
+    """Words about a file that nobody but this service calls so."""
+    return words.replace(UPLOAD, "the file")
 
 
 def _describe(task: dict[str, Any], tell: Tell) -> None:
@@ -78,8 +87,6 @@ def _describe(task: dict[str, Any], tell: Tell) -> None:
 
 def _analyse(task: dict[str, Any], tell: Tell) -> None:
     """One upload → its files, in the folder of the task, and lines of frames and rows while it goes on."""
-    from rich.console import Console
-
     from actionunits.detection.analysis import analyse
     from actionunits.detection.detector import Detector, follows_time
     from actionunits.detection.options import AnalysisOptions
@@ -101,6 +108,7 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
         annotate=task["annotate"] and (is_video or is_one),
         neutral=task["neutral"],
         calibrate=task["calibrate"],
+        episodes=is_video,
     )
     told_s = 0.0
 
@@ -121,21 +129,21 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
                 rows.write(json.dumps(row) + "\n")
 
         analysis = analyse(detector, UPLOAD, OutputPaths(Path(f"{UPLOAD}.csv")), options, progress, further=[write])
+    _write_for_people(analysis, task["name"])
+    tell({"done": {"kind": analysis.kind, **{name: analysis.card[name] for name in TOLD_OF_CARD}}})
+
+
+def _write_for_people(analysis: Analysis, name: str) -> None:
+    """The summary and the report of an upload, under the name that its sender gave it."""
+    from rich.console import Console
+
+    from actionunits.reports.html_report import write_report
+
     with Path(SUMMARY).open("w", encoding="utf-8") as file:
         summary = analysis.summary
-        table = summary.photo_table(task["name"]) if is_one else summary.video_table(task["name"])
+        table = summary.photo_table(name) if analysis.kind == "image" else summary.video_table(name)
         Console(file=file, width=100).print(table)
-    card = analysis.card
-    known = (
-        "frames_written",
-        "frames_with_face",
-        "people",
-        "damage",
-        "notes",
-        "without_neutral_reference",
-        "seconds",
-    )
-    tell({"done": {"kind": analysis.kind, **{name: card[name] for name in known}}})
+    write_report(Path(REPORT), [analysis.card | {"name": name}], {})
 
 
 def _end_with_input() -> None:

@@ -21,7 +21,7 @@ def found_mesh(reader: MeshReader, image_rgb: np.ndarray, landmarks_px: np.ndarr
     return reading.mesh_px if same else None
 
 
-def in_own_crop(mesh_px: np.ndarray, crop_size: int, margin: float) -> np.ndarray:
-    """The mesh in the crop that its own landmarks place, (478, 3), 0-1 spans the stored crop."""
-    matrix = similarity_transform(landmarks_from_mesh(mesh_px), crop_size, margin)
-    return (transform_points(mesh_px, matrix) + np.array([0.5, 0.5, 0])) / crop_size
+def in_own_crop(points_px: np.ndarray, landmarks_px: np.ndarray, crop_size: int, margin: float) -> np.ndarray:
+    """Points (P, 2 or 3) in the crop that their landmarks (68, 2) place, 0-1 spans the stored crop."""
+    matrix = similarity_transform(landmarks_px, crop_size, margin)
+    return (transform_points(points_px, matrix) + np.array([0.5, 0.5, 0])[: points_px.shape[1]]) / crop_size

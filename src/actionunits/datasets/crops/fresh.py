@@ -6,9 +6,12 @@ by the finder's points, as it is in detection, and in the others by the renderer
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ from actionunits.datasets.crops.found_mesh import found_mesh, in_own_crop
 from actionunits.faces.align import register
 from actionunits.faces.landmarks import landmarks_from_mesh
 from actionunits.faces.mesh import MeshReader
+from actionunits.files import write_atomically
 from actionunits.synth.assets import read_assets
 from actionunits.synth.dataset import PRESENT_FROM
 from actionunits.synth.motion import Look, Rates, sample_motion
@@ -48,6 +52,13 @@ class FreshPlan:
     fill: tuple[float, float] = (0.7, 0.82)  # 20 cm in the face's depth over the width: little but the face is drawn
     mesh_every: int = 3
 
+    @property
+    def digest(self) -> str:
+        """Short name of all that a person's frames depend on besides the number."""
+        assets = read_assets(self.assets).fingerprint if self.assets else None
+        told = json.dumps(asdict(replace(self, facekit="", assets=assets)), sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
     def person_name(self, number: int) -> str:
         """Name of a person; no other seed has one of the same name, nor has a data set of clips."""
         return f"F{self.seed}-{number:06d}"
@@ -60,6 +71,7 @@ class FreshRows:
     images: np.ndarray  # (N, S, S, 3) uint8 RGB, registered with margin
     mesh: np.ndarray  # (N, 478, 3) float16, 0-1 spans the stored crop; 0 where not valid
     mesh_valid: np.ndarray  # (N,) bool
+    landmarks: np.ndarray  # (N, 68, 2) float32, 0-1 spans the stored crop
     au_sides: np.ndarray  # (N, A, 2) float32, 0-5: the person's own left and right
 
 
@@ -83,14 +95,33 @@ def render_person(plan: FreshPlan, number: int) -> FreshRows:
     labels = renderer.labels
     images = np.empty((plan.frames, plan.crop_size, plan.crop_size, 3), np.uint8)
     mesh, valid = np.zeros((plan.frames, MESH_POINTS, 3), np.float16), np.zeros(plan.frames, bool)
+    landmarks = np.empty((plan.frames, 68, 2), np.float32)
     for k in range(plan.frames):
         picture, points = _from_file(renderer.frame(k), quality), labels.landmarks_px[k]
         found = found_mesh(_mesh_reader(), picture, points) if k % plan.mesh_every == 0 else None
         if found is not None:
             points = landmarks_from_mesh(found)
-            mesh[k], valid[k] = in_own_crop(found, plan.crop_size, STORED_MARGIN), True
+            mesh[k], valid[k] = in_own_crop(found, points, plan.crop_size, STORED_MARGIN), True
         images[k] = register(picture, points, plan.crop_size, STORED_MARGIN)
-    return FreshRows(images, mesh, valid, np.stack([labels.au_left, labels.au_right], -1))
+        landmarks[k] = in_own_crop(points, points, plan.crop_size, STORED_MARGIN)
+    return FreshRows(images, mesh, valid, landmarks, np.stack([labels.au_left, labels.au_right], -1))
+
+
+def kept_person(plan: FreshPlan, folder: Path | None, number: int) -> FreshRows:
+    """`render_person`, from its file in `folder` where there is one, or else into it; None: no files.
+
+    A file is of the code that rendered it: another renderer wants another folder.
+    """
+    if folder is None:
+        return render_person(plan, number)
+    path = folder / f"{plan.digest}-{number:06d}.npz"
+    if path.is_file():
+        with np.load(path) as stored:
+            return FreshRows(**stored)
+    rows = render_person(plan, number)
+    with write_atomically(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **{field.name: getattr(rows, field.name) for field in fields(rows)})
+    return rows
 
 
 def _from_file(picture_rgb: np.ndarray, quality: int | None) -> np.ndarray:
@@ -123,5 +154,6 @@ def as_crop_data(plan: FreshPlan, numbers: Sequence[int], people: Sequence[Fresh
         names=(f"fresh-{plan.seed}",),
         mesh=np.concatenate([rows.mesh for rows in people]),
         mesh_valid=np.concatenate([rows.mesh_valid for rows in people]),
+        landmarks=np.concatenate([rows.landmarks for rows in people]),
         au_sides=sides,
     )

@@ -22,6 +22,7 @@ from actionunits.datasets.crops.crop_data import Rows
 from actionunits.datasets.crops.found_mesh import found_mesh, in_own_crop
 from actionunits.errors import UserError
 from actionunits.faces.align import register
+from actionunits.faces.landmarks import landmarks_from_mesh
 from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 from actionunits.files import write_atomically
 from actionunits.runtime.processes import be_a_worker
@@ -149,7 +150,7 @@ def _find_meshes(clip: Clip, crop_size: int, margin: float, every: int) -> tuple
             continue
         found = found_mesh(reader, image, clip.landmarks_px[k])
         if found is not None:
-            mesh[k // every] = in_own_crop(found, crop_size, margin)
+            mesh[k // every] = in_own_crop(found, landmarks_from_mesh(found), crop_size, margin)
             valid[k // every] = True
     return mesh, valid
 

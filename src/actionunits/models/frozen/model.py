@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage, TakesBody, TransfersByProbe
 from actionunits.models.frozen.config import FrozenConfig
+from actionunits.models.layers.middle import middle_of
 from actionunits.models.layers.probe import Probe, class_weights, probe_loss
 from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body
@@ -51,14 +51,7 @@ class Frozen(nn.Module, TakesBody, TransfersByProbe):
 
     def features(self, batch: Batch) -> Tensor:
         """What the probe reads, (B, D)."""
-        image = batch.image
-        if self.config.magnification > 1:
-            size = image.shape[-1]
-            inner = round(size / self.config.magnification)
-            first = (size - inner) // 2
-            middle = image[..., first : first + inner, first : first + inner]
-            image = F.interpolate(middle, size=(size, size), mode="bilinear", align_corners=False)
-        return self.body(self.normalize(image))
+        return self.body(self.normalize(middle_of(batch.image, self.config.magnification)))
 
     def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter, nn.Parameter]:
         """What the probe consists of."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from actionunits.errors import UserError
-from actionunits.models.contract import HasSettingsPerAu, RelatesByLabels
+from actionunits.models.contract import HasSettingsPerAu, MagnifiesFaces, RelatesByLabels
 from actionunits.settings.ranges import (
     Count,
     CountFromZero,
@@ -16,11 +19,12 @@ from actionunits.settings.ranges import (
     Positive,
     Schedule,
     ShareAboveZero,
+    ShareBelowOne,
     Width,
 )
 
 CHOICES = {
-    "variant": ("fixed", "learnable"),
+    "variant": ("fixed", "learnable", "unrelated", "plain"),
     "relation_sum": ("signed", "absolute"),
     "aus_per_step": ("one", "all"),
     "tasks": ("both", "occurrence", "intensity"),
@@ -29,21 +33,27 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class ReNetConfig(RelatesByLabels, HasSettingsPerAu):
+class ReNetConfig(RelatesByLabels, HasSettingsPerAu, MagnifiesFaces):
     """One model and its training recipe."""
 
     image_size: ImageSize = 224  # pixels; Sec. 4.3
     width: Width = 64  # channels after the first convolution; Sec. 4.3: ResNet-18
+    # The network sees the middle of the crop this much larger, in `middle_size` pixels or as many as the crop has.
+    magnification: Annotated[float, Ge(1), Le(2)] = 1.0
+    middle_size: ImageSize | None = None
     tasks: str = "both"  # "both" | "occurrence" | "intensity"; the paper trains one model for each
     intensity_weight: NotNegative = 1.0  # of the intensity loss, beside 1 for occurrence
 
     head: str = "own"  # last layer with a row per AU, so that scale 1 and bias 0 are ResNet-18, Sec. 4.6 | "shared"
 
-    variant: str = "fixed"  # "fixed": relations from the labels, Sec. 3.3 | "learnable": Table 7
+    # "fixed": relations from the labels, Sec. 3.3 | "learnable": Table 7 | "unrelated": Eq. (3) without the graph |
+    # "plain": scales and biases stay as they start, at 1 and 0 or a ResNet-18's; the vanilla ResNet-18 of Sec. 4.6
+    variant: str = "fixed"
     relation_sum: str = "signed"  # what Eq. (5) divides by: "signed" as printed | "absolute": sum of |w|
     relations: tuple[float, ...] = ()  # w of every pair, row by row; training fills it in from its labels
     unseen_aus: tuple[int, ...] = ()  # known by their relations alone, never trained; Table 6
     aus_per_step: str = "one"  # "one" AU at random for every batch | "all"; Sec. 4.3
+    all_aus_share: ShareBelowOne = 0.0  # of the epochs, the last ones, that train all AUs in every batch
     norm_momentum: ShareAboveZero = 0.1  # share of a batch in the running statistics; PyTorch's, Sec. 4.3
 
     optimizer: Optimizer = "adam"  # Sec. 4.3
@@ -60,7 +70,7 @@ class ReNetConfig(RelatesByLabels, HasSettingsPerAu):
         for name, words in CHOICES.items():
             if getattr(self, name) not in words:
                 raise UserError(f"{name} is '{getattr(self, name)}'; it must be one of {', '.join(words)}")
-        if self.variant == "learnable" and self.unseen_aus:
+        if self.variant != "fixed" and self.unseen_aus:
             raise UserError("an unseen AU is known by relations from labels; use variant=fixed with unseen_aus")
 
     def without_aus(self) -> ReNetConfig:
@@ -69,7 +79,7 @@ class ReNetConfig(RelatesByLabels, HasSettingsPerAu):
 
     @property
     def relation_labels(self) -> str | None:
-        """Which training labels the relations are of (Sec. 4.5): a field of Batch, or None where they are learned."""
-        if self.variant == "learnable":
+        """Which training labels the relations are of (Sec. 4.5): a field of Batch, or None where none are."""
+        if self.variant != "fixed":
             return None
         return "au_intensity" if self.tasks == "intensity" else "au_present"

@@ -80,7 +80,7 @@ def fixed_mixing(w: Tensor, aus: Sequence[int], unseen: Sequence[int], relation_
 
 
 class RelationGraph(nn.Module):
-    """Mixing matrices of the AUs, from fixed relations or from learned ones (Table 7)."""
+    """Mixing matrices of the AUs, from fixed relations or learned ones (Table 7); without any they mix nothing."""
 
     w: Tensor
     mix: Tensor
@@ -106,7 +106,7 @@ class RelationGraph(nn.Module):
             # Sums of these rows lie between 1 / A and 2.
             self.weights = nn.Parameter(torch.empty(len(aus), len(aus)).uniform_(-1 / len(aus), 1 / len(aus)))
             return
-        w = fixed_relations(relations, aus)
+        w = fixed_relations(relations, aus) if variant == "fixed" else torch.eye(len(aus), dtype=torch.float64)
         mix, statistics = fixed_mixing(w, aus, unseen, relation_sum)
         kind = torch.get_default_dtype()
         self.register_buffer("w", w.to(kind), persistent=False)
@@ -114,7 +114,7 @@ class RelationGraph(nn.Module):
         self.register_buffer("statistics", statistics.to(kind) if unseen else None, persistent=False)
 
     def relations(self) -> Tensor:
-        """w, (A, A): of the training labels, or as learned."""
+        """w, (A, A): of the training labels, as learned, or of every AU to itself alone."""
         if self.weights is None:
             return self.w
         return self.weights - torch.diag_embed(self.weights.diagonal() - 1)

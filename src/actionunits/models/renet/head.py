@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from actionunits.models.renet import loss
 from actionunits.models.renet.graph import RelationGraph
 
 
@@ -26,6 +27,20 @@ class OwnHead(nn.Module):
         bound = 1 / math.sqrt(features)  # as nn.Linear
         self.weight = nn.Parameter(torch.empty(aus, outputs, features).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(aus, outputs).uniform_(-bound, bound))
+
+    @torch.no_grad()
+    def start(self, row: int, presence: tuple[Tensor, Tensor], intensity: tuple[Tensor, Tensor], tasks: str) -> None:
+        """Answer for an AU as a linear layer does; each pair is its weights (D,) and its bias.
+
+        Level k gets the logit k a + log C(5, k), a the activation of intensity. The softmax over the levels is then
+        the binomial distribution of 5 trials with probability s(a), whose mean is the intensity 5 s(a).
+        """
+        outputs = [presence] if tasks != "intensity" else []
+        if tasks != "occurrence":
+            ways = [math.log(math.comb(loss.LEVELS - 1, k)) for k in range(loss.LEVELS)]
+            outputs += [(k * intensity[0], k * intensity[1] + ways[k]) for k in range(loss.LEVELS)]
+        for number, (weight, bias) in enumerate(outputs):
+            self.weight[row, number], self.bias[row, number] = weight, bias
 
     def forward(self, features: Tensor, graph: RelationGraph, rows: Sequence[int]) -> Tensor:
         chosen = list(rows)

@@ -8,7 +8,7 @@ model for each; early stopping (`patience`) keeps the moving average of the weig
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
-from actionunits.models.contract import HasFeatures, RelatesAus, Stage, TakesBody
+from actionunits.models.contract import EntersStages, HasFeatures, RelatesAus, Rows, Stage, TakesAuRows, TakesBody
+from actionunits.models.layers.middle import middle_of
 from actionunits.models.layers.resnet import ImageNormalize
 from actionunits.models.renet import loss
 from actionunits.models.renet.body import ReNetBody
@@ -29,6 +30,7 @@ from actionunits.models.renet.norm import AuNorms
 # rows also stay in its cache (48 take 10% less time than 200).
 ROWS_AT_ONCE = {"cpu": 48}
 ROWS_ON_ACCELERATOR = 768
+ALL_AUS = "renet_all"  # stage that trains all AUs in every batch
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class ReNetOutput(Output):
         return None if self.level_logit is None else self.level_logit.argmax(-1)
 
 
-class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
+class ReNet(nn.Module, HasFeatures, EntersStages, TakesBody, TakesAuRows, RelatesAus):
     """Shared convolutions; scale, bias and statistics of every normalisation, and the last layer's row, per AU."""
 
     # Tables with one row per AU.
@@ -54,6 +56,7 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
         super().__init__()
         self.config = config
         self.aus = tuple(aus)
+        self._all_aus = config.aus_per_step == "all"
         self.normalize = ImageNormalize()
         self.graph = RelationGraph(self.aus, config.variant, config.relation_sum, config.relations, config.unseen_aus)
         self.body = ReNetBody(config.width)
@@ -86,18 +89,26 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
                     raise UserError(f"{key} of the ResNet-18 is missing or of another width; use the same width")
                 target.copy_(weights[key])
 
+    def take_au_rows(self, aus: tuple[int, ...], presence: Rows, intensity: Rows) -> None:
+        """Answer as a ResNet-18 whose body it has taken does (Sec. 4.6); a shared last layer cannot."""
+        for row, au in enumerate(self.aus):
+            if self.own_head is not None and au in aus:
+                its = aus.index(au)
+                chosen = [(weight[its], bias[its]) for weight, bias in (presence, intensity)]
+                self.own_head.start(row, chosen[0], chosen[1], self.config.tasks)
+
     def au_pairs(self) -> tuple[str, ...]:
         """The learned relations."""
         return ("graph.weights",)
 
     def features(self, batch: Batch) -> Tensor:
         """Pooled features of every AU as inference sees them, (B, A, D)."""
-        image = batch.image
+        image = self._seen(batch)
         norm, count = self.norms.folded(self.graph), len(self.aus)
         at_once = max(1, ROWS_AT_ONCE.get(image.device.type, ROWS_ON_ACCELERATOR) // count)
         # A graph has no loop over its batch.
         pieces = (image,) if torch.compiler.is_compiling() else image.split(at_once)
-        parts = [self.body(self.normalize(part), norm) for part in pieces]
+        parts = [self.body(part, norm) for part in pieces]
         return torch.cat([part.view(count, -1, part.shape[1]).transpose(0, 1) for part in parts])
 
     def forward(self, batch: Batch) -> ReNetOutput:
@@ -105,11 +116,15 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
         if not self.training:
             return self._read(self.features(batch), tuple(range(len(self.aus))))
         rows = self.graph.rows
-        if self.config.aus_per_step == "one":
+        if not self._all_aus:
             # From the generator that the loop seeds for every step, so that a resumed run draws the same AU.
             rows = (rows[int(torch.randint(len(rows), ()))],)
-        features = self.body(self.normalize(batch.image), self.norms.trained(self.graph, rows))
+        features = self.body(self._seen(batch), self.norms.trained(self.graph, rows))
         return self._read(features.view(len(rows), -1, features.shape[1]).transpose(0, 1), rows)
+
+    def _seen(self, batch: Batch) -> Tensor:
+        """What the convolutions see."""
+        return self.normalize(middle_of(batch.image, self.config.magnification, self.config.middle_size))
 
     @property
     def head(self) -> OwnHead | SharedHead:
@@ -151,7 +166,20 @@ class ReNet(nn.Module, HasFeatures, TakesBody, RelatesAus):
         return losses
 
     def stages(self) -> list[Stage]:
-        """Everything at once."""
-        factors = (("norms.", self.config.norm_lr_factor),)
+        """Everything at once; the last part may train all AUs in every batch (`all_aus_share`)."""
+        c = self.config
+        prefixes = ("body.", "own_head.", "shared_head.") if c.variant == "plain" else ("",)
+        factors = (("norms.", c.norm_lr_factor),)
         undecayed = ("norms.", "graph.", "own_head.bias")
-        return [Stage.of(self.config, name="renet", parameters=("",), lr_factors=factors, undecayed=undecayed)]
+        whole = Stage.of(c, name="renet", parameters=prefixes, lr_factors=factors, undecayed=undecayed)
+        last = round(c.all_aus_share * c.epochs)
+        if not last:
+            return [whole]
+        return [
+            replace(whole, epochs=c.epochs - last, time_share=1 - c.all_aus_share),
+            replace(whole, name=ALL_AUS, epochs=last, time_share=c.all_aus_share),
+        ]
+
+    def enter_stage(self, stage: Stage) -> None:
+        """The last part trains all AUs in every batch."""
+        self._all_aus = self.config.aus_per_step == "all" or stage.name == ALL_AUS

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actionunits.aus import INTENSITY_MAX
 from actionunits.models.batch import Batch, Output
-from actionunits.models.contract import HasFeatures, LendsResNetBody, Stage, TakesBody, TellsSides
+from actionunits.models.contract import HasFeatures, LendsResNetBody, Rows, Stage, TakesBody, TellsSides
 from actionunits.models.layers.blendshapes import BlendshapeNet
+from actionunits.models.layers.middle import middle_of
 from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import loss
 from actionunits.models.resnet18.config import ResNet18Config
@@ -71,17 +71,7 @@ class ImageBranch(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """Pooled features of the body, (B, D)."""
-        return self.body(self.normalize(self._middle(image)))
-
-    def _middle(self, image: Tensor) -> Tensor:
-        """The middle 1 / magnification of the image: details get more of the network's cells."""
-        height, width = image.shape[-2:]
-        top, left = (round((1 - 1 / self.magnification) * side / 2) for side in (height, width))
-        middle = image[..., top : height - top, left : width - left]
-        wanted = (height, width) if self.middle_size is None else (self.middle_size, self.middle_size)
-        if middle.shape[-2:] == wanted:
-            return middle
-        return F.interpolate(middle, wanted, mode="bilinear", align_corners=False)
+        return self.body(self.normalize(middle_of(image, self.magnification, self.middle_size)))
 
 
 class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
@@ -120,6 +110,12 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
     def resnet_body(self) -> dict[str, Tensor]:
         """Weights of the image branch's body, named as in torchvision."""
         return self.image.body.state_dict()
+
+    def au_rows(self) -> tuple[Rows, Rows]:
+        """Of presence, and of intensity."""
+        head, count = self.image.head, len(self.aus)
+        weight, bias = head.weight.detach().split(count), head.bias.detach().split(count)
+        return (weight[0], bias[0]), (weight[1], bias[1])
 
     def features(self, batch: Batch) -> Tensor:
         """Pooled features of the image branch, which all AUs share, (B, D)."""

@@ -9,14 +9,15 @@ export async function call(path, options = {}) {
   }
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
-    throw new Error(told.error || `the service answered ${answer.status}`);
+    const error = new Error(told.error || `the service answered ${answer.status}`);
+    error.retryAfterS = Number(answer.headers.get("retry-after")) || null; // it is only full at the moment
+    throw error;
   }
   return answer;
 }
 
 export const model = async () => (await call("v1/model")).json();
 export const analyses = async () => (await call("v1/analyses")).json();
-export const analysis = async (id) => (await call(`v1/analyses/${id}`)).json();
 export const remove = (id) => call(`v1/analyses/${id}`, { method: "DELETE" });
 export const fileAddress = (id, name) => `v1/analyses/${id}/files/${name}`;
 
@@ -43,4 +44,13 @@ export async function frames(id, each) {
       else if ("end" in told) end = told;
     }
   }
+}
+
+// Rows of the table of episodes: { face, label, from, to, peak (null where there is no intensity) }.
+export async function episodes(id) {
+  const [, ...lines] = (await (await call(fileAddress(id, "episodes"))).text()).trim().split(/\r?\n/);
+  return lines.map((line) => {
+    const [face, label, from, , to, peak] = line.split(",");
+    return { face: Number(face), label, from: Number(from), to: Number(to), peak: peak === "" ? null : Number(peak) };
+  });
 }

@@ -1,35 +1,37 @@
 // The page: what is chosen, what is shown, and what keys and buttons do.
 import * as api from "./api.js";
 import { Bars } from "./bars.js";
+import { Episodes } from "./episodes.js";
 import { FileList } from "./files.js";
 import { Lanes } from "./lanes.js";
-import { drawOverlay, personColour } from "./overlay.js";
-import { Results, clockText, intensityText } from "./results.js";
+import { drawOverlay, faceAt, personColour } from "./overlay.js";
+import { Results, clockText } from "./results.js";
+import { links, liveButton } from "./save.js";
 import { Webcam } from "./webcam.js";
 
 const $ = (id) => document.getElementById(id);
-const FILE_NAMES = {
-  "table": "table (CSV)", "summary": "summary", "timeline": "timeline (PNG)", "card": "run card (JSON)",
-  "annotated-picture": "annotated photo", "annotated-video": "annotated video",
+const QUALITY = { // words of the table
+  turned: "turned away", small: "small face", blurred: "blurred", dark: "dark", cut_off: "cut off by the edge",
+  unsure: "uncertain face", new_id: "just come into sight",
 };
 const HIGHEST_VH = 60; // of a picture, in hundredths of the window's height
 const LANES_EVERY_MS = 200; // of a webcam or a running analysis
 
-const view = { item: null, webcam: null, results: null, person: null, time: 0, resting: null, lanesMs: 0, queued: false };
-let model, bars, lanes, list;
+// isByHand: somebody chose the person. isWhole: the next painting is of everything.
+const view = { item: null, webcam: null, results: null, person: null, isByHand: false, time: 0, resting: null, lanesMs: 0, queued: false };
+let model, bars, lanes, episodes, list;
 
 async function begin() {
   dress();
   model = await api.model();
-  bars = new Bars($("bars"), model);
+  bars = new Bars($("bars"), $("about"), $("scale"), model);
   lanes = new Lanes($("lanes"), model, seek);
+  episodes = new Episodes($("episodes"), model, seek);
   list = new FileList($("list"), { onOpen: open, onChange: changed, onError: say });
-  for (const job of await api.analyses()) { // of an earlier visit: its file is no longer here
-    const item = list.add(job.name, null);
-    item.job = job;
-    list.follow(item);
-  }
+  $("sides").hidden = !model.sides;
+  for (const job of await api.analyses()) list.adopt(job);
   connect();
+  open(null);
   $("list").setAttribute("aria-busy", "false");
 }
 
@@ -37,7 +39,7 @@ function dress() {
   const chosen = $("theme"), system = matchMedia("(prefers-color-scheme: dark)");
   const apply = () => {
     document.documentElement.dataset.theme = chosen.value || (system.matches ? "dark" : "light");
-    if (lanes) draw(true);
+    if (list) draw(true);
   };
   try { chosen.value = localStorage.getItem("theme") || ""; } catch { /* kept for this visit alone */ }
   chosen.addEventListener("change", () => {
@@ -51,20 +53,21 @@ function dress() {
 }
 
 function connect() {
-  const drop = $("drop"), video = $("video");
-  $("files").addEventListener("change", (event) => { sendAll(event.target.files); event.target.value = ""; });
+  const video = $("video");
+  $("files").addEventListener("change", (event) => { sendAll([...event.target.files]); event.target.value = ""; });
   for (const name of ["dragover", "dragleave", "drop"]) {
     addEventListener(name, (event) => {
       event.preventDefault();
-      drop.classList.toggle("over", name === "dragover");
-      if (name === "drop") sendAll(event.dataTransfer.files);
+      document.body.classList.toggle("over", name === "dragover");
+      if (name === "drop") sendAll(dropped(event.dataTransfer));
     });
   }
   $("webcam").addEventListener("click", () => toggleWebcam());
   $("play").addEventListener("click", play);
   $("neutral").addEventListener("click", setNeutral);
   $("forget").addEventListener("click", () => rest(null));
-  video.addEventListener("error", () => { if (view.item) cannotShow(); });
+  $("frame").addEventListener("click", pick);
+  video.addEventListener("error", () => { if (view.item) hidePicture(); });
   for (const name of ["play", "pause", "ended"]) video.addEventListener(name, controls);
   const follow = () => {
     // A video that stands shows the moment that was asked for, on which the next step builds.
@@ -78,28 +81,33 @@ function connect() {
   addEventListener("keydown", onKey);
 }
 
+// Files of what was dropped. A folder looks like a file, but cannot be read as one.
+function dropped(transfer) {
+  const isFolder = [...transfer.items].map((item) => item.webkitGetAsEntry?.()?.isDirectory);
+  if (isFolder.some(Boolean)) say("Folders cannot be dropped here; drop the files in them.");
+  return [...transfer.files].filter((_, k) => !isFolder[k]);
+}
+
 function sendAll(files) {
   const fields = { annotate: $("annotate").checked && "true", calibrate: $("calibrate").checked && "true" };
   if (view.resting) Object.assign(fields, { neutral_file: view.resting, calibrate: "" });
-  for (const file of files) list.send(file, fields);
+  files.forEach((file, k) => list.send(file, fields, k === 0));
 }
 
 // What is looked at
 
 function open(item) {
   if (item && view.webcam) view.webcam.stop();
-  Object.assign(view, { item, results: item && item.results, person: null, time: 0 });
+  Object.assign(view, { item, results: item && item.results, person: null, isByHand: false, time: 0 });
   const video = $("video"), photo = $("photo");
   video.pause();
   video.removeAttribute("src");
   video.hidden = photo.hidden = true;
-  $("empty").hidden = Boolean(item);
-  if (item && !item.address) cannotShow("The file itself is no longer here; its results are.");
-  else if (item && item.file.type.startsWith("video/")) {
+  if (item?.file?.type.startsWith("video/")) {
     video.src = item.address;
     video.hidden = false;
-  } else if (item) {
-    photo.onerror = () => (view.item === item ? cannotShow() : null);
+  } else if (item?.file) {
+    photo.onerror = () => (view.item === item ? hidePicture() : null);
     photo.onload = () => { fit(photo, photo.naturalWidth, photo.naturalHeight); draw(true); };
     photo.src = item.address;
     photo.alt = item.name;
@@ -113,15 +121,13 @@ function fit(picture, width, height) {
   picture.style.width = `min(100%, ${HIGHEST_VH * width / height}vh)`;
 }
 
-function cannotShow(words = "This browser cannot show this file; its results are shown all the same.") {
+function hidePicture() {
   $("video").hidden = $("photo").hidden = true;
-  $("empty").hidden = false;
-  $("empty").textContent = words;
   draw(true);
 }
 
-function changed(item) {
-  if (item === view.item) draw(item.state !== "running");
+function changed(item, isWhole = item.state !== "running") {
+  if (item === view.item) draw(isWhole);
 }
 
 function draw(isWhole = false) {
@@ -136,19 +142,19 @@ function draw(isWhole = false) {
   });
 }
 
+const shownPicture = () => [$("video"), $("photo")].find((each) => !each.hidden);
+const shownFrame = () => view.results && (view.results.isLive ? view.results.frames.at(-1) : view.results.at(view.time));
+
 function paint(isWhole) {
-  const { results } = view, frame = results && (results.isLive ? results.frames.at(-1) : results.at(view.time));
-  if (results && !results.people.has(view.person)) {
-    const most = [...results.people].sort((a, b) => b[1] - a[1])[0];
-    view.person = most ? most[0] : null;
-  }
+  const { results } = view, frame = shownFrame(), picture = shownPicture();
+  if (results) findPerson(results, frame);
   const face = frame && frame.faces.find((each) => each.id === view.person);
-  const picture = [$("video"), $("photo")].find((each) => !each.hidden);
-  if (picture) drawOverlay($("overlay"), picture, frame, view.person, model);
+  if (picture) drawOverlay($("overlay"), picture, frame, view.person, model, Boolean(view.webcam));
   else $("overlay").width = 0;
   bars.show(face || null);
-  $("clock").textContent = frame && !isPhoto() ? `${clockText(results.isLive ? frame.time_s : view.time)}  frame ${frame.frame}` : "";
-  warn(frame, face);
+  $("clock").textContent = frame && !isPhoto() ? `${clockText(results.isLive ? frame.time_s : view.time)} · frame ${frame.frame}` : "";
+  empty(picture);
+  warn(frame, face, picture);
   controls();
   people();
   const hasTime = Boolean(results && !isPhoto() && results.frames.length > 1);
@@ -157,17 +163,48 @@ function paint(isWhole) {
     view.lanesMs = performance.now();
     lanes.show(results, view.person, results.isLive ? results.end : view.time);
   }
-  if (isWhole) { episodes(hasTime); downloads(); }
+  if (isWhole) { episodes.show(hasTime && view.item?.episodes || [], view.person); downloads(); }
+  episodes.at(view.time);
+}
+
+// Keeps the person whom somebody chose, or who is there; else takes whoever is seen most.
+function findPerson(results, frame) {
+  const isThere = (id) => frame.faces.some((each) => each.id === id), { isLive } = results;
+  if (results.people.has(view.person) && (view.isByHand || !isLive || !frame.faces.length || isThere(view.person))) return;
+  const most = [...results.people].filter(([id]) => !isLive || isThere(id)).sort((a, b) => b[1] - a[1])[0];
+  Object.assign(view, { person: most ? most[0] : null, isByHand: false });
+}
+
+function choosePerson(id) {
+  Object.assign(view, { person: id, isByHand: true });
+  draw(true);
+}
+
+function pick(event) {
+  const picture = shownPicture(), frame = shownFrame();
+  const face = picture && frame && faceAt(picture, frame, event, Boolean(view.webcam));
+  if (face) choosePerson(face.id);
 }
 
 const isPhoto = () => Boolean(view.item && (view.item.job?.result?.kind === "image" || (view.item.file && !view.item.file.type.startsWith("video/") && view.results.frames.length < 2)));
 
-function warn(frame, face) {
-  const notes = [];
+// What stands in place of a picture.
+function empty(picture) {
+  const { item } = view, [title, words] = $("empty").children;
+  $("empty").hidden = Boolean(picture);
+  if (picture) return;
+  title.textContent = !item ? "Drop photos or videos anywhere on this page" : item.state === "failed" ? "This file could not be analysed" : "No preview";
+  words.textContent = !item ? "or turn the webcam on. Faces, action units and their intensities appear here."
+    : item.state === "failed" ? item.error
+    : item.file ? "This browser cannot show this file; its results are shown all the same." : "The file itself is no longer here; its results are.";
+}
+
+function warn(frame, face, picture) {
+  const notes = [], { item } = view, done = item?.job?.result;
+  if (item?.state === "failed" && picture) notes.push(item.error);
   if (frame && !frame.faces.length) notes.push("no face in this frame");
-  else if (frame && !face) notes.push("this person is not in this frame");
-  if (face) notes.push(...face.warnings);
-  const done = view.item?.job?.result;
+  else if (frame && !face) notes.push(`face ${view.person} is not in this frame`);
+  if (face?.quality.length) notes.push(`face ${face.id}: ${face.quality.map((word) => QUALITY[word]).join(", ")}`);
   if (done?.damage) notes.push(`damaged file: ${done.damage}`);
   for (const note of done?.notes || []) notes.push(note);
   $("warnings").hidden = !notes.length;
@@ -176,10 +213,12 @@ function warn(frame, face) {
 
 function controls() {
   const video = $("video"), canPlay = Boolean(view.webcam || (view.item && !video.hidden));
+  $("controls").hidden = !view.webcam && !view.results?.frames.length && !canPlay;
   $("play").hidden = !canPlay;
   $("play").textContent = (view.webcam ? !view.webcam.isPaused : !video.paused) && canPlay ? "Pause" : "Play";
   $("neutral").disabled = !model.neutral || !view.results?.people.size || !(view.webcam || view.item?.file);
   $("webcam").setAttribute("aria-pressed", Boolean(view.webcam));
+  $("webcam").textContent = view.webcam ? "Turn the webcam off" : "Turn the webcam on";
 }
 
 function people() {
@@ -191,30 +230,20 @@ function people() {
       const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
       swatch.style.background = personColour(id);
       button.append(swatch, `Face ${id}`);
-      button.addEventListener("click", () => { view.person = id; draw(true); });
+      button.addEventListener("click", () => choosePerson(id));
       return button;
     }));
   }
   ids.forEach((id, k) => group.children[k].setAttribute("aria-pressed", id === view.person));
 }
 
-function episodes(hasTime) {
-  const found = hasTime && view.item ? view.results.episodes(view.person) : [];
-  $("episodes").replaceChildren(...found.map((each) => {
-    const au = model.aus[each.au], item = document.createElement("li");
-    const words = `${au.label} ${au.name}, ${each.from.toFixed(1)}–${each.to.toFixed(1)} s, up to ${intensityText(each.highest, model.letters)}`;
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
-    button.addEventListener("click", () => seek(each.from));
-    item.append(button);
-    return item;
-  }));
-  $("episodes").previousElementSibling.hidden = !found.length;
-}
-
 function downloads() {
-  const job = view.item?.job;
-  $("downloads").replaceChildren(...(view.item?.state === "done" ? job.files : []).map((name) =>
-    Object.assign(document.createElement("a"), { href: api.fileAddress(job.id, name), download: "", textContent: FILE_NAMES[name] })));
+  const { item, webcam, results } = view, group = $("downloads");
+  const kind = item?.state === "done" ? item.job.id : webcam && results.frames.length ? "webcam" : "";
+  if (group.dataset.of === kind) return; // a link that is made anew loses the focus
+  group.dataset.of = kind;
+  group.hidden = !kind;
+  group.replaceChildren(...(!kind ? [] : item ? links(item.job) : [liveButton(results, model)]));
 }
 
 // Moving in time
@@ -287,31 +316,28 @@ function rest(file) {
 
 async function toggleWebcam() {
   if (view.webcam) { view.webcam.stop(); return; }
-  list.open = null;
-  for (const each of list.items) each.button.setAttribute("aria-current", false);
-  open(null);
+  list.choose(null);
   const video = $("video"), results = new Results(true);
   let milliseconds = null;
   const webcam = new Webcam(video, (frame, lateMs) => {
     results.add(frame);
     milliseconds = milliseconds === null ? lateMs : 0.9 * milliseconds + 0.1 * lateMs;
-    const { frames } = results, first = frames[Math.max(0, frames.length - 31)];
-    const rate = frames.length > 1 ? (frames.length - 1 - frames.indexOf(first)) / (frame.time_s - first.time_s) : 0;
-    $("speed").textContent = `${rate.toFixed(0)} frames per second, ${milliseconds.toFixed(0)} ms`;
+    $("speed").textContent = `${results.rate().toFixed(0)} frames per second, ${milliseconds.toFixed(0)} ms`;
     draw();
   }, (words) => {
     if (view.webcam !== webcam) return;
     Object.assign(view, { webcam: null, results: null });
     video.hidden = true;
-    $("empty").hidden = false;
+    video.classList.remove("mirrored");
     $("speed").textContent = "";
     if (words) say(words);
     draw(true);
   });
   Object.assign(view, { webcam, results });
   video.hidden = false;
-  $("empty").hidden = true;
-  controls();
+  video.classList.add("mirrored"); // as people know themselves
+  $("speed").textContent = "starting …";
+  draw(true);
   try {
     await webcam.start();
   } catch (error) {

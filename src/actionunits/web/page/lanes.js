@@ -1,5 +1,5 @@
 // The timeline: one lane for each action unit, shaded by intensity; also the ruler by which one moves in time.
-import { clockText } from "./results.js";
+import { clockText, intensityText } from "./results.js";
 
 const LANE = 15, RULER = 22, NAMES = 52, RIGHT = 8;
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
@@ -12,7 +12,7 @@ export class Lanes {
       if (this.results && event.buttons) onSeek(this.timeAt(event.offsetX));
     };
     canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); seek(event); });
-    canvas.addEventListener("pointermove", seek);
+    canvas.addEventListener("pointermove", (event) => { seek(event); this.tell(event); });
   }
 
   get span() {
@@ -24,6 +24,15 @@ export class Lanes {
   timeAt(x) {
     const [from, to] = this.span, share = (x - NAMES) / (this.canvas.clientWidth - NAMES - RIGHT);
     return from + Math.min(Math.max(share, 0), 1) * (this.results.end - from);
+  }
+
+  // What lies below the pointer: an action unit, and its intensity at that time.
+  tell(event) {
+    const { results, model } = this, k = Math.floor((event.offsetY - RULER) / LANE), au = model.aus[k];
+    if (!results || !au) { this.canvas.title = ""; return; }
+    const time = this.timeAt(event.offsetX), face = results.at(time).faces.find((each) => each.id === this.person);
+    const height = face ? intensityText(face.intensity[k], model.letters) : "no face";
+    this.canvas.title = `${au.label} ${au.name}, ${clockText(time)}: ${height}`;
   }
 
   show(results, person, time) {

@@ -1,8 +1,7 @@
-// Results of one input in the browser: frames by time, people, and the episodes of action units.
+// Results of one input in the browser: frames by time, and people.
 
 export const LIVE_KEEP_S = 60; // of a webcam; what is older is let go, so that memory stays flat
-const SHORTEST_EPISODE_S = 0.15;
-const MOST_EPISODES = 200;
+const RATE_OF = 31; // frames
 
 export class Results {
   constructor(isLive = false) {
@@ -40,30 +39,10 @@ export class Results {
 
   at(time) { return this.frames[this.indexAt(time)] || null; }
 
-  // Stretches in which an action unit of a person is present: { au (index), from, to, highest }, in order of time.
-  episodes(person) {
-    const open = new Map(), found = [];
-    const close = (au) => {
-      const episode = open.get(au);
-      open.delete(au);
-      if (episode.to - episode.from >= SHORTEST_EPISODE_S) found.push(episode);
-    };
-    for (const frame of this.frames) {
-      const face = frame.faces.find((each) => each.id === person);
-      const present = face ? face.present : [];
-      for (const au of [...open.keys()]) if (!present[au]) close(au);
-      present.forEach((is, au) => {
-        if (!is) return;
-        const episode = open.get(au) || { au, from: frame.time_s, to: frame.time_s, highest: 0 };
-        episode.to = frame.time_s;
-        episode.highest = Math.max(episode.highest, face.intensity[au] || 0);
-        open.set(au, episode);
-      });
-    }
-    for (const au of [...open.keys()]) close(au);
-    // The longest ones where there are too many to look at.
-    found.sort((a, b) => b.to - b.from - (a.to - a.from));
-    return found.slice(0, MOST_EPISODES).sort((a, b) => a.from - b.from || a.au - b.au);
+  // Frames in a second, over the last ones.
+  rate() {
+    const last = this.frames.slice(-RATE_OF);
+    return last.length > 1 ? (last.length - 1) / (last.at(-1).time_s - last[0].time_s) : 0;
   }
 }
 
