@@ -52,7 +52,8 @@ def detect(
 ) -> DetectionResult:
     """Find the faces in one input and estimate their action units; the options are those of `actionunits detect`.
 
-    For several inputs make one `Detector`, which loads the model once, and call its `detect` with the same options.
+    The model of the last call is kept for the next one with the same options. For several inputs with `weights` make
+    one `Detector`, which loads them once, and call its `detect`.
 
     Parameters:
         source: a path to a photograph, video, animation or folder of photographs; a pattern such as "day1/*.jpg";
@@ -97,12 +98,13 @@ def detect(
         >>> result.table["AU12_c"].tolist()  # the smile of the astronaut Eileen Collins
         [1.0]
     """
-    from actionunits.detection.detector import Detector
+    from actionunits.detection.detector import Detector, kept_detector
 
-    detector = Detector(
-        model, weights, device, batch_size, max_faces, landmarker, min_confidence, aus, smoothing_s=smooth
-    )
-    return detector.detect(
+    chosen = None if aus is None else tuple(aus)
+    settings = (model, weights, device, batch_size, max_faces, landmarker, min_confidence, chosen, smooth)
+    # Files that a user names may change from call to call; those of the package do not.
+    make = kept_detector if weights is None and landmarker is None else Detector
+    return make(*settings).detect(
         source,
         neutral=neutral,
         calibrate=calibrate,

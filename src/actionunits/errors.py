@@ -27,7 +27,16 @@ EXTRAS = {
 
 
 class UserError(Exception):
-    """Input, option or file that cannot be used as it is; the message says what is wrong and what to do."""
+    """Input, option or file that cannot be used as it is; the message says in a line what is wrong and what to do.
+
+    Example:
+        >>> import actionunits as au
+        >>> try:
+        ...     au.detect("lost.jpg")
+        ... except au.UserError as error:
+        ...     print(error)
+        cannot read lost.jpg: no such file
+    """
 
     exit_code = 2
 

@@ -146,6 +146,15 @@ def test_one_call_takes_the_options_of_the_detector_too(tiny_weights):
         au.detect(PICTURES, weights=tiny_weights, start=2)
 
 
+def test_calls_in_a_row_load_the_released_model_once(monkeypatch):
+    made = []
+    initialise = au.Detector.__init__
+    monkeypatch.setattr(au.Detector, "__init__", lambda self, *given: made.append(given) or initialise(self, *given))
+    for aus in ([12, 25], (12, 25), [1]):
+        assert au.detect(picture(1), aus=aus).aus == tuple(aus)
+    assert [given[7] for given in made] == [(12, 25), (1,)]
+
+
 def test_summary_episodes_and_plot_of_a_video(detector):
     result = detector.detect(write_video("clip.mp4", [1] * 4 + [2] * 6))
     summary, episodes = result.summary(), result.episodes()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,16 +49,37 @@ class _FoundFrame:
 
 
 class Detector:
-    """Finds faces and predicts their action units.
+    """Finds faces and predicts their action units; one serves any number of inputs.
 
-    model: a key of a model with released weights; weights: a checkpoint file instead. aus: report only these.
-    batch_size: faces (and frames at most) that pass the model at once in videos. landmarker: a MediaPipe
-    `face_landmarker.task` file in place of the bundled models. smoothing_s: time constant of a moving average
-    over a person's predictions in videos; None is off. flow: predictions also hold the motion to the neutral face
-    that the model estimates.
+    Parameters:
+        model: key of a model with released weights; "resnet18" unless given.
+        weights: a checkpoint file instead.
+        device: "auto", "cpu" or "cuda".
+        batch_size: faces (and frames at most) that pass the model at once in videos.
+        max_faces: only the largest faces, at most this many.
+        landmarker: a MediaPipe `face_landmarker.task` file in place of the bundled models.
+        min_confidence: leave out faces found with less confidence, 0-1.
+        aus: numbers of the action units to report; all that the model knows unless given.
+        smoothing_s: time constant, in seconds, of a moving average over a person's predictions in videos.
+        flow: predictions also hold the motion to the neutral face that the model estimates.
 
-    Raises UserError for an unknown model, unusable weights, an AU that the model does not report, a flow that it does
-    not estimate, or a device that is not there.
+    Attributes:
+        aus: numbers of the action units that are reported, ascending.
+        thresholds: (A,) float32, probabilities from which they count as present.
+        device: the device in use.
+        image_size: width and height of the crops that the model reads, in pixels.
+
+    Raises:
+        UserError: for an unknown model, unusable weights, an AU that the model does not report, a flow that it does
+            not estimate, or a device that is not there.
+
+    Example:
+        >>> import actionunits as au
+        >>> detector = au.Detector(aus=[6, 12])
+        >>> detector
+        Detector('resnet18', 2 AUs, device='cpu')
+        >>> [detector.detect(name).table["AU12_c"].mean().item() for name in ("photo.jpg", "clip.mp4")]
+        [1.0, 0.0]
     """
 
     def __init__(
@@ -142,8 +164,10 @@ class Detector:
     ) -> DetectionResult:
         """All results of one input, in memory; for long videos there is `stream`.
 
-        `actionunits.detect` explains the input and the options. Raises UserError for an unusable input or option;
-        damage on the way is told in the result.
+        `actionunits.detect` explains the input and the options. Here progress is told on request only.
+
+        Raises:
+            UserError: for an unusable input or option; damage on the way is told in the result.
         """
         from actionunits.detection.options import AnalysisOptions
         from actionunits.detection.result import detect_in_memory
@@ -167,10 +191,24 @@ class Detector:
             return detect_in_memory(self, source, options, told)
 
     def stream(self, source: Source) -> Iterator[FrameResult]:
-        """One result per frame, in order, while later frames are being worked on.
+        """One result per frame, in order, while later frames are being worked on; memory does not grow.
 
-        Raises UserError for an unusable input, and DamagedInputError after the results of all frames of a damaged
-        one. Closing the iterator early stops all stages.
+        Closing the iterator early stops all stages.
+
+        Parameters:
+            source: as that of `actionunits.detect`.
+
+        Raises:
+            UserError: for an unusable input.
+            DamagedInputError: after the results of all frames of a damaged one.
+
+        Example:
+            >>> import actionunits as au
+            >>> for result in au.Detector(aus=[45]).stream("clip.mp4"):
+            ...     if result.predictions[0].au_present[0]:
+            ...         print(result)
+            ...         break
+            FrameResult('clip.mp4', index=10, time_s=0.400, 1 face)
         """
         with open_media(source) as media:
             yield from self.stream_frames(media, follows_time(media), live=media.kind == "webcam")
@@ -284,6 +322,12 @@ class Detector:
     def _per_au(self, field: str, default: float) -> np.ndarray:
         values = self.header.get(field, {})
         return np.array([values.get(au_label(au), default) for au in self.aus], np.float32)
+
+
+@lru_cache(maxsize=1)
+def kept_detector(*settings: Any) -> Detector:
+    """`Detector` of these settings: the last one that was asked for, if it was the same."""
+    return Detector(*settings)
 
 
 def follows_time(media: MediaReader) -> bool:
