@@ -48,6 +48,7 @@ def detect(
     sides: Annotated[
         bool, typer.Option("--sides", help="Also the intensities of the person's own left and right.")
     ] = False,
+    gaze: Annotated[bool, typer.Option("--gaze", help="Also columns of where the eyes look.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
     timeline_format: Annotated[str, typer.Option(help="Timelines as png, svg or pdf.")] = "png",
     summary: Annotated[
@@ -169,6 +170,7 @@ def detect(
         FrameChoice(start, end, every),
         relations,
         same_people,
+        gaze,
     )
     if neutral is not None and is_table(neutral):
         found = with_moments(found, Path(neutral))

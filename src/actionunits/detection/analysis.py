@@ -110,7 +110,7 @@ def analyse(
 
 
 def _schema(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchema:
-    blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides)
+    blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides, options.gaze)
     return make_schema(options.schema, detector.aus, kind, *blocks)
 
 
