@@ -45,6 +45,7 @@ def test_one_frontal_face_with_its_parts_in_place(photo_finder, as_frame, astron
     assert (points >= [left, top]).all() and (points <= [right, bottom]).all()
     assert np.abs(face.pose_deg).max() < 8
     assert 400 < face.position_mm[2] < 1200
+    assert face.gaze[:, 2].max() < -0.9  # she looks into the camera
 
 
 def test_the_68_points_fit_the_mean_head(photo_finder, as_frame, astronaut) -> None:

@@ -292,5 +292,18 @@ def test_left_and_right_follow_on_request_and_stay_empty_without_a_face(tmp_path
         make_schema("tidy", (12,), sides=True)
 
 
+def test_gaze_has_openfaces_names_and_place_on_request(tmp_path):
+    schema = make_schema("openface", (12,), landmarks=False, all_openface_aus=False, gaze=True)
+    looking = replace(face(), gaze=np.array([[0.6, 0, -0.8], [0, 0.6, -0.8]], np.float32))
+    lines = write(tmp_path / "t.csv", schema, [result(0, 0.0, [looking]), result(1, 0.1), result(2, 0.2, [face()])])
+    gaze = "gaze_0_x,gaze_0_y,gaze_0_z,gaze_1_x,gaze_1_y,gaze_1_z,gaze_angle_x,gaze_angle_y"
+    assert lines[0].startswith(f"{OPENFACE_HEAD},{gaze},{OPENFACE_POSE},AU12_r")
+    told, absent, unknown = (line.split(",")[5:13] for line in lines[1:])
+    assert told == ["0.600000", "0.000000", "-0.800000", "0.000000", "0.600000", "-0.800000", "0.359", "0.359"]
+    assert absent == unknown == [""] * 8 and "gaze_0_x" not in _plain_names()
+    with pytest.raises(UserError, match="no place for gaze"):
+        make_schema("pyfeat", (12,), gaze=True)
+
+
 def _plain_names():
     return [column.name for column in make_schema("openface", (12, 25)).columns]

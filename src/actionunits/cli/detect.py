@@ -54,6 +54,7 @@ def detect(
     sides: Annotated[
         bool, typer.Option("--sides", help="Also the intensities of the person's own left and right.")
     ] = False,
+    gaze: Annotated[bool, typer.Option("--gaze", help="Also columns of where the eyes look.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
     timeline_format: Annotated[
         str, typer.Option(callback=figure_ending, help="Timelines as png, svg or pdf.")
@@ -190,6 +191,7 @@ def detect(
         frames,
         relations,
         same_people,
+        gaze,
     )
     if neutral is not None and is_table(neutral):
         found = with_moments(found, Path(neutral))

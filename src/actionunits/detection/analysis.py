@@ -115,7 +115,7 @@ def kind_of(media: MediaReader) -> str:
 
 def schema_of(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchema:
     """The columns that the options ask for."""
-    blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides)
+    blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides, options.gaze)
     return make_schema(options.schema, detector.aus, kind, *blocks)
 
 

@@ -18,8 +18,8 @@ class AnalysisOptions:
     all_openface_aus: see `make_schema`. annotate: draw the picture, with the flow too where the detector gives it.
     timeline: draw it, as "png", "svg" or "pdf". allow_network: addresses are opened. sides: intensities of left and
     right too. episodes, elan: write the episodes of a video, as a table, and for ELAN. frames: which of an input are
-    analysed. relations: write how action units go together, and people. same_people: a person keeps
-    the number over a whole video, and has one over all inputs. Raises UserError for two neutral references.
+    analysed. relations: write how action units go together, and people. same_people: a person keeps the number over a
+    whole video, and has one over all inputs. gaze: columns of it. Raises UserError for two neutral references.
     """
 
     schema: str = "openface"
@@ -38,6 +38,7 @@ class AnalysisOptions:
     frames: FrameChoice = field(default_factory=FrameChoice)
     relations: bool = False
     same_people: bool = False
+    gaze: bool = False
 
     def __post_init__(self) -> None:
         if self.neutral is not None and self.calibrate:

@@ -22,6 +22,7 @@ import numpy as np
 from actionunits.errors import UserError
 from actionunits.faces.boxes import Detection
 from actionunits.faces.detect import FaceDetector, same_face, tile_corners, tile_side
+from actionunits.faces.gaze import gaze_of
 from actionunits.faces.landmarks import landmarks_from_mesh
 from actionunits.faces.mesh import (
     MIN_PRESENCE,
@@ -297,5 +298,6 @@ def _face(candidate: _Candidate, face_id: int, image_rgb: np.ndarray) -> Face:
         pose_deg=pose,
         position_mm=position,
         mesh_px=candidate.mesh_px,
+        gaze=gaze_of(candidate.mesh_px, pose, position),
         face_id=face_id,
     )

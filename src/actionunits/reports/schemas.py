@@ -4,7 +4,8 @@ A schema turns one FrameResult into rows. A frame without a face is always exact
 `openface`, `pyfeat`, `tidy` alike), so that no frame is lost.
 
 `openface` follows RecorderCSV of OpenFace 2.2 (Baltrušaitis et al., "OpenFace 2.0", FG 2018): names, order and
-decimals. Gaze, eye landmarks, 3D landmarks and shape parameters are not estimated and these blocks are left out.
+decimals. Eye landmarks, 3D landmarks and shape parameters are not estimated and these blocks are left out; gaze is
+written where it is asked for.
 After the `_c` block follows one `AUxx_p` column per action unit: the probability of presence. Where they are asked
 for, `AUxx_rL` and `AUxx_rR` follow: the intensity on the person's own left and right.
 Columns of OpenFace's list that the model does not report (AU28_c) stay empty, so that readers that ask for the
@@ -13,6 +14,9 @@ full list work; a 0 would claim absence.
   `confidence` 0, `success` 0 and all other cells empty: filter by `success` before grouping by `face_id`.
 - One photograph has `face,confidence` in place of the first five columns; without a face, `face` is empty.
 - Several photographs in one table keep the five columns and name the file in a last column `input`.
+- `gaze_0_*` is a direction of length 1, of the eye at the left of the image, `gaze_1_*` of that at the right, in
+  camera axes (x right, y down, z away); `gaze_angle_*` is the mean of both in radians, to the right of the image and
+  down.
 - `pose_T*` in mm, `pose_R*` in radians: x right, y down, z away from the camera, right-handed, R = Rx Ry Rz.
   Rx > 0 is chin down and Ry > 0 a turn to the left of the image: the opposite of `Face.pose_deg`, which is also
   taken from the line of sight, where these are taken from the camera's axes.
@@ -35,6 +39,7 @@ import numpy as np
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
+from actionunits.faces.gaze import gaze_angles
 from actionunits.faces.pose import camera_rotation
 from actionunits.files import valid_text
 from actionunits.types import Face, FrameResult, Prediction
@@ -59,6 +64,10 @@ class Column:
     decimals: int = 0
 
 
+GAZE_COLUMNS = (
+    *(Column(f"gaze_{eye}_{axis}", "float", 6) for eye in (0, 1) for axis in "xyz"),
+    *(Column(f"gaze_angle_{axis}", "float", 3) for axis in "xy"),
+)
 QUALITY_COLUMNS = (Column("usable", "int"), Column("quality", "text"))
 NO_FACE_CELLS: Row = [0, "no_face"]
 
@@ -87,21 +96,24 @@ def make_schema(
     landmarks: bool = True,
     all_openface_aus: bool = True,
     sides: bool = False,
+    gaze: bool = False,
 ) -> RowSchema:
     """The row schema `name` for predictions of `aus` on a `media` kind of MediaReader.
 
     pose, landmarks: whether these blocks are written. all_openface_aus: keep the columns of OpenFace's list that
-    `aus` lacks, empty. sides: intensities of left and right too. Raises UserError for an unknown schema, and for one
-    that has no place for sides.
+    `aus` lacks, empty. sides: intensities of left and right too. gaze: that too. Raises UserError for an unknown
+    schema, and for one that has no place for sides or gaze.
     """
     if media not in MEDIA_KINDS:
         raise ValueError(f"media is '{media}'; it must be one of {', '.join(MEDIA_KINDS)}")
-    if sides and name in SCHEMAS and name != "openface":
-        raise UserError(
-            f"the columns of '{name}' have no place for left and right; --sides goes with --schema openface"
-        )
+    if name in SCHEMAS and name != "openface":
+        for wanted, option, what in ((sides, "--sides", "left and right"), (gaze, "--gaze", "gaze")):
+            if wanted:
+                raise UserError(
+                    f"the columns of '{name}' have no place for {what}; {option} goes with --schema openface"
+                )
     if name == "openface":
-        return OpenFaceSchema(aus, media, pose, landmarks, all_openface_aus, sides)
+        return OpenFaceSchema(aus, media, pose, landmarks, all_openface_aus, sides, gaze)
     if name == "pyfeat":
         return PyFeatSchema(aus, media, pose, landmarks)
     if name == "tidy":
@@ -126,15 +138,27 @@ def _landmark_cells(face: Face) -> list[float]:
     return face.landmarks_px.T.ravel().tolist()
 
 
+def _gaze_cells(face: Face) -> Row:
+    """In the order of GAZE_COLUMNS."""
+    return [None] * len(GAZE_COLUMNS) if face.gaze is None else [*face.gaze.ravel().tolist(), *gaze_angles(face.gaze)]
+
+
 class OpenFaceSchema:
     """Columns and rows as OpenFace 2.2 writes them, then probabilities."""
 
     name = "openface"
 
     def __init__(
-        self, aus: Sequence[int], media: str, pose: bool, landmarks: bool, all_openface_aus: bool, sides: bool
+        self,
+        aus: Sequence[int],
+        media: str,
+        pose: bool,
+        landmarks: bool,
+        all_openface_aus: bool,
+        sides: bool,
+        gaze: bool,
     ) -> None:
-        self.media, self.pose, self.landmarks, self.sides = media, pose, landmarks, sides
+        self.media, self.pose, self.landmarks, self.sides, self.gaze = media, pose, landmarks, sides, gaze
         self.aus_p = sorted(aus)
         self.aus_r = sorted({*aus, *OPENFACE_AUS}) if all_openface_aus else self.aus_p
         self.aus_c = sorted({*self.aus_r, 28}) if all_openface_aus else self.aus_p
@@ -148,6 +172,8 @@ class OpenFaceSchema:
                 Column("confidence", "float", 2),
                 Column("success", "int"),
             ]
+        if gaze:
+            columns += GAZE_COLUMNS
         if pose:
             columns += [Column(name, "float", 1 if name[5] == "T" else 3) for name in POSE_COLUMNS]
         if landmarks:
@@ -170,6 +196,7 @@ class OpenFaceSchema:
         made = []
         for face, prediction in zip(result.faces, result.predictions, strict=True):
             row = self._first_cells(result, face)
+            row += _gaze_cells(face) if self.gaze else []
             row += openface_pose(face) if self.pose else []
             row += _landmark_cells(face) if self.landmarks else []
             made.append([*row, *self._au_cells(prediction), *quality_cells(face), *last])
