@@ -15,7 +15,7 @@ from typing import Any
 
 # A packet of these is one picture; the first ones say of a picture whether others, of whatever kind, refer to it.
 _TELL_WHAT_IS_REFERRED_TO = frozenset(("h264", "mpeg4", "mpeg2video", "mpeg1video"))
-_ONE_PICTURE_A_PACKET = _TELL_WHAT_IS_REFERRED_TO | {"hevc", "av1", "vp9", "mjpeg", "prores"}
+_ONE_PICTURE_A_PACKET = _TELL_WHAT_IS_REFERRED_TO | {"hevc", "av1", "vp9", "mjpeg"}
 _AHEAD = 64  # packets; one that is shown earlier than another is stored at most this far behind it
 
 

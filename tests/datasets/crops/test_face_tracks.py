@@ -130,9 +130,7 @@ class OneFaceFinder:
 
 
 @pytest.mark.parametrize("damage", ["none", "cut", "foreign", "array"])
-def test_a_stopped_run_goes_on_from_its_checkpoint_or_begins_anew_where_that_is_damaged(
-    tmp_path, monkeypatch, damage
-):
+def test_a_stopped_run_goes_on_from_its_checkpoint_unless_that_is_damaged(tmp_path, monkeypatch, damage):
     monkeypatch.setattr("actionunits.faces.FaceFinder", OneFaceFinder)
     recording = unlabelled(drawn_recording(tmp_path / "in", frames=24, landmarks_px=None))
     whole = prepare(inventory(recording), tmp_path / "whole", workers=1).folder
