@@ -57,6 +57,42 @@ def test_a_person_keeps_the_number_where_the_picture_changes_its_size() -> None:
         assert ids == [0, 1]
 
 
+def test_who_stayed_after_moving_is_not_expected_further_on() -> None:
+    for stays in (True, False):
+        tracker = IdentityTracker()
+        for k in range(10):
+            tracker.update([at(100 + 25 * k)], k / RATE)
+        for k in range(10, 35):
+            if stays:
+                tracker.stayed(k / RATE)
+        assert tracker.update([at(325)], 35 / RATE) == [0 if stays else 1]
+
+
+def test_who_was_gone_before_the_others_stayed_is_forgotten_all_the_same() -> None:
+    tracker = IdentityTracker()
+    tracker.update([at(100, ANNA), at(400, BERT)], 0.0)
+    tracker.update([at(100, ANNA)], 1.0)
+    tracker.stayed(1.5)
+    tracker.stayed(2.5)
+    assert tracker.update([at(100, ANNA), at(400, BERT)], 3.0) == [0, 2]
+
+
+def test_a_restored_tracker_goes_on_as_the_one_whose_state_it_has() -> None:
+    rng = np.random.default_rng(5)
+    frames = [
+        [at(x, looks) for x, looks in ((100 + 9 * k, ANNA), (500 - 8 * k, BERT)) if rng.random() < 0.8]
+        for k in range(60)
+    ]
+    tracker, restored = IdentityTracker(), IdentityTracker()
+    for k in range(30):
+        tracker.update(frames[k], k / RATE)
+    restored.restore(tracker.state())
+    for k in range(30, 60):
+        assert restored.update(frames[k], k / RATE) == tracker.update(frames[k], k / RATE)
+    for name, array in tracker.state().items():
+        np.testing.assert_array_equal(restored.state()[name], array, strict=True)
+
+
 def lose_for(seconds: float, back: Sighting) -> int:
     tracker = IdentityTracker()
     for k in range(25):

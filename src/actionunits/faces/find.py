@@ -13,6 +13,7 @@ until it falls below the limit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,7 @@ from actionunits.faces.mesh import (
 )
 from actionunits.faces.pose import estimate_pose
 from actionunits.faces.task_mesh import TASK_FILE
-from actionunits.faces.track import IdentityTracker, Sighting, appearance_of
+from actionunits.faces.track import IdentityTracker, Sighting, appearance_of, state_below
 from actionunits.files import cache_folder
 from actionunits.types import Face, Frame
 
@@ -144,6 +145,35 @@ class FaceFinder:
         ids = self._identities.update(sightings, time_s)
         faces = [_face(c, k, image) for c, k in zip(self._active, ids, strict=True)]
         return sorted(faces, key=lambda face: face.face_id)
+
+    def stayed(self, time_s: float) -> None:
+        """Tell of a later frame of the video, which is not shown, that all faces are where they were."""
+        self._time_s = max(self._time_s, time_s)
+        self._identities.stayed(self._time_s)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that the faces of the video's later frames depend on, for `restore`."""
+        times = (self._time_s, self._searched_s, self._checked_s)
+        counts = (self._index, self._frames_since_search, self._tiles_done)
+        arrays = {"times": np.array(times), "counts": np.array(counts)}
+        arrays["size"] = np.empty(0) if self._size is None else self._size
+        arrays["faces"] = np.array([(c.presence, c.confidence) for c in self._active]).reshape(-1, 2)
+        for k, candidate in enumerate(self._active):
+            arrays |= {f"{k}.mesh": candidate.mesh_px, f"{k}.box": candidate.box_xyxy_px}
+        return arrays | {f"people.{name}": array for name, array in self._identities.state().items()}
+
+    def restore(self, source: str, state: Mapping[str, np.ndarray]) -> None:
+        """Go on in a video from where a finder was when its `state` was taken. Raises KeyError for something else."""
+        self._forget()
+        self._identities.restore(state_below("people", state))
+        self._source = source
+        self._time_s, self._searched_s, self._checked_s = state["times"].tolist()
+        self._index, self._frames_since_search, self._tiles_done = state["counts"].tolist()
+        self._size = state["size"] if len(state["size"]) else None
+        self._active = [
+            _Candidate(state[f"{k}.mesh"], state[f"{k}.box"], presence, confidence)
+            for k, (presence, confidence) in enumerate(state["faces"].tolist())
+        ]
 
     def close(self) -> None:
         """Free the networks; the finder is of no use afterwards."""

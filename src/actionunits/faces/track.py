@@ -15,6 +15,7 @@ same light, which is what the two-second memory asks for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import cv2
@@ -91,6 +92,16 @@ class _Person:
         return self.centre_px + self.velocity_px_s * _VELOCITY_FADES_S * (1 - np.exp(-gone_s / _VELOCITY_FADES_S))
 
 
+def state_below(name: str, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What belongs to one part of a state: its names begin with that of the part and a dot.
+
+    >>> state_below("people", {"people.clock": 1, "size": 2})
+    {'clock': 1}
+    """
+    beginning = f"{name}."
+    return {key.removeprefix(beginning): value for key, value in state.items() if key.startswith(beginning)}
+
+
 class IdentityTracker:
     """Gives the faces of successive frames their numbers."""
 
@@ -121,12 +132,40 @@ class IdentityTracker:
             self._next_id += 1
         return [face_id for face_id in ids if face_id is not None]
 
+    def stayed(self, time_s: float) -> None:
+        """Everybody whom the previous frame showed is at the same place in the one at `time_s`."""
+        for person in self._people:
+            if person.seen_s >= self._time_s:
+                person.velocity_px_s = (1 - _VELOCITY_LEARNING) * person.velocity_px_s
+                person.seen_s = time_s
+        self._step_s, self._time_s = time_s - self._time_s, time_s
+
     def resize(self, ratio_xy: np.ndarray) -> None:
         """Go on in pictures of another size; ratio_xy: (2,) new width and height over the old ones."""
         for person in self._people:
             person.centre_px = person.centre_px * ratio_xy
             person.velocity_px_s = person.velocity_px_s * ratio_xy
             person.size_px *= float(np.sqrt(ratio_xy.prod()))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that the numbers of later frames depend on, for `restore`."""
+        people = [(p.face_id, p.size_px, p.seen_s) for p in self._people]
+        arrays = {"people": np.array(people, np.float64).reshape(-1, 3)}
+        arrays["clock"] = np.array([self._next_id, self._time_s, self._step_s])
+        for k, person in enumerate(self._people):
+            arrays |= {f"{k}.centre": person.centre_px, f"{k}.velocity": person.velocity_px_s}
+            arrays |= {f"{k}.brightness": person.appearance.brightness, f"{k}.colour": person.appearance.colour}
+        return arrays
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from where another tracker was when its `state` was taken. Raises KeyError for something else."""
+        next_id, self._time_s, self._step_s = state["clock"].tolist()
+        self._next_id = int(next_id)
+        self._people = []
+        for k, (face_id, size_px, seen_s) in enumerate(state["people"].tolist()):
+            looks = Appearance(state[f"{k}.brightness"], state[f"{k}.colour"])
+            centre_px, velocity_px_s = state[f"{k}.centre"], state[f"{k}.velocity"]
+            self._people.append(_Person(int(face_id), centre_px, size_px, looks, seen_s, velocity_px_s))
 
     def lost(self) -> bool:
         """Whether a person of the last two seconds was missing in the last frame."""

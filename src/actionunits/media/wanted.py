@@ -15,7 +15,7 @@ from typing import Any
 
 # A packet of these is one picture; the first ones say of a picture whether others, of whatever kind, refer to it.
 _TELL_WHAT_IS_REFERRED_TO = frozenset(("h264", "mpeg4", "mpeg2video", "mpeg1video"))
-_ONE_PICTURE_A_PACKET = _TELL_WHAT_IS_REFERRED_TO | {"hevc", "av1", "vp9", "mjpeg", "prores"}
+_ONE_PICTURE_A_PACKET = _TELL_WHAT_IS_REFERRED_TO | {"hevc", "av1", "vp9", "mjpeg"}
 _AHEAD = 64  # packets; one that is shown earlier than another is stored at most this far behind it
 
 
@@ -96,8 +96,9 @@ def start_before(container: Any, stream: Any, number: int) -> Start:
 
 
 class WantedPictures:
-    """Decoded pictures in order of presentation, each with its number from 0 and its time since picture 0, in units of
-    the track's time base: the wanted ones, and what had to be decoded for them.
+    """Decoded pictures in order of presentation: the wanted ones, and what had to be decoded for them.
+
+    Each has its number, from 0, and its time since picture 0 in units of the track's time base.
 
     Iterating raises UnevenTrackError.
     """
@@ -110,7 +111,8 @@ class WantedPictures:
         self._due: dict[int, tuple[int, bool]] = {}  # time stamp -> number, and whether it may be passed over
 
     def __iter__(self) -> Iterator[tuple[int, int, Any]]:
-        held: deque[tuple[int, int, Any]] = deque()  # as long as a picture that is stored before them may turn out damaged
+        # As long as a picture that is stored before them may turn out damaged.
+        held: deque[tuple[int, int, Any]] = deque()
         for picture in self._decoded():
             held.append((self._number(picture), picture.pts - self._packets.stamps[0], picture))
             if len(held) > self._codec.reorder_depth:

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import namedtuple
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +13,6 @@ import pytest
 from drawn_recordings import AUS, as_video, drawn_recording, inventory, unlabelled
 from PIL import Image
 
-from actionunits.datasets.crops import crop_recording as crop_recording_module
 from actionunits.datasets.crops import prepare as prepare_module
 from actionunits.datasets.crops.crop_data import STORED_MARGIN
 from actionunits.datasets.crops.crop_files import GrowingArray
@@ -309,7 +309,7 @@ def test_what_cannot_be_written_is_told_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"the crops need 0.1 GB, and .* has 0.0 GB free"):
         prepare(inventory(r), tmp_path / "out", workers=1)
     with pytest.raises(UserError, match="cannot write /dev/full: the disk is full"):
-        GrowingArray(crop_recording_module.Path("/dev/full"), (2,), np.uint8)
+        GrowingArray(Path("/dev/full"), (2,), np.uint8)
 
 
 @pytest.mark.parametrize(

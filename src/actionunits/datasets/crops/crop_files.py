@@ -21,13 +21,18 @@ class GrowingArray:
     Plain writes, since a full disk then is an error, while a memory map would end the program.
     """
 
-    def __init__(self, path: Path, row_shape: tuple[int, ...], dtype: type[np.generic]) -> None:
+    def __init__(self, path: Path, row_shape: tuple[int, ...], dtype: type[np.generic], rows: int = 0) -> None:
+        """rows: that an interrupted run has written, and that are kept. Raises ValueError where there are fewer."""
         self.path = path
-        self.rows = 0
+        self.rows = rows
         self._row_shape = row_shape
         self._dtype = np.dtype(dtype)
-        with write_errors_told(path), open(path, "wb") as file:
+        if rows and not path.is_file():
+            raise ValueError(f"{path} is missing")
+        with write_errors_told(path), open(path, "r+b" if rows else "wb") as file:
             self._header_bytes = self._write_header(file)
+            if rows:
+                self._cut(file)
 
     def append(self, row: np.ndarray) -> None:
         """Add one row. Raises UserError where the disk is full."""
@@ -37,11 +42,14 @@ class GrowingArray:
             file.write(values.data)
         self.rows += 1
 
+    def stored(self) -> np.ndarray:
+        """The rows so far, mapped."""
+        self._tell_rows()
+        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
+
     def finish(self, target: Path) -> None:
         """Write the number of rows into the file and give it its name."""
-        with write_errors_told(target), open(self.path, "r+b") as file:
-            # NumPy leaves room in the header for a first axis that grows.
-            assert self._write_header(file) == self._header_bytes
+        self._tell_rows()
         with write_errors_told(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(self.path, target)
@@ -49,6 +57,18 @@ class GrowingArray:
     def discard(self) -> None:
         """Remove the unfinished file."""
         self.path.unlink(missing_ok=True)
+
+    def _cut(self, file: Any) -> None:
+        """Remove what is behind the rows."""
+        size = self._header_bytes + self.rows * int(np.prod(self._row_shape)) * self._dtype.itemsize
+        if file.seek(0, os.SEEK_END) < size:
+            raise ValueError(f"{self.path} holds fewer than {self.rows} rows")
+        file.truncate(size)
+
+    def _tell_rows(self) -> None:
+        with write_errors_told(self.path), open(self.path, "r+b") as file:
+            # NumPy leaves room in the header for a first axis that grows.
+            assert self._write_header(file) == self._header_bytes
 
     def _write_header(self, file: Any) -> int:
         shape = (self.rows, *self._row_shape)

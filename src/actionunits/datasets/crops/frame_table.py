@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from actionunits.aus import au_label
-from actionunits.datasets.crops.crop_recording import CroppedRecording, CropTask
+from actionunits.datasets.crops.crop_task import CroppedRecording, CropTask
 from actionunits.datasets.crops.label_table import LANDMARK_COLUMNS, read_parquet
 from actionunits.datasets.readers.recording import Recording
 from actionunits.datasets.sampling.folds import PUBLISHED_FOLDS

@@ -6,7 +6,8 @@ DIR/meshes/NAME.npy (T', 478, 3) float16, 0-1 spans the crop; where landmarks we
 DIR/frames.parquet  one row per kept frame
 DIR/lost.csv        one row per frame that was not kept, and why
 
-Until the end `.parts` holds one label table per finished recording, which is what a killed run goes on from.
+Until the end `.parts` holds one label table per finished recording, and what there is of the others, which is what
+a killed run goes on from.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from typing import Any
 from actionunits import __version__
 from actionunits.datasets.crops import frame_table
 from actionunits.datasets.crops.crop_data import STORED_MARGIN, stored_size
-from actionunits.datasets.crops.crop_recording import CropTask, crop_recording
+from actionunits.datasets.crops.crop_recording import crop_recording
+from actionunits.datasets.crops.crop_task import CropTask
 from actionunits.datasets.readers.layouts import LAYOUTS
 from actionunits.datasets.readers.recording import Inventory, PictureFiles, Recording
 from actionunits.errors import UserError
@@ -284,7 +286,7 @@ def _do(recording: Recording, work: _Work, on_rows: Callable[[int], None]) -> No
 
 def _finder() -> Any:
     if "finder" not in _worker:
-        from actionunits.datasets.crops.crop_recording import MAX_FACES
+        from actionunits.datasets.crops.face_tracks import MAX_FACES
         from actionunits.faces import FaceFinder
 
         _worker["finder"] = FaceFinder(video=True, max_faces=MAX_FACES)

@@ -19,7 +19,7 @@ from annotated_types import Ge, Gt, Le
 from actionunits.aus import AUS, INTENSITY_MAX, au_label
 from actionunits.datasets.crops.crop_data import CropData, Rows
 from actionunits.datasets.crops.crop_files import StoredRows
-from actionunits.datasets.crops.crop_recording import MESH_SHAPE
+from actionunits.datasets.crops.crop_task import MESH_SHAPE
 from actionunits.datasets.crops.label_table import LANDMARK_COLUMNS, column_names, read_columns
 from actionunits.datasets.crops.prepare import FORMAT_VERSION
 from actionunits.datasets.sampling.sequences import refuse_mixed_people
