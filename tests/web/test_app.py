@@ -4,11 +4,10 @@ import csv
 import io
 import json
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from small_service import TOKEN, linux_only
+from small_service import STREAM, lines_of, linux_only, upload, waited
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 
@@ -16,28 +15,6 @@ from actionunits.aus import SYNTH_AUS
 from actionunits.reports.schemas import TidySchema
 from actionunits.web.folder import PREFIX, private_folder
 from actionunits.web.told import ROWS_FORM
-
-STREAM = {"Accept": "application/x-ndjson"}
-
-
-def upload(client, content, name="face.jpg", **fields):
-    return client.post("/v1/analyses", files={"file": (name, content)}, data=fields)
-
-
-def waited(client, answer, seconds=60):
-    """The job of an upload once it is over."""
-    assert answer.status_code == 202, answer.text
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        job = client.get(answer.headers["location"]).json()
-        if job["state"] in ("done", "failed"):
-            return job
-        time.sleep(0.05)
-    raise AssertionError(f"still {job}")
-
-
-def lines_of(answer):
-    return [json.loads(line) for line in answer.text.splitlines()]
 
 
 def test_a_photo_becomes_the_rows_of_the_tidy_table(serve, photo):
@@ -255,18 +232,6 @@ def test_numbers_of_the_service(serve, photo):
     assert 'actionunits_analyses_total{state="done"} 1' in text and "actionunits_frames_total 1" in text
     assert 'actionunits_refused_total{reason="host"} 1' in text
     assert all(re.fullmatch(r'# TYPE \w+ (gauge|counter)|\w+({\w+="\w+"})? \d+', line) for line in text.splitlines())
-
-
-def test_the_description_names_every_address(serve):
-    client = serve()
-    told = client.get("/v1/openapi.json").json()
-    routes = {re.sub(r"\{lines\}", "rows", route.path) for route in client.app.routes if hasattr(route, "methods")}
-    assert routes | {"/v1/analyses/{id}/frames"} == set(told["paths"])
-    methods = {(path, method) for path, item in told["paths"].items() for method in item}
-    assert {("/v1/analyses", "post"), ("/v1/analyses/{id}", "delete")} <= methods
-    row = told["components"]["schemas"]["Row"]
-    assert list(row["properties"]) == [column.name for column in TidySchema.columns]
-    assert client.get("/v1/analyses", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
 def test_the_page_asks_nobody_else(serve):

@@ -16,15 +16,16 @@ import pytest
 from PIL import Image
 from small_service import TOKEN
 
+from actionunits.reports.schemas import TidySchema
+
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-from actionunits.reports.schemas import TidySchema
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no browser: none of {', '.join(NAMES)} is installed")
 PATIENCE_MS = 60_000
+READ = ("body", "#privacy", ".key", "#about", "#scale i", "#bars th", "#list small", "#webcam", "#downloads a")
 COLUMNS = tuple(column.name for column in TidySchema.columns)
 
 

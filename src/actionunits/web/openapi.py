@@ -11,54 +11,66 @@ from actionunits.web.told import ROWS_FORM
 
 TYPES = {"int": "integer", "float": "number", "double": "number", "text": "string"}
 NDJSON = "application/x-ndjson"
+STRING, COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}
+ABOUT = (
+    "Facial action units of photographs and videos. /v1/live is a WebSocket for a webcam: send eight bytes of time "
+    "in seconds (float64, big-endian) and a JPEG or WebP, and get a Frame as JSON for each picture that was looked "
+    "at; the texts `neutral` and `forget` set and drop the resting faces."
+)
 
 
 def openapi() -> dict[str, Any]:
     """The whole description, as JSON values."""
     id_parameter = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     name_parameter = {"name": "name", "in": "path", "required": True, "schema": {"enum": sorted(FILES)}}
-    job = _json_of("Analysis")
+    job = _answer("the analysis", "application/json", _ref("Analysis"))
+    rows = _answer("one JSON value a line: Head, then each Row, then End", NDJSON, _one_of("Head", "Row", "End"))
+    frames = _answer(
+        "one JSON value a line: Head, then each Frame, then End", NDJSON, _one_of("Head", "Frame", "End")
+    )
+    files = {"description": "the file", "content": {_plain_kind(kind): {} for _, _, kind in FILES.values()}}
     paths = {
         "/v1/analyses": {
-            "get": _operation("Every analysis that is kept", {"200": _json_list("Analysis")}),
+            "get": _operation("Every analysis that is kept", {"200": _list_of("Analysis")}),
             "post": _operation(
                 "Upload a photograph or video. Accept: application/x-ndjson streams its rows, else a job is told",
-                {"202": job, "200": {"description": "rows", "content": {NDJSON: {"schema": _ref("Row")}}}},
+                {"202": job | {"headers": {"Location": _header("string")}}, "200": rows, "503": _refused(wait=True)},
             )
             | {"requestBody": {"content": {"multipart/form-data": {"schema": _ref("Upload")}}, "required": True}},
         },
         "/v1/analyses/{id}": {
             "get": _operation("State of an analysis", {"200": job}, id_parameter),
-            "delete": _operation("End an analysis and delete all of it", {"204": _plain("gone")}, id_parameter),
+            "delete": _operation(
+                "End an analysis and delete all of it", {"204": {"description": "gone"}}, id_parameter
+            ),
         },
         "/v1/analyses/{id}/rows": {
-            "get": _operation(
-                f"Rows of the tidy table ({ROWS_FORM}) as they are made; the last line tells the end",
-                {"200": {"description": "rows", "content": {NDJSON: {"schema": _ref("Row")}}}},
-                id_parameter,
-            )
+            "get": _operation(f"Rows of the tidy table ({ROWS_FORM}) as they are made", {"200": rows}, id_parameter)
         },
         "/v1/analyses/{id}/frames": {
-            "get": _operation(
-                "Frames with boxes, landmarks and action units, for pages; the last line tells the end",
-                {"200": _plain("frames")},
-                id_parameter,
-            )
+            "get": _operation("Frames with boxes, landmarks and action units", {"200": frames}, id_parameter)
         },
         "/v1/analyses/{id}/files/{name}": {
-            "get": _operation("One file of the results", {"200": _plain("the file")}, id_parameter, name_parameter)
+            "get": _operation("One file of the results", {"200": files}, id_parameter, name_parameter)
         },
-        "/v1/model": {"get": _operation("Action units that the model reports", {"200": _plain("the model")})},
-        "/v1/openapi.json": {"get": _operation("This description", {"200": _plain("OpenAPI 3.1")})},
-        "/healthz": {"get": _operation("Whether the service runs", {"200": _plain("ok")}) | {"security": []}},
-        "/metrics": {"get": _operation("Numbers of the service as Prometheus reads them", {"200": _plain("text")})},
+        "/v1/model": {
+            "get": _operation("What the model reports", {"200": _answer("it", "application/json", _ref("Model"))})
+        },
+        "/v1/openapi.json": {
+            "get": _operation("This description", {"200": _answer("it", "application/json", {"type": "object"})})
+        },
+        "/healthz": {"get": _operation("Whether the service runs", {"200": _text("ok")}) | {"security": []}},
+        "/metrics": {"get": _operation("Counts as Prometheus reads them", {"200": _text("counts")})},
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "actionunits", "version": __version__, "description": "Facial action units"},
+        "info": {"title": "actionunits", "version": __version__, "description": ABOUT},
         "paths": paths,
         "components": {
-            "schemas": {"Row": _row(), "Analysis": _analysis(), "Upload": _upload(), "Error": _error()},
+            "schemas": {
+                **{"Row": _row(), "Analysis": _analysis(), "Upload": _upload(), "Error": _error(), "Head": _head()},
+                **{"End": _end(), "Frame": _frame(), "Face": _face(), "Model": _model()},
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],
@@ -66,8 +78,12 @@ def openapi() -> dict[str, Any]:
 
 
 def _operation(summary: str, responses: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
-    refused = {"description": "refused", "content": {"application/json": {"schema": _ref("Error")}}}
-    return {"summary": summary, "parameters": list(parameters), "responses": {**responses, "4XX": refused}}
+    return {"summary": summary, "parameters": list(parameters), "responses": {**responses, "4XX": _refused()}}
+
+
+def _refused(wait: bool = False) -> dict[str, Any]:
+    answer = _answer("refused, in one line", "application/json", _ref("Error"))
+    return answer | {"headers": {"Retry-After": _header("integer")}} if wait else answer
 
 
 def _row() -> dict[str, Any]:
@@ -81,45 +97,114 @@ def _row() -> dict[str, Any]:
 
 
 def _analysis() -> dict[str, Any]:
-    properties = {
-        "id": {"type": "string"},
-        "name": {"type": "string"},
-        "state": {"enum": list(STATES)},
-        "frames": {"type": "integer"},
-        "of": {"type": ["integer", "null"]},
-        "error": {"type": ["string", "null"]},
-        "result": {"type": ["object", "null"]},
-        "files": {"type": "array", "items": {"enum": sorted(FILES)}},
-    }
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    return _object(
+        id=STRING,
+        name=STRING,
+        state={"enum": list(STATES)},
+        frames=COUNT,
+        of={"type": ["integer", "null"], "description": "frames in all, where that is known"},
+        error={"type": ["string", "null"]},
+        result={"type": ["object", "null"], "description": "once it is done: some fields of the run card"},
+        files={"type": "array", "items": {"enum": sorted(FILES)}},
+    )
 
 
 def _upload() -> dict[str, Any]:
-    properties = {
-        "file": {"type": "string", "format": "binary", "description": "a photograph or video"},
-        "neutral": {"type": "string", "description": "a frame number or a time such as 3.2s of the video"},
-        "neutral_file": {"type": "string", "format": "binary", "description": "a picture of the person at rest"},
-        "calibrate": {"type": "boolean", "description": "measure from each person's own lower tenth"},
-        "annotate": {"type": "boolean", "description": "also draw the results"},
-    }
-    return {"type": "object", "properties": properties, "required": ["file"]}
+    fields = _object(
+        file={"type": "string", "format": "binary", "description": "a photograph or video"},
+        neutral={"type": "string", "description": "a frame number or a time such as 3.2s of the video"},
+        neutral_file={"type": "string", "format": "binary", "description": "a picture of the person at rest"},
+        calibrate={"type": "boolean", "description": "measure from each person's own lower tenth"},
+        annotate={"type": "boolean", "description": "also draw the results"},
+    )
+    return fields | {"required": ["file"], "additionalProperties": False}
 
 
 def _error() -> dict[str, Any]:
-    return {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+    return _object(error=STRING)
+
+
+def _head() -> dict[str, Any]:
+    """The first line; of rows it tells their form."""
+    columns = {"type": "array", "items": STRING}
+    return _object(id=STRING, schema={"const": ROWS_FORM}, columns=columns) | {"required": ["id"]}
+
+
+def _end() -> dict[str, Any]:
+    """The last line, without which a stream broke off."""
+    ends = ["done", "failed", "removed"]
+    return _object(end={"enum": ends}, error={"type": ["string", "null"]}, damage={"type": ["string", "null"]})
+
+
+def _frame() -> dict[str, Any]:
+    size = _numbers("width and height in pixels")
+    faces = {"type": "array", "items": _ref("Face")}
+    return _object(frame=COUNT, time_s={"type": "number"}, size=size, faces=faces)
+
+
+def _face() -> dict[str, Any]:
+    """Lists of action units have the order of `/v1/model`; null is what is not known."""
+    face = _object(
+        id=COUNT,
+        box=_numbers("left, top, right, bottom in pixels"),
+        points=_numbers("68 landmarks in pixels: x, y, x, y, ..."),
+        confidence={"type": "number"},
+        pose=_numbers("pitch, yaw, roll in degrees"),
+        prob=_numbers("of each action unit"),
+        intensity=_numbers("of each action unit, 0 to 5"),
+        present={"type": "array", "items": {"enum": [0, 1]}},
+        usable={"enum": [0, 1]},
+        quality={"type": "array", "items": STRING, "description": "what speaks against relying on it"},
+        sides={"type": "array", "items": _numbers("left and right of the person"), "description": "where known"},
+    )
+    return face | {"required": [name for name in face["required"] if name != "sides"]}
+
+
+def _model() -> dict[str, Any]:
+    unit = _object(label=STRING, number=COUNT, name=STRING, muscles=STRING, appearance=STRING)
+    return _object(
+        model=STRING,
+        sha256=STRING,
+        version=STRING,
+        aus={"type": "array", "items": unit},
+        thresholds=_numbers("probability from which each action unit counts as present"),
+        letters={"type": "string", "description": "one for each rounded intensity from 0 on"},
+        sides={"type": "boolean", "description": "whether left and right are told"},
+        neutral={"type": "boolean", "description": "whether a resting face can be set"},
+    )
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _numbers(what: str) -> dict[str, Any]:
+    return {"type": "array", "items": {"type": ["number", "null"]}, "description": what}
 
 
 def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _json_of(name: str) -> dict[str, Any]:
-    return {"description": name, "content": {"application/json": {"schema": _ref(name)}}}
+def _one_of(*names: str) -> dict[str, Any]:
+    return {"anyOf": [_ref(name) for name in names]}
 
 
-def _json_list(name: str) -> dict[str, Any]:
-    return {"description": name, "content": {"application/json": {"schema": {"type": "array", "items": _ref(name)}}}}
+def _answer(what: str, kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": what, "content": {kind: {"schema": schema}}}
 
 
-def _plain(what: str) -> dict[str, str]:
-    return {"description": what}
+def _list_of(name: str) -> dict[str, Any]:
+    return _answer("all of them", "application/json", {"type": "array", "items": _ref(name)})
+
+
+def _text(what: str) -> dict[str, Any]:
+    return _answer(what, "text/plain", STRING)
+
+
+def _plain_kind(kind: str) -> str:
+    return kind.partition(";")[0]
+
+
+def _header(kind: str) -> dict[str, Any]:
+    return {"schema": {"type": kind}}

@@ -97,12 +97,12 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
 
     threading.Thread(target=_end_with_input, daemon=True).start()
     os.chdir(task["folder"])  # so that no table or card names it
-    detector = Detector(**task["detector"])
-    with open_media(UPLOAD) as media:
+    with open_media(UPLOAD) as media:  # before the model, which takes longer: most hostile files end here
         width, height = media.size
         is_video, is_one = follows_time(media), media.kind == "image"
     if width * height > task["pixels"]:
         raise UserError(f"{width} x {height} pixels are more than {task['pixels']:,}")
+    detector = Detector(**task["detector"])
     options = AnalysisOptions(
         timeline="png" if is_video else None,
         annotate=task["annotate"] and (is_video or is_one),
