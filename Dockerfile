@@ -1,7 +1,7 @@
 # The page and its API in a container: see docs/serve.md for the two commands.
 FROM python:3.11-slim
 WORKDIR /build
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE THIRD_PARTY_LICENSES.md ./
 COPY src ./src
 RUN pip install --no-cache-dir -c constraints.txt ".[web]" && rm -rf /build
 WORKDIR /

@@ -191,3 +191,37 @@ def test_sound_that_breaks_off_does_not_stop_the_pictures(tmp_path):
         for index in range(50):
             writer.write(numbered(index))
     assert len(list(open_media(tmp_path / "out.mp4"))) == 50
+
+
+def without_encoders(monkeypatch, *missing):
+    has = av.Codec
+
+    def codec(name, mode="r"):
+        if name in missing:
+            raise av.codec.codec.UnknownCodecError(name)
+        return has(name, mode)
+
+    monkeypatch.setattr(av, "Codec", codec)
+
+
+def test_without_x264_a_video_is_vp9_with_the_same_frames_and_times(tmp_path, monkeypatch):
+    without_encoders(monkeypatch, "libx264")
+    times = [0.0, 0.04, 0.3, 0.31, 1.0]
+    with VideoWriter(tmp_path / "out.mp4") as writer:
+        for index, time_s in enumerate(times):
+            writer.write(numbered(index), time_s)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "vp9"
+    frames = list(open_media(tmp_path / "out.mp4"))
+    assert [number_of(frame.image_rgb) for frame in frames] == [0, 1, 2, 3, 4]
+    assert [frame.time_s for frame in frames] == pytest.approx(times, abs=1e-4)
+
+
+def test_without_any_encoder_there_is_one_line_and_no_file(tmp_path, monkeypatch):
+    without_encoders(monkeypatch, "libx264", "libvpx-vp9")
+    with (
+        pytest.raises(UserError, match="no encoder of libx264 or libvpx-vp9"),
+        VideoWriter(tmp_path / "a.mp4") as writer,
+    ):
+        writer.write(numbered(0), 0.0)
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Videos written as H.264 in MP4, each frame at the time it is given."""
+"""Videos written as H.264 in MP4, or as VP9 where PyAV has no x264, each frame at the time it is given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.media.sound import SoundTrack
 
-_ENCODER = "libx264"
+_X264, _VP9 = "libx264", "libvpx-vp9"
+_ENCODERS = (_X264, _VP9)  # the first that PyAV has; x264 is under the GPL, and builds for products leave it out
 _BT601 = 6  # AVCOL_SPC_SMPTE170M: what readers that ignore the tag, OpenCV among them, assume
 _SWS_BT601 = 5  # the same matrix in the scaler's own numbering
 _LIMITED_RANGE = 1
@@ -57,7 +58,10 @@ class VideoWriter:
         # Look-ahead makes x264's choices differ from run to run. B-frames go too: with uneven times they make MP4
         # announce a wrong length, and players stop early.
         exact = "bframes=0:rc-lookahead=0:mbtree=0"
-        self._options = {"crf": str(crf), "preset": preset, "x264-params": exact}
+        self._options = {
+            _X264: {"crf": str(crf), "preset": preset, "x264-params": exact},
+            _VP9: {"crf": str(crf), "b": "0", "deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
+        }
         self._threads = threads
         self._sound_of = sound_of
         self._sound: SoundTrack | None = None
@@ -107,18 +111,16 @@ class VideoWriter:
 
     def _start(self, width: int, height: int, time_s: float | None) -> None:
         """Set up the encoder for the size of the first frame."""
-        import av
-
         self._size = self._size or (width, height)
         self._start_s = time_s or 0.0
-        try:
-            # The rate is a hint for the encoder alone; where it is unknown, 30 does no harm.
-            self._stream = self._container.add_stream(_ENCODER, rate=self._rate or 30)
-        except av.FFmpegError as error:
-            raise UserError(f"cannot write {self.path}: this PyAV has no {_ENCODER} encoder") from error
+        encoder = next((name for name in _ENCODERS if _has_encoder(name)), None)
+        if encoder is None:
+            raise UserError(f"cannot write {self.path}: this PyAV has no encoder of {' or '.join(_ENCODERS)}")
+        # The rate is a hint for the encoder alone; where it is unknown, 30 does no harm.
+        self._stream = self._container.add_stream(encoder, rate=self._rate or 30)
         self._stream.width, self._stream.height = (side + side % 2 for side in self._size)
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = self._options
+        self._stream.options = self._options[encoder]
         context = self._stream.codec_context
         context.time_base = self._time_base
         context.thread_count = self._threads
@@ -154,6 +156,16 @@ class VideoWriter:
                 self._sound.go_on(float((self._last_pts + self._interval) * self._time_base))
                 self._sound.end()
             self._container.mux(self._stream.encode(None))
+
+
+def _has_encoder(name: str) -> bool:
+    import av
+
+    try:
+        av.Codec(name, "w")
+    except ValueError:
+        return False
+    return True
 
 
 def _padded_to_even(image: np.ndarray) -> np.ndarray:
