@@ -157,7 +157,7 @@ def test_what_is_no_graph_is_refused(tiny_weights, tiny):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", ["resnet18", "renet", "ofnet"])
+@pytest.mark.parametrize("key", ["resnet18", "renet", "ofnet", "eacnet"])
 def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
     weights = small_checkpoint(key, tmp_path)
     inputs = {"image": np.ascontiguousarray(crops["image"][:, :64, :64]), "mesh": crops["mesh"]}
@@ -173,7 +173,7 @@ def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
     assert len(predictions) == 1 and predictions[0].au_prob.dtype == np.float32
 
 
-@pytest.mark.parametrize(("key", "line"), [("hybrid", "follows time"), ("eacnet", "cannot become a graph")])
+@pytest.mark.parametrize(("key", "line"), [("hybrid", "follows time"), ("hog", "cannot become a graph")])
 def test_what_a_graph_cannot_do_is_told_and_leaves_nothing(key, line, tmp_path):
     with pytest.raises(UserError, match=line) as caught:
         export_graph(small_checkpoint(key, tmp_path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -87,13 +87,30 @@ def train(
         raise typer.Exit(130)
 
 
-def export(checkpoint: CheckpointArgument) -> None:
-    """Write the graph of a checkpoint beside it, as .onnx: detection then runs the checkpoint without torch.
+def export(
+    checkpoint: CheckpointArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File with everything in it, .onnx, for other programs.")
+    ] = None,
+    graph_format: Annotated[Literal["onnx"], typer.Option("--format", help="onnx, the only one.")] = "onnx",
+) -> None:
+    """Write a checkpoint's model as an ONNX graph, which runs without torch.
 
-    The graph holds no weights: keep both files together, and export again after another training.
+    With --out the file also holds the weights, and what a program needs to know in its metadata. Without, the graph
+    comes beside the checkpoint, as .onnx and without weights, and detection runs the checkpoint from it: keep both
+    files together, and export again after another training.
     """
-    from actionunits.detection.export import export_graph
+    from actionunits.detection.export import export_file, export_graph
     from actionunits.weights.locate import find_weights
 
-    path = export_graph(find_weights(checkpoint))
-    typer.echo(f"{path}, {path.stat().st_size / 1000:.0f} kB")
+    weights = find_weights(checkpoint)
+    if out is None:
+        out = export_graph(weights)
+        typer.echo(f"{out}, {out.stat().st_size / 1000:.0f} kB")
+        return
+    graph = export_file(weights, out).graph
+    for kind, entries in (("in", graph.input), ("out", graph.output)):
+        for entry in entries:
+            shape = " x ".join(d.dim_param or str(d.dim_value) for d in entry.type.tensor_type.shape.dim)
+            typer.echo(f"{kind:4}{entry.name:14}{shape:24}{entry.doc_string}")
+    typer.echo(f"{out}, {out.stat().st_size / 1e6:.1f} MB")

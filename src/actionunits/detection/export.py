@@ -1,41 +1,39 @@
-"""A checkpoint's model as a graph that ONNX Runtime runs without torch."""
+"""A checkpoint's model as a graph that runs without torch: beside the checkpoint, or in a file of its own.
+
+The graph beside a checkpoint leaves the weights to it and is what detection runs. A file of its own holds everything
+that other programs need: weights, names and shapes, and in its metadata the action units and their thresholds.
+"""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import onnx
 import torch
 from onnx import TensorProto
-from torch import Tensor, nn
+from torch import Tensor
 
+from actionunits.aus import au_label
 from actionunits.detection.graph_file import graph_beside, sealed
-from actionunits.detection.torch_engine import as_batch
+from actionunits.detection.model_graph import AFTER, ModelGraph, converted
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
+from actionunits.files import check_name, write_atomically
 from actionunits.models.contract import PREDICTION_INPUTS, over_time, prediction_inputs
-from actionunits.training.checkpoint import load_checkpoint
-from actionunits.types import MESH_POINTS
+from actionunits.training.checkpoint import Checkpoint, load_checkpoint
 
-OPSET = 18
-
-
-class _FromCrops(nn.Module):
-    """A model from arrays to arrays, as `engine.Engine` names them."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, image: Tensor, mesh: Tensor, landmarks: Tensor) -> tuple[Tensor, ...]:
-        output = self.model(as_batch(image, mesh, landmarks))
-        told = (output.au_logit, output.au_intensity, output.au_sides)
-        return tuple(value for value in told if value is not None)
+ENGINE_OUTPUTS = ("au_logit", "au_intensity", "au_sides")
+# What each array is, for its `doc_string`.
+DESCRIPTIONS = {
+    "image": "registered face crops, RGB, 0-255",
+    "mesh": "MediaPipe's 478 points in the crop: 0-1 spans it, z in the same unit; NaN where unknown",
+    "landmarks": "68 points in Multi-PIE order in the crop: 0-1 spans it; NaN where unknown",
+    "au_logit": "log-odds that each action unit is present; the probability is 1 / (1 + exp(-x))",
+    "au_intensity": "intensity of each action unit, 0-5",
+    "au_sides": "intensity of each action unit on the person's own left and right, 0-5",
+    "flow": "motion to the person's neutral face, pixels of the crop, right and down",
+    "features": "what the linear probe reads",
+}
 
 
 def export_graph(weights: Path) -> Path:
@@ -44,61 +42,70 @@ def export_graph(weights: Path) -> Path:
     Raises UserError for unusable weights, a model whose outputs need more than one crop and its points, one whose
     operations a graph does not have, and a file that cannot be written.
     """
-    checkpoint = load_checkpoint(weights)
+    checkpoint = _readable(weights)
     model = checkpoint.model
-    beyond = sorted(set(prediction_inputs(model)) - set(PREDICTION_INPUTS))
-    if beyond or over_time(model) is not None:
-        reason = f"reads {beyond[0]}" if beyond else "follows time"
-        raise UserError(f"{weights}: its model {reason}, and a graph sees single faces; detection runs it in torch")
+    if over_time(model) is not None:
+        raise UserError(
+            f"{weights}: its model follows time, and the graph beside it would see single faces; detection runs it "
+            "in torch, and --out writes a graph for other programs"
+        )
     if not checkpoint.aus:
         raise UserError(f"{weights} was trained without labels; give it action units with `actionunits probe`")
-    try:
-        graph = _converted(model, int(model.config.image_size))
-    except torch.onnx.OnnxExporterError as error:
-        reason = str(error.__cause__ or error).strip().partition("\n")[0]
-        raise UserError(f"{weights} cannot become a graph, and detection runs it in torch ({reason})") from error
-    if not graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        raise UserError(f"{weights}: a graph of its model would fix the number of faces; detection runs it in torch")
+    stored = model.state_dict()
+    graph = _converted(weights, ModelGraph(model, ENGINE_OUTPUTS), optimize=False)
     _write_out_casts(graph)
-    _refer_to_weights(graph.graph, model.state_dict())
+    _refer_to_weights(graph.graph, stored)
     path = graph_beside(weights)
     with write_atomically(path) as unfinished:
         unfinished.write_bytes(sealed(graph.SerializeToString(), checkpoint.header["sha256"]))
     return path
 
 
-def _converted(model: nn.Module, size: int) -> onnx.ModelProto:
-    """The model as ONNX, with initialisers named as in its state_dict; the batch may have any size."""
-    example = (torch.zeros(2, size, size, 3, dtype=torch.uint8), torch.rand(2, MESH_POINTS, 3), torch.rand(2, 68, 2))
-    wrapped = _FromCrops(model).eval()
-    with torch.no_grad(), _remarks_left_out():
-        # A model that tells left from right tells the whole, too.
-        names = ["au_logit", "au_intensity", "au_sides"][: len(wrapped(*example))]
-        program = torch.onnx.export(
-            wrapped,
-            example,
-            input_names=["image", "mesh", "landmarks"],
-            output_names=names,
-            opset_version=OPSET,
-            dynamic_shapes=({0: torch.export.Dim("batch")},) * 3,
-            dynamo=True,
-            optimize=False,  # it would fold weights into others, and the checkpoint has them as they were trained
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto
+def export_file(weights: Path, out: Path) -> onnx.ModelProto:
+    """Write a checkpoint's model with its weights as an ONNX file, and return it.
+
+    Raises UserError as `export_graph` does; models that follow time hand their memory in and out.
+    """
+    check_name(out)
+    if out.suffix != ".onnx":
+        raise UserError(f"{out}: the name of an ONNX file ends in .onnx")
+    if out.resolve() == graph_beside(weights).resolve():
+        raise UserError(f"{out} is where detection looks for the graph without weights; name another file")
+    checkpoint = _readable(weights)
+    function = ModelGraph(checkpoint.model)
+    model = _converted(weights, function, optimize=True)
+    _leave_out_unread(model.graph)
+    for entry in (*model.graph.input, *model.graph.output):
+        entry.doc_string = _description(entry.name)
+    onnx.helper.set_model_props(model, _metadata(checkpoint))
+    with write_atomically(out) as unfinished:
+        unfinished.write_bytes(model.SerializeToString())
+    return model
 
 
-@contextmanager
-def _remarks_left_out() -> Iterator[None]:
-    """Without what the exporter logs and warns of its own workings."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+def _readable(weights: Path) -> Checkpoint:
+    """The checkpoint, if its model reads what a graph can be given. Raises UserError where it does not."""
+    checkpoint = load_checkpoint(weights)
+    beyond = sorted(set(prediction_inputs(checkpoint.model)) - set(PREDICTION_INPUTS))
+    if beyond:
+        raise UserError(f"{weights}: its model reads {beyond[0]}, and a graph sees single faces")
+    return checkpoint
+
+
+def _converted(weights: Path, function: ModelGraph, optimize: bool) -> onnx.ModelProto:
     try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        logging.disable(before)
+        graph = converted(function, optimize)
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise UserError(f"{weights} cannot become a graph, and detection runs it in torch ({reason})") from error
+    if not graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise UserError(f"{weights}: a graph of its model would fix the number of faces; detection runs it in torch")
+    for node in graph.graph.node:
+        # Where in our sources each operation comes from: twenty times as long as the rest.
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")
+    graph.graph.ClearField("value_info")
+    return graph
 
 
 def _write_out_casts(model: onnx.ModelProto) -> None:
@@ -122,13 +129,39 @@ def _refer_to_weights(graph: onnx.GraphProto, stored: Mapping[str, Tensor]) -> N
     inside = {f"model.{name}": name for name in stored}
     for node in graph.node:
         node.input[:] = [inside.get(name, name) for name in node.input]
-        # Where in our sources each operation comes from: twenty times as long as the rest.
-        node.ClearField("doc_string")
-        node.ClearField("metadata_props")
-    graph.ClearField("value_info")
     for tensor in graph.initializer:
         if tensor.name in inside:
             tensor.name = inside[tensor.name]
             tensor.ClearField("raw_data")
             tensor.data_location = TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value=tensor.name)
+
+
+def _leave_out_unread(graph: onnx.GraphProto) -> None:
+    """Without the inputs that no operation reads."""
+    read = {name for node in graph.node for name in node.input}
+    unread = [entry for entry in graph.input if entry.name not in read]
+    for entry in unread:
+        graph.input.remove(entry)
+
+
+def _description(name: str) -> str:
+    if name in DESCRIPTIONS:
+        return DESCRIPTIONS[name]
+    after = name.startswith(AFTER)
+    return "memory of each face after the frame" if after else "memory of each face before the frame; zeros at first"
+
+
+def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
+    """What programs need beside names and shapes, as ONNX keeps it: strings."""
+    header = checkpoint.header
+    labels = [au_label(au) for au in checkpoint.aus]
+    thresholds = header.get("thresholds", {})
+    return {
+        "model": header["model"],
+        "image_size": str(header["config"]["image_size"]),
+        "aus": ",".join(labels),
+        "thresholds": ",".join(f"{thresholds.get(label, 0.5):.6g}" for label in labels),
+        "registered": "by landmarks" if header.get("data", {}).get("aligned", True) else "by box",
+        "weights_sha256": header["sha256"],
+    }

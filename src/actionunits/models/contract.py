@@ -166,6 +166,15 @@ class TimeState(Protocol):
         """The state of one sequence alone."""
         ...
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by name; the sequences lie along the second axis, as torch's recurrent layers have them."""
+        ...
+
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> Any:
+        """The state of what `tensors` gave."""
+        ...
+
 
 @runtime_checkable
 class LearnsFromSequences(Protocol):

@@ -26,7 +26,8 @@ def local_response_norm(x: Tensor) -> Tensor:
     """
     # Half precision cannot hold the squares of large features, the reason for this layer.
     x = x if x.dtype.itemsize >= 4 else x.float()
-    d = F.avg_pool2d(x.square(), 3, 1, 1, divisor_override=1).mul_(LRN_ALPHA).add_(LRN_K)
+    # The sum as nine times the mean: converters to graphs leave a divisor of one's own out.
+    d = F.avg_pool2d(x.square(), 3, 1, 1).mul_(9 * LRN_ALPHA).add_(LRN_K)
     # Two square roots take a tenth of the time of a power.
     return x * (d * d.sqrt()).rsqrt()
 
@@ -47,15 +48,15 @@ def sample_cells(x: Tensor, centers: Tensor) -> Tensor:
 
     centers: (B, K, 2), 0-1 spans the map.
     """
-    height, width = x.shape[2:]
+    rows, channels, height, width = x.shape
     column = (centers[..., 0] * width).floor().long().clamp(1, width - 2)
     row = (centers[..., 1] * height).floor().long().clamp(1, height - 2)
-    picture = torch.arange(len(x), device=x.device)[:, None] * height
+    picture = torch.arange(rows, device=x.device)[:, None] * height
     middle = ((picture + row) * width + column).T  # (K, B)
     reach = torch.arange(CROP, device=x.device) - CROP // 2
     index = middle[:, :, None] + (reach[:, None] * width + reach).flatten()
-    cells = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-    return cells.index_select(0, index.flatten()).view(*index.shape, x.shape[1])
+    cells = x.permute(0, 2, 3, 1).reshape(-1, channels)
+    return cells.index_select(0, index.flatten()).view(*index.shape, channels)
 
 
 class CroppingNet(nn.Module):
@@ -79,7 +80,7 @@ class CroppingNet(nn.Module):
 
     def forward(self, x: Tensor, centers: Tensor) -> Tensor:
         """x: group 4's enhanced map (B, C, H, W); centers: (B, K, 2), 0-1 spans the crop of the face."""
-        crops, rows, channels = len(self.conv_weight), len(x), x.shape[1]
+        crops, (rows, channels) = len(self.conv_weight), x.shape[:2]
         cells = sample_cells(local_response_norm(x), centers)
         if self.places is None:
             under_kernel = cells.transpose(2, 3).reshape(crops, rows, -1)

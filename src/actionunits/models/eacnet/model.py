@@ -131,7 +131,7 @@ class EacNet(nn.Module, EntersStages, TakesBody, GoesOnFrom, BuildsOnVariants, T
     def _centers(self, batch: Batch) -> Tensor:
         with torch.autocast(batch.image.device.type, enabled=False):
             like = self.head.output.weight
-            return au_centers(complete_landmarks(batch.landmarks, len(batch.image), like))
+            return au_centers(complete_landmarks(batch.landmarks, batch.image.shape[0], like))
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Eq. (3) over the known labels."""

@@ -28,6 +28,15 @@ class LstmState(NamedTuple):
         part = slice(sequence, sequence + 1)
         return LstmState(self.hidden[:, part], self.cell[:, part])
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Both, by their names."""
+        return self._asdict()
+
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> LstmState:
+        """The state of what `tensors` gave."""
+        return cls(**tensors)
+
 
 class StackedLstm(nn.Module):
     """Features of frames to the score of every AU, before the hyperbolic tangent."""
@@ -52,8 +61,14 @@ class StackedLstm(nn.Module):
         zeros = like.new_zeros(self.lstm.num_layers, sequences, self.lstm.hidden_size)
         return LstmState(zeros, zeros)
 
-    def forward(self, frames: Tensor, lengths: list[int], state: LstmState) -> tuple[Tensor, LstmState]:
-        """frames: (B, D), the sequences one after the other, `lengths` frames each -> scores (B, A) and the state."""
+    def forward(self, frames: Tensor, lengths: list[int] | None, state: LstmState) -> tuple[Tensor, LstmState]:
+        """frames: (B, D), the sequences one after the other, `lengths` frames each -> scores (B, A) and the state.
+
+        lengths: None where every row is a sequence of one frame.
+        """
+        if lengths is None:
+            hidden, (last, cell) = self.lstm(self.dropout(frames)[None], tuple(state))
+            return self.output(self.dropout(hidden[0])), LstmState(last, cell)
         packed = pack_sequence(list(self.dropout(frames).split(lengths)), enforce_sorted=False)
         hidden, (last, cell) = self.lstm(packed, tuple(state))
         padded, length = pad_packed_sequence(hidden, batch_first=True)

@@ -151,10 +151,11 @@ class HybridNet(
             return Output(self.cnn.scores(self.features(batch))), state
         assert self.projection is not None and self.lstm is not None
         frames = self.frame_features(batch) if batch.features is None else batch.features
-        order, lengths = _in_sequence(batch.sequence, len(frames))
+        order, lengths = _in_sequence(batch.sequence)
         with torch.autocast(frames.device.type, enabled=False):
             components, spatial = _full(frames).split([self.projection.outputs, len(self.aus)], 1)
-            state = self.lstm.begin(len(lengths)) if state is None else state
+            if state is None:
+                state = self.lstm.begin(frames.shape[0] if lengths is None else len(lengths))
             in_order, state = self.lstm(components if order is None else components[order], lengths, state)
             temporal = in_order if order is None else torch.empty_like(in_order).index_copy(0, order, in_order)
             if network == "lstm" or self.fusion is None:
@@ -207,9 +208,9 @@ def _full(x: Tensor) -> Tensor:
     return x.float() if x.dtype.itemsize < 4 else x
 
 
-def _in_sequence(sequence: Tensor | None, rows: int) -> tuple[Tensor | None, list[int]]:
-    """Row numbers sequence by sequence (None: as they are) and the length of each; without numbers, one row each."""
+def _in_sequence(sequence: Tensor | None) -> tuple[Tensor | None, list[int] | None]:
+    """Row numbers sequence by sequence (None: as they are), and the length of each (None: one row each)."""
     if sequence is None:
-        return None, [1] * rows
+        return None, None
     lengths = torch.unique(sequence, return_counts=True)[1].tolist()
     return torch.argsort(sequence, stable=True), lengths
