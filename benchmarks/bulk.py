@@ -37,9 +37,9 @@ from actionunits.runtime.provenance import source_commit
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "benchmark_bulk.csv"
-CLIP_FRAMES, CLIP_PX, CLIP_FPS = 10, 160, 25
+CLIP_FRAMES, CLIP_PX, CLIP_FPS = 3, 128, 25
 DAMAGED_OF = 20  # one in as many
-POLL_S = 0.05
+POLL_S = 1.0  # looking at all processes takes time from them
 # How a worker at work is called: Ray gives its own a title, Python's are spawned.
 WORKERS = {"ray": "ray::_Analyst", "processes": "multiprocessing.spawn"}
 Row = tuple[str, float, str]  # what, value, unit
