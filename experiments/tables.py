@@ -14,6 +14,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,16 @@ def detection_speed() -> str:
     return rows_to_markdown(
         ["measured", "value", "unit"], [[r.measured, number(r.value, 1), r.unit] for r in table.itertuples()]
     )
+
+
+def bulk(kind: str) -> str:
+    """What was measured of many clips: `losses` where workers are killed, or `scaling`."""
+    table = pd.read_csv(RESULTS / "benchmark_bulk.csv", keep_default_na=False)
+    rows = [
+        [r.measured, number(r.value, 2 if kind == "scaling" else 0), r.unit]
+        for r in table[table["kind"] == kind].itertuples()
+    ]
+    return rows_to_markdown(["measured", "value", "unit"], rows)
 
 
 def wheels() -> str:
@@ -326,6 +337,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "detector_sides": detector_sides,
     "quality_limits": quality_limits,
     "real_faces": real_faces,
+    "bulk_losses": partial(bulk, "losses"),
+    "bulk_scaling": partial(bulk, "scaling"),
     "detection_speed": detection_speed,
     "finder_meshes": finder_meshes,
     "wheels": wheels,

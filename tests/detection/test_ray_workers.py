@@ -35,8 +35,9 @@ def cluster():
 
         import actionunits.detection.ray_workers  # noqa: F401 - sets what ray reads when it is imported
 
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        made.second = made.add_node(num_cpus=1)
+        bare = {"num_cpus": 1, "include_dashboard": False, "no_monitor": True, "include_log_monitor": False}
+        made = Cluster(initialize_head=True, head_node_args=bare)
+        made.second = made.add_node(num_cpus=1, include_log_monitor=False)
         ray.init(address=made.address, log_to_driver=False)
         yield made
         ray.shutdown()
