@@ -202,6 +202,16 @@ def detection_speed() -> str:
     )
 
 
+def bulk(kind: str) -> str:
+    """What was measured of many clips: `losses` where workers are killed, or `scaling`."""
+    table = pd.read_csv(RESULTS / "benchmark_bulk.csv", keep_default_na=False)
+    rows = [
+        [r.measured, number(r.value, 2 if kind == "scaling" else 0), r.unit]
+        for r in table[table["kind"] == kind].itertuples()
+    ]
+    return rows_to_markdown(["measured", "value", "unit"], rows)
+
+
 def wheels() -> str:
     """Pythons for which a package has a wheel, system by system, where it has not for all."""
     table = pd.read_csv(RESULTS / "wheels.csv", dtype=str)
@@ -372,6 +382,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "gaze": gaze,
     "folder_speed": folder_speed,
     "real_faces": real_faces,
+    "bulk_losses": partial(bulk, "losses"),
+    "bulk_scaling": partial(bulk, "scaling"),
     "detection_speed": detection_speed,
     "finder_meshes": finder_meshes,
     "wheels": wheels,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actionunits.errors import UserError
-from actionunits.files import cache_folder, write_atomically
+from actionunits.files import cache_folder, remove_unfinished, write_atomically
 
 
 def test_file_appears_when_the_block_ends_well(tmp_path):
@@ -20,6 +20,20 @@ def test_file_appears_when_the_block_ends_well(tmp_path):
         assert not path.exists()
     assert path.read_text() == "a,b\n"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "[a]*?.csv", "é" * 100 + ".csv"])
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path, name):
+    path = tmp_path / name
+    kept = [path, tmp_path / f".{path.stem}-note.csv", tmp_path / ".other-0123abcd.csv"]
+    for file in kept:
+        file.touch()
+    with write_atomically(path) as temporary:
+        os.link(temporary, left := tmp_path / f"{temporary.stem[:-8]}0123abcd.csv")
+    assert left.exists()
+    remove_unfinished(path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    remove_unfinished(tmp_path / "nowhere" / "x.csv")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt()])

@@ -76,3 +76,8 @@ def test_overlapping_boxes_become_their_average_by_score() -> None:
     np.testing.assert_allclose(second.box_xyxy_px, [0, 0.5, 10, 10.5])
     np.testing.assert_allclose(second.points_px, 0.5)
     assert (second.score, empty.score) == (0.75, 0.1)
+
+
+def test_the_finders_of_a_process_share_their_networks() -> None:
+    first, second = MeshReader(), MeshReader()
+    assert first._network is not second._network and first._network._session is second._network._session

@@ -5,7 +5,9 @@ They are MediaPipe's own, converted once; `models/NOTICE.md` says from which fil
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,16 +19,22 @@ class PictureNetwork:
 
     def __init__(self, path: Path) -> None:
         """path: an ONNX file with one input `image`, (1, S, S, 3) uint8."""
-        # Only a finder needs it: faces whose landmarks are known pass without.
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        # The networks are too small to share: a second thread would mostly wait, and spin while it does.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors; warnings tell of optimisations that do not apply
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = _session(path)
         self.side_px: int = self._session.get_inputs()[0].shape[1]
 
     def __call__(self, picture_rgb: np.ndarray) -> list[np.ndarray]:
         """The outputs for a picture (S, S, 3) uint8, in the file's order."""
         return self._session.run(None, {"image": picture_rgb[None]})
+
+
+@cache
+def _session(path: Path) -> Any:
+    """One for all finders of this process, in any thread: to load it takes as long as a short clip."""
+    # Only a finder needs it: faces whose landmarks are known pass without.
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # The networks are too small to share: a second thread would mostly wait, and spin while it does.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; warnings tell of optimisations that do not apply
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
