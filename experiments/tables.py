@@ -31,6 +31,7 @@ from markdown_rows import number, rows_to_markdown
 from ofnet import results_tables as ofnet_tables
 from renders import au_tables
 from renet import results_tables as renet_tables
+from resnet18.results_tables import folder_speed, gaze, same_people
 from results_page import FIRST_TABLE, commands_of, results_page
 
 from actionunits.aus import AUS, SYNTH_AUS, au_label
@@ -130,43 +131,6 @@ def quality_limits() -> str:
             number(r.grey_level, 0),
             number(r.f1),
         ]
-        for r in table.itertuples()
-    ]
-    return rows_to_markdown(heads, rows)
-
-
-def same_people() -> str:
-    """How surely a person is known again."""
-    table = pd.read_csv(RESULTS / "same_people.csv")
-    heads = ["data", "clips", "people", "by", "limit", "wrong merges", "splits", "people mixed with others"]
-    rows = [
-        [r.data, str(r.clips), str(r.people), r.by, number(r.limit), f"{r.wrong_merges:.1%}", f"{r.splits:.0%}"]
-        + [f"{r.people_mixed:.0%}"]
-        for r in table.itertuples()
-    ]
-    return rows_to_markdown(heads, rows)
-
-
-def gaze() -> str:
-    """Error of the gaze on renders, beside two guesses."""
-    table = pd.read_csv(RESULTS / "gaze.csv")
-    heads = ["renders", "frames", "pixels between the outer eye corners", "error", "median", "across", "up and down"]
-    heads += ["r across", "r up and down", "into the camera", "ahead of the head"]
-    rows = [
-        [r.data, str(r.frames), number(r.eyes_px, 0)]
-        + [number(v, 1) for v in (r.error_deg, r.median_deg, r.x_deg, r.y_deg)]
-        + [number(r.x_r), number(r.y_r), number(r.camera_deg, 1), number(r.head_deg, 1)]
-        for r in table.itertuples()
-    ]
-    return rows_to_markdown(heads, rows)
-
-
-def folder_speed() -> str:
-    """Time of one call on forty clips."""
-    table = pd.read_csv(RESULTS / "folder_speed.csv")
-    heads = ["run", "seconds", "done before", "done", "damaged", "frames"]
-    rows = [
-        [r.run, number(r.seconds, 0), str(r.done_before), str(r.done), str(r.damaged), str(r.frames)]
         for r in table.itertuples()
     ]
     return rows_to_markdown(heads, rows)

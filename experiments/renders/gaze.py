@@ -86,17 +86,16 @@ def errors(look: str, seen: list[Seen]) -> dict[str, float | str | int]:
     }
 
 
-def fitted(seen: list[Seen]) -> tuple[float, np.ndarray]:
-    """Radius and centre of the eyeball that fit best, of the eye at the right of the image, in mm."""
+def fitted(seen: list[Seen]) -> tuple[float, list[float]]:
+    """Radius of the eyeball, and its centre upwards and to the viewer, in mm, with the least error of the gaze."""
     rows, targets = [], []
     for each in seen:
         moved, axes = iris_offsets(each.face.mesh_px, each.face.pose_deg, each.face.position_mm)
-        for eye, side in enumerate((-1, 1)):
-            for across in range(2):
-                rows.append([each.gaze[across], side * axes[across, 0], axes[across, 1], axes[across, 2]])
-                targets.append(moved[eye, across])
-    radius, *centre = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
-    return float(radius), np.array(centre)
+        for across in range(2):
+            rows.append([moved[:, across].mean(), -axes[across, 1], -axes[across, 2]])
+            targets.append(each.gaze[across])
+    one, *others = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
+    return float(1 / one), [float(other / one) for other in others]
 
 
 def _faces(seen: list[Seen]) -> list[Face]:
@@ -112,7 +111,9 @@ def main() -> int:
         others = [each for folder in options.fit for each in seen_in(folder, find)]
         if others:
             radius, centre = fitted(others)
-            print(f"RADIUS_MM = {radius:.2f}, CENTRE_MM = {centre.round(2).tolist()} on {len(others)} frames")
+            print(
+                f"RADIUS_MM = {radius:.1f}, CENTRE_MM = (0.0, {centre[0]:.1f}, {centre[1]:.1f}); {len(others)} frames"
+            )
         rows = [errors(folder.name, seen_in(folder, find)) for folder in options.data]
     table = pd.DataFrame(rows)
     print(table.to_string(index=False))

@@ -45,9 +45,9 @@ class Face:
     pose_deg: np.ndarray  # (3,) float32: pitch, yaw, roll
     position_mm: np.ndarray  # (3,) float32: head in camera space, x right, y down, z away from the camera
     mesh_px: np.ndarray | None = None  # (478, 3) float32, MediaPipe order; z in pixels, smaller is nearer
-    gaze: np.ndarray | None = None  # (2, 3) float32, length 1, camera axes: eye at the left of the image, then right
     face_id: int = 0  # the same person keeps the number, from 0 in order of appearance
     quality: tuple[str, ...] = ()  # what speaks against relying on it: words of detection/quality.py
+    gaze: np.ndarray | None = None  # (2, 3) float32, length 1, camera axes: eye at the left of the image, then right
 
     @property
     def is_usable(self) -> bool:

@@ -328,6 +328,6 @@ def _face(candidate: _Candidate, face_id: int, image_rgb: np.ndarray) -> Face:
         pose_deg=pose,
         position_mm=position,
         mesh_px=candidate.mesh_px,
-        gaze=gaze_of(candidate.mesh_px, pose, position),
         face_id=face_id,
+        gaze=gaze_of(candidate.mesh_px, pose, position),
     )

@@ -4,8 +4,9 @@ Model: an eyeball is a sphere whose centre lies still in the head, at a fixed pl
 corners of the eye, and the middle of the iris lies on it in the direction of the gaze. So from the corners' middle to
 the iris it is, in millimetres and camera axes, R CENTRE_MM + RADIUS_MM gaze, of which a picture shows the first two
 numbers. Wood et al., "A 3D Morphable Eye Region Model for Gaze Estimation", ECCV 2016, have the same sphere.
-Deviations: centre and radius are not those of anatomy but fitted on renders (`experiments/renders/gaze.py`), so that
-they also make up for what the mesh underrates.
+Deviations: centre and radius are not those of anatomy. They are fitted on renders to the least error of the direction
+(`experiments/renders/gaze.py`), for what the mesh tells of an iris is noisy: the larger radius draws the direction
+towards the camera, where most people look.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from actionunits.faces.pose import camera_rotation
 _EYES = ((468, 33, 133), (473, 263, 362))
 _OUTER_CORNERS_MM = 90.0  # between them, on the mean head
 _HEAD_AXES = np.diag([1.0, -1.0, -1.0])  # y up and z to the viewer, in camera axes
-RADIUS_MM = 12.0
-CENTRE_MM = (0.0, 0.0, -9.0)  # of the eye at the right of the image: away from the nose, up, to the viewer
+RADIUS_MM = 31.2
+CENTRE_MM = (0.0, 1.5, -7.5)  # of the eye at the right of the image: away from the nose, up, to the viewer
 _LEAST_FORWARD = 0.2  # of a direction of length 1: nobody shows an iris that looks to the side
 
 
