@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import os
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from small_service import STREAM, lines_of, linux_only, upload, waited
@@ -72,7 +75,26 @@ def test_what_is_removed_is_gone_from_the_disk(serve, photo, clip, tmp_path):
     assert [path.name for path in folder.iterdir()] == [".lock"]
 
 
-def test_the_folder_of_a_killed_service_is_removed_by_the_next(tmp_path):
+class WindowsLocks:
+    """What locks a byte of a file on Windows, where there is no `fcntl`."""
+
+    LK_NBLCK = 2
+
+    def __init__(self):
+        self.held = {}
+
+    def locking(self, file, mode, size):
+        assert (mode, size) == (self.LK_NBLCK, 1)
+        node = os.fstat(file).st_ino
+        if self.held.setdefault(node, file) != file:
+            raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("system", ["own", "windows"])
+def test_the_folder_of_a_killed_service_is_removed_by_the_next(tmp_path, monkeypatch, system):
+    if system == "windows":
+        monkeypatch.setattr("actionunits.web.folder.sys", SimpleNamespace(platform="win32"))
+        monkeypatch.setitem(sys.modules, "msvcrt", WindowsLocks())
     with private_folder(tmp_path) as running:
         killed = tmp_path / f"{PREFIX}killed"
         killed.mkdir()

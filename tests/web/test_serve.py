@@ -29,6 +29,12 @@ def started(weights, folder, *options):
         service.wait()
 
 
+def test_nothing_is_imported_that_windows_lacks():
+    block = "import asyncio, subprocess, sys; sys.modules.update(dict.fromkeys(('fcntl', 'resource', 'pwd', 'grp')))"
+    modules = "actionunits.web.app, actionunits.web.serve, actionunits.web.worker, actionunits.cli.serve"
+    subprocess.run([sys.executable, "-c", f"{block}; import {modules}"], check=True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_answers_here_alone_and_leaves_nothing(small_weights, tmp_path, number):
     with started(small_weights, tmp_path, "--port", "0") as service:

@@ -38,8 +38,11 @@ class Limits:
 def limit_this_process(memory_bytes: int, cpu_s: float, file_bytes: int) -> None:
     """Bound the data, processor time and files of the calling process, as far as its system can.
 
-    Linux bounds all three. macOS does not count mapped memory as data, so that memory is not bounded there.
+    Linux bounds all three. macOS does not count mapped memory as data, so that memory is not bounded there. Windows
+    bounds none of them; what takes too long is ended by the service.
     """
+    if sys.platform == "win32":
+        return
     import resource
 
     os.nice(5)  # the service answers first

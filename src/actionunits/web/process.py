@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -15,6 +16,12 @@ from actionunits.errors import UserError
 from actionunits.web.limits import Limits
 
 LONGEST_ANSWER = 1 << 20  # bytes of a line
+# Ctrl-C is for the service, which ends its workers.
+APART: dict[str, Any]
+if sys.platform == "win32":
+    APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+else:
+    APART = {"start_new_session": True}
 KILLED = "the process that read it was ended: it ran out of memory or time, or a decoder failed on it"
 
 
@@ -34,7 +41,7 @@ class Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_ANSWER,
-            start_new_session=True,  # Ctrl-C is for the service, which ends its workers
+            **APART,
         )
         worker = cls(process)
         bounds = {

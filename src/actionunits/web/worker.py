@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from actionunits.errors import DamagedInputError, UserError, explained, one_line
 from actionunits.web.limits import limit_this_process
@@ -118,7 +118,7 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
             told_s = time.monotonic()
             tell({"frames": done, "of": total})
 
-    with Path(FRAMES).open("w", buffering=1) as frames, Path(ROWS).open("w", buffering=1) as rows:
+    with _lines_in(FRAMES) as frames, _lines_in(ROWS) as rows:
 
         def write(result: FrameResult) -> None:
             if result.frame.time_s > task["duration_s"]:
@@ -144,6 +144,11 @@ def _write_for_people(analysis: Analysis, name: str) -> None:
         table = summary.photo_table(name) if analysis.kind == "image" else summary.video_table(name)
         Console(file=file, width=100).print(table)
     write_report(Path(REPORT), [analysis.card | {"name": name}], {})
+
+
+def _lines_in(name: str) -> IO[str]:
+    """A new file whose lines can be read as soon as they are whole."""
+    return open(name, "w", buffering=1, encoding="utf-8", newline="\n")
 
 
 def _end_with_input() -> None:
