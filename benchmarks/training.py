@@ -13,13 +13,15 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.models import find_model
@@ -80,6 +82,35 @@ def random_crops(rows: int, size: int) -> CropData:
     )
 
 
+def rates(fabric: Fabric, batch_size: int, steps: int, **settings: Any) -> Iterator[tuple[str, float, float]]:
+    """Images per second of bare steps and of the loop, on the same batch and on augmented crops, with their name.
+
+    settings: of the network.
+    """
+    config = find_model("resnet18").config(batch_size=batch_size, optimizer="adamw", **settings)
+    data = random_crops(4 * batch_size, config.image_size + 16)
+    model = find_model("resnet18").model(config, AUS)
+    model.to(fabric.device, memory_format=torch.channels_last).train()
+    crops = CropSource(data, model.stages()[0], 0, config.image_size, 0, device=fabric.device)
+    batch = Batch(**batch_fields(crops.batch(0)))
+
+    def bare() -> None:
+        with fabric.autocast():
+            loss = torch.stack(list(model.losses(model(batch), batch).values())).sum()
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+
+    for name, make_batch in (("same batch", lambda step: batch), ("augmented crops", crops.batch)):
+        source = TakingTurns(make_batch, bare, steps + WARM_UP)
+        trained = find_model("resnet18").model(replace(config, epochs=1), AUS)
+        with tempfile.TemporaryDirectory() as folder:
+            train(
+                trained, partial(lambda source, stage, number: source, source), Path(folder), LoopSettings(), fabric
+            )
+        seconds = (statistics.median(times[WARM_UP:]) for times in (source.bare_s, source.loop_s))
+        yield name, *(batch_size / each for each in seconds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=40)
@@ -89,32 +120,10 @@ def main() -> None:
 
     fabric = make_fabric(Hardware(precision=options.precision))
     fabric.launch()
-    config = find_model("resnet18").config(batch_size=options.batch_size, optimizer="adamw")
-    data = random_crops(4 * options.batch_size, 128)
-    model = find_model("resnet18").model(config, AUS)
-    model.to(fabric.device, memory_format=torch.channels_last).train()
-    stage = model.stages()[0]
-    crops = CropSource(data, stage, 0, config.image_size, 0, device=fabric.device)
-    batch = Batch(**batch_fields(crops.batch(0)))
-
-    def bare() -> None:
-        with fabric.autocast():
-            loss = torch.stack(list(model.losses(model(batch), batch).values())).sum()
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-
     precision = fabric.strategy.precision.precision
-    print(f"ResNet-18, {config.image_size} px, batch {options.batch_size}, {precision}, {fabric.device}")
-    for name, make_batch in (("same batch", lambda step: batch), ("augmented crops", crops.batch)):
-        source = TakingTurns(make_batch, bare, options.steps + WARM_UP)
-        trained = find_model("resnet18").model(replace(config, epochs=1), AUS)
-        with tempfile.TemporaryDirectory() as folder:
-            train(
-                trained, partial(lambda source, stage, number: source, source), Path(folder), LoopSettings(), fabric
-            )
-        bare_s, loop_s = source.bare_s[WARM_UP:], source.loop_s[WARM_UP:]
-        rates = [options.batch_size / statistics.median(seconds) for seconds in (bare_s, loop_s)]
-        print(f"{name:16s} bare {rates[0]:7.1f}, loop {rates[1]:7.1f} images/s, ratio {rates[1] / rates[0]:.3f}")
+    print(f"ResNet-18, 112 px, batch {options.batch_size}, {precision}, {fabric.device}")
+    for name, bare, loop in rates(fabric, options.batch_size, options.steps):
+        print(f"{name:16s} bare {bare:7.1f}, loop {loop:7.1f} images/s, ratio {loop / bare:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Graphs in files of their own say what torch says, for any number of faces, and say what they are."""
 
 import dataclasses
+import re
+from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,14 +14,16 @@ from small_models import AUS, SMALL, random_batch
 from typer.testing import CliRunner
 
 from actionunits.cli import app
-from actionunits.detection.export import export_file
+from actionunits.detection.export import DESCRIPTIONS, export_file
 from actionunits.detection.graph_file import graph_beside
 from actionunits.detection.torch_engine import TorchEngine
 from actionunits.errors import UserError
-from actionunits.faces.mean_face import template_landmarks
+from actionunits.faces.align import cut_out, similarity_transform, transform_points
+from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 from actionunits.models import find_model
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 # Of every model: what comes in, and what goes out.
 SIGNATURES = {
     "drml": ("image", "au_logit"),
@@ -66,8 +71,34 @@ def names(entries):
     return " ".join(entry.name for entry in entries)
 
 
-def test_every_model_has_its_signature():
+def test_the_document_tells_every_model_and_array():
     assert {*SIGNATURES, "hog"} == set(SMALL)
+    rows = re.findall(r"^\| `(\w+)` \| (`.*`) \| (`.*`) \|$", DOCUMENT, re.MULTILINE)
+    assert {key: tuple(re.sub("[`,]", "", names) for names in told) for key, *told in rows} == SIGNATURES
+    arrays = re.findall(r"^\| `(\w+)` \| batch x .* \| (.*) \|$", DOCUMENT, re.MULTILINE)
+    assert dict(arrays) == DESCRIPTIONS
+
+
+@pytest.mark.parametrize("face_px", [60, 146, 400, 900])
+def test_the_code_of_the_document_cuts_out_the_same_crop(face_px, astronaut):
+    random = np.random.default_rng(face_px)
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    code = {}
+    exec(blocks[0], code)
+    image = np.ascontiguousarray(cv2.resize(astronaut, (1501, 1407), interpolation=cv2.INTER_CUBIC))
+    angle = np.radians(20)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    landmarks = (template_landmarks() - 0.5) @ turn.T * face_px + (700, 650)
+    landmarks = np.float32(landmarks + random.normal(0, face_px / 50, (68, 2)))
+    mesh = np.float32(random.normal((700, 650, 0), face_px / 4, (478, 3)))
+    crop, *moved = code["cut_out"](image, landmarks[list(REGISTRATION_POINTS)], 146)
+    matrix = similarity_transform(landmarks, 146)
+    difference = np.abs(crop.astype(int) - cut_out(image, matrix, 146))
+    # OpenCV rounds places to 1/32 of a pixel, which the last digit of a matrix can tip.
+    assert difference.mean() < 0.002 and difference.max() <= 8
+    expected = transform_points(mesh, matrix)
+    expected[:, :2] += 0.5
+    np.testing.assert_allclose(code["in_crop"](mesh, *moved, 146), expected / 146, atol=1e-4)
 
 
 @pytest.mark.slow

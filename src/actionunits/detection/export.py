@@ -46,8 +46,8 @@ def export_graph(weights: Path) -> Path:
     model = checkpoint.model
     if over_time(model) is not None:
         raise UserError(
-            f"{weights}: its model follows time, and the graph beside it would see single faces; detection runs it "
-            "in torch, and --out writes a graph for other programs"
+            f"{weights}: its model follows time, and the graph beside it sees single faces; "
+            "detection runs it in torch, and --out writes a graph for other programs"
         )
     if not checkpoint.aus:
         raise UserError(f"{weights} was trained without labels; give it action units with `actionunits probe`")
