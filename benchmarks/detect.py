@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import platform
 import shlex
 import statistics
 import subprocess
@@ -53,7 +52,7 @@ from actionunits.media import VideoWriter, open_media
 from actionunits.reports.annotate import annotate_to
 from actionunits.reports.schemas import make_schema
 from actionunits.reports.tables import open_table
-from actionunits.runtime.provenance import source_commit
+from actionunits.runtime.provenance import instruction_set, source_commit
 from actionunits.types import FrameResult
 
 WIDTH, HEIGHT, FPS = 640, 360, 30
@@ -182,7 +181,7 @@ def report(rows: list[Row]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["measured", "value", "unit", "cores", "processor", "onnxruntime", "commit"])
         for name, value, unit in rows:
-            machine = (os.cpu_count(), platform.machine(), version("onnxruntime"), source_commit())
+            machine = (os.cpu_count(), instruction_set(), version("onnxruntime"), source_commit())
             writer.writerow([name, f"{value:.3f}", unit, *machine])
     print(f"written to {RESULTS}")
 

@@ -1,5 +1,6 @@
 """A result names the commit it comes from, and says when files differ from it."""
 
+import platform
 import subprocess
 
 import pytest
@@ -45,3 +46,20 @@ def test_a_copy_in_somebody_elses_checkout_has_none(commit_of):
     git(file.parents[1], "init", "-q")
     git(file.parents[1], "commit", "-q", "--allow-empty", "-m", "theirs")
     assert read() == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ("fma avx2", "AVX2"),
+        ("avx2 avx512f avx512bw", "AVX-512"),
+        ("avx2 avx512f avx512_vnni", "AVX-512 VNNI"),
+        ("avx2 avx_vnni", "AVX2 VNNI"),
+        ("fp asimd", "NEON"),
+        ("fpu sse2", ""),
+    ],
+)
+def test_the_widest_instructions_of_a_processor_are_told(flags, told, tmp_path):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert provenance.instruction_set(tmp_path / "cpuinfo") == f"{platform.machine()} {told}".strip()
+    assert provenance.instruction_set(tmp_path / "none") == platform.machine()

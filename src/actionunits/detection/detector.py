@@ -1,7 +1,7 @@
 """Detector: media → faces → registered crops → model → predictions; the only inference path.
 
-The stages run at the same time in threads that hand over through bounded queues: decode, find and register,
-predict, and whatever the caller does with the results. Memory does not grow with the length of a video.
+The stages run at the same time in threads that hand over through bounded queues: decode, find, register
+and predict, and whatever the caller does with the results. Memory does not grow with the length of a video.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ QUEUE_FRAMES = 4  # decoded ahead; a full HD frame is 6 MB
 
 
 @dataclass(frozen=True)
-class _FoundFrame:
+class _RegisteredFrame:
     frame: Frame
     faces: list[Face]
     crops: list[np.ndarray]  # (S, S, 3) uint8 each
@@ -229,7 +229,7 @@ class Detector:
         with (
             threadpool_limits(1, "blas"),
             # A stage that works on a batch takes and gives it at once: its neighbours go on with the next one.
-            bounded(self._predicted(found, batch_size, memory), size=batch_size) as results,
+            bounded(self._predicted(found, QualityCheck(video), batch_size, memory), size=batch_size) as results,
         ):
             for result in results:
                 yield result if smoother is None else _smoothed(result, smoother)
@@ -268,7 +268,7 @@ class Detector:
         told = zip(prob, intensity, present, flows, sides, strict=True)
         return [Prediction(self.aus, *values) for values in told]
 
-    def _found(self, frames: Iterable[Frame], video: bool) -> Iterator[_FoundFrame]:
+    def _found(self, frames: Iterable[Frame], video: bool) -> Iterator[tuple[Frame, list[Face]]]:
         """Second stage, behind decoding in a thread of its own."""
         with (
             FaceFinder(
@@ -276,12 +276,11 @@ class Detector:
             ) as finder,
             bounded(frames, size=QUEUE_FRAMES) as decoded,
         ):
-            check = QualityCheck(video)
             for frame in decoded:
                 check_rgb(frame.image_rgb, f"frame {frame.index}")
-                yield self._registered(frame, finder(frame), check)
+                yield frame, finder(frame)
 
-    def _registered(self, frame: Frame, faces: list[Face], check: QualityCheck) -> _FoundFrame:
+    def _registered(self, frame: Frame, faces: list[Face], check: QualityCheck) -> _RegisteredFrame:
         size = self.image_size
         matrices = [self._transform(face.landmarks_px, size) for face in faces]
         crops = [cut_out(frame.image_rgb, matrix, size) for matrix in matrices]
@@ -290,21 +289,26 @@ class Detector:
         meshes = [
             None if f.mesh_px is None else _in_crop(f.mesh_px, m, size) for f, m in zip(faces, matrices, strict=True)
         ]
-        return _FoundFrame(frame, faces, crops, landmarks, meshes)
+        return _RegisteredFrame(frame, faces, crops, landmarks, meshes)
 
-    def _predicted(self, found: Iterator[_FoundFrame], batch_size: int, memory: Any) -> Iterator[FrameResult]:
-        """Third stage: gathers frames until they hold `batch_size` faces or are that many themselves."""
-        waiting: list[_FoundFrame] = []
+    def _predicted(
+        self, found: Iterator[tuple[Frame, list[Face]]], check: QualityCheck, batch_size: int, memory: Any
+    ) -> Iterator[FrameResult]:
+        """Third stage: gathers frames until they hold `batch_size` faces or are that many themselves.
+
+        Registration is here and not in the stage before, which has the most to do.
+        """
+        waiting: list[_RegisteredFrame] = []
         with bounded(found, size=batch_size) as source:
-            for item in source:
-                waiting.append(item)
+            for frame, found_faces in source:
+                waiting.append(self._registered(frame, found_faces, check))
                 faces = sum(len(each.faces) for each in waiting)
                 if max(faces, len(waiting)) >= batch_size:
                     yield from self._predict(waiting, memory)
                     waiting = []
         yield from self._predict(waiting, memory)
 
-    def _predict(self, items: list[_FoundFrame], memory: Any) -> list[FrameResult]:
+    def _predict(self, items: list[_RegisteredFrame], memory: Any) -> list[FrameResult]:
         crops = [crop for item in items for crop in item.crops]
         landmarks = [points for item in items for points in item.landmarks]
         meshes = [mesh for item in items for mesh in item.meshes]
