@@ -155,6 +155,7 @@ class Detector:
         pose: bool = True,
         landmarks: bool = True,
         sides: bool = False,
+        same_people: bool = False,
         fps: float | None = None,
         start: float = 0.0,
         end: float | None = None,
@@ -183,6 +184,7 @@ class Detector:
             fps=fps,
             allow_network=allow_network,
             sides=sides,
+            same_people=same_people,
             frames=FrameChoice(start, end, every),
         )
         if not progress:

@@ -110,7 +110,9 @@ class WantedPictures:
         self._due: dict[int, tuple[int, bool]] = {}  # time stamp -> number, and whether it may be passed over
 
     def __iter__(self) -> Iterator[tuple[int, int, Any]]:
-        held: deque[tuple[int, int, Any]] = deque()  # as long as a picture that is stored before them may turn out damaged
+        held: deque[tuple[int, int, Any]] = (
+            deque()
+        )  # as long as a picture that is stored before them may turn out damaged
         for picture in self._decoded():
             held.append((self._number(picture), picture.pts - self._packets.stamps[0], picture))
             if len(held) > self._codec.reorder_depth:
