@@ -225,7 +225,13 @@ def test_annotate_reads_the_picture_again(detector):
 
 def test_the_report_is_that_of_the_command_line(detector):
     page = detector.detect(write_video("clip.mp4", [1] * 10)).report("report.html").read_text()
-    assert "<h2>clip.mp4</h2>" in page and "Methods" in page and "<svg" in page and "data:image/jpeg" in page
+    assert (
+        "<h1>Action units of 1 input</h1>" in page
+        and "<h2>clip.mp4</h2>" in page
+        and "Methods" in page
+        and "<svg" in page
+        and "data:image/jpeg" in page
+    )
     page = detector.detect(PICTURES[0]).report("photo.html").read_text()
     assert "<h2>picture</h2>" in page and "AU12" in page
 
