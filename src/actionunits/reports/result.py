@@ -198,7 +198,7 @@ class AuResult:
         order = [i for i in np.argsort(-strength, kind="stable") if seen.rate[i] > 0][:SHOWN_AUS]
         rows = "".join(self._au_html(i, seen) for i in order) or "<tr><td>no action unit present</td></tr>"
         whose = "all faces" if person == ALL_FACES else f"face {person}"
-        return f"<table><caption style="text-align:left">{whose}</caption>{rows}</table>"
+        return f'<table><caption style="text-align:left">{whose}</caption>{rows}</table>'
 
     def _au_html(self, i: int, seen: Any) -> str:
         mean, rate = float(seen.mean_present[i]), float(seen.rate[i])
