@@ -189,7 +189,8 @@ class Detector:
         )
         if not progress:
             return detect_in_memory(self, source, options)
-        with closing(TextProgress(input_name(source))) as told:
+        name = input_name(source)
+        with closing(TextProgress(Path(name).name or name)) as told:
             return detect_in_memory(self, source, options, told)
 
     def stream(self, source: Source) -> Iterator[FrameResult]:
