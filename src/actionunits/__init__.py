@@ -38,6 +38,7 @@ def detect(
     pose: bool = True,
     landmarks: bool = True,
     sides: bool = False,
+    same_people: bool = False,
     fps: float | None = None,
     start: float = 0.0,
     end: float | None = None,
@@ -70,6 +71,7 @@ def detect(
         pose: whether the table has columns of head position and rotation.
         landmarks: whether the table has columns of the 68 landmarks.
         sides: also the intensities of the person's own left and right.
+        same_people: a person who leaves and comes back keeps the number, in a video of any length.
         fps: several pictures are the frames of a sequence with this many per second; else each stands for itself.
         start: begin at this time of a video, in seconds.
         end: stop before this time.
@@ -112,6 +114,7 @@ def detect(
         pose=pose,
         landmarks=landmarks,
         sides=sides,
+        same_people=same_people,
         fps=fps,
         start=start,
         end=end,

@@ -1,5 +1,6 @@
 """Results in memory: every kind of input, the same numbers as the command line, and what results say and draw."""
 
+import inspect
 import itertools
 import re
 import warnings
@@ -13,6 +14,7 @@ from staged_faces import StagedFinder, picture, video_frames
 
 import actionunits as au
 import actionunits.detection.detector as detect_module
+from actionunits.cli.detect import detect as command
 from actionunits.detection.analysis import analyse
 from actionunits.detection.colour_order import looks_exchanged
 from actionunits.detection.options import AnalysisOptions
@@ -131,6 +133,17 @@ def test_options_do_what_they_do_on_the_command_line(detector, tmp_path, keyword
     }
 
 
+ABOUT_FILES_AND_RUNS = frozenset(
+    "annotate elan inputs jobs on out quiet recursive relations report shard show skip_done summary table_format"
+    " timeline timeline_format".split()
+)
+
+
+def test_every_option_about_the_numbers_is_one_of_python_too():
+    of_command, of_python = (set(inspect.signature(function).parameters) for function in (command, au.detect))
+    assert of_python - {"source", "progress"} == of_command - ABOUT_FILES_AND_RUNS
+
+
 def test_one_call_takes_the_options_of_the_detector_too(tiny_weights):
     write_video("clip.mp4", [1] * 4)
     plain = au.detect("clip.mp4", weights=tiny_weights, progress=False)
@@ -164,6 +177,9 @@ def test_summary_episodes_and_plot_of_a_video(detector):
     of_first = summary[summary["face_id"] == "0"]
     np.testing.assert_allclose(of_first["rate"], present.mean(0))
     assert (episodes.groupby(["face_id", "au"]).size() > 0).all() and (episodes["file"] == "clip.mp4").all()
+    both = result.cooccurrence().query("face_id == '0' and au == 'AU01' and other_au == 'AU02'")["both"].item()
+    assert both == (present[:, 0] & present[:, 1]).sum()
+    assert len(result.synchrony()) == 0 and "floor_r" in result.synchrony()  # too short
     assert len(result.plot().axes) == 3  # a panel for each person, and the scale
     figure = result.plot(aus=[1, 12], face_id=1)
     assert figure._repr_png_().startswith(b"\x89PNG")
@@ -209,7 +225,13 @@ def test_annotate_reads_the_picture_again(detector):
 
 def test_the_report_is_that_of_the_command_line(detector):
     page = detector.detect(write_video("clip.mp4", [1] * 10)).report("report.html").read_text()
-    assert "<h2>clip.mp4</h2>" in page and "Methods" in page and "<svg" in page and "data:image/jpeg" in page
+    assert (
+        "<h1>Action units of 1 input</h1>" in page
+        and "<h2>clip.mp4</h2>" in page
+        and "Methods" in page
+        and "<svg" in page
+        and "data:image/jpeg" in page
+    )
     page = detector.detect(PICTURES[0]).report("photo.html").read_text()
     assert "<h2>picture</h2>" in page and "AU12" in page
 

@@ -155,6 +155,7 @@ class Detector:
         pose: bool = True,
         landmarks: bool = True,
         sides: bool = False,
+        same_people: bool = False,
         fps: float | None = None,
         start: float = 0.0,
         end: float | None = None,
@@ -183,11 +184,13 @@ class Detector:
             fps=fps,
             allow_network=allow_network,
             sides=sides,
+            same_people=same_people,
             frames=FrameChoice(start, end, every),
         )
         if not progress:
             return detect_in_memory(self, source, options)
-        with closing(TextProgress(input_name(source))) as told:
+        name = input_name(source)
+        with closing(TextProgress(Path(name).name or name)) as told:
             return detect_in_memory(self, source, options, told)
 
     def stream(self, source: Source) -> Iterator[FrameResult]:

@@ -29,9 +29,11 @@ from actionunits.detection.colour_order import ColourOrderHint
 from actionunits.detection.detector import Detector, without_image
 from actionunits.detection.neutral import NeutralOption
 from actionunits.detection.options import AnalysisOptions
+from actionunits.detection.same_people import PeopleOption
 from actionunits.errors import UserError, extras_explained
 from actionunits.media import MediaReader, Source, input_name
 from actionunits.media.memory import MemoryReader
+from actionunits.media.stores import fetched
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
 from actionunits.reports.result import AuResult
 from actionunits.reports.run_card import describe_files
@@ -172,16 +174,18 @@ def detect_in_memory(
     or option; damage on the way is told in the result.
     """
     started_s, name = time.perf_counter(), input_name(source)
-    with opened(source, options) as media, ExitStack() as stack:
+    with ExitStack() as stack:
+        local = stack.enter_context(fetched(source, options.allow_network)) if isinstance(source, str) else source
+        media = stack.enter_context(opened(local, options))
         kind = kind_of(media)
         check_options(name, kind, detector, options)
-        reference = NeutralOption(detector, options, media)
+        reference, people = NeutralOption(detector, options, media), PeopleOption(options, media)
         schema, collector = schema_of(kind, detector, options), SummaryCollector.of_kind(kind, detector.aus)
         watch = _Watch(media)
         frames: list[FrameResult] = []
         try:
             results = reported(map(watch, stream_media(detector, media, name)), progress, media.frame_count)
-            for result in reference.applied(results, stack):
+            for result in reference.applied(people.applied(results, stack), stack):
                 collector.add(result)
                 frames.append(without_image(result))
         except KeyboardInterrupt:
@@ -196,7 +200,8 @@ def detect_in_memory(
         "outputs": [],
         "interrupted": False,
     }
-    reopen = partial(opened, source, options) if media.can_repeat and media.kind != "webcam" else None
+    can_reopen = media.can_repeat and media.kind != "webcam" and local is source
+    reopen = partial(opened, source, options) if can_reopen else None
     return DetectionResult(name, frames, detector.aus, kind, schema, card, watch.thumbnail, reopen)
 
 

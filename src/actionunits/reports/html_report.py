@@ -52,8 +52,9 @@ def write_report(
     Each is called by its `name`, where a card has one, else by its `input`. failures: reason by input, of those that
     have no card. command: the words of the call. Raises UserError where the file cannot be written.
     """
+    inputs = len(cards) + len(failures)
     parts = [
-        f"<h1>Action units of {len(cards) + len(failures)} inputs</h1>",
+        f"<h1>Action units of {inputs} {'input' if inputs == 1 else 'inputs'}</h1>",
         "" if command is None else f"<p><code>{escape(one_line(command))}</code></p>",
         _warnings(cards, failures),
         _methods(cards),

@@ -12,10 +12,16 @@ import numpy as np
 
 from actionunits.aus import AUS, au_label
 from actionunits.errors import extras_explained, one_line
+from actionunits.reports.au_relations import (
+    COOCCURRENCE_COLUMNS,
+    SYNCHRONY_COLUMNS,
+    CooccurrenceCollector,
+    SynchronyCollector,
+)
 from actionunits.reports.au_summary import ALL_FACES
 from actionunits.reports.number_text import intensity_text, percent
-from actionunits.reports.schemas import make_schema
-from actionunits.reports.summary import EPISODE_TABLE, SUMMARY_TABLE, Summary, SummaryCollector, long_rows
+from actionunits.reports.schemas import Column, make_schema
+from actionunits.reports.summary import EPISODE_TABLE, FILE, SUMMARY_TABLE, Summary, SummaryCollector, long_rows
 from actionunits.reports.tables import rows_to_dataframe, to_dataframe
 from actionunits.types import FrameResult
 
@@ -74,6 +80,33 @@ class AuResult:
         found = self._collected.episodes() or []
         return rows_to_dataframe(EPISODE_TABLE, ([self.name, *episode.row()] for episode in found))
 
+    def cooccurrence(self) -> pd.DataFrame:
+        """A row for each person and pair of action units, with the columns of `cooccurrence.csv`.
+
+        Counts are of the frames that can be used. Raises UserError without pandas.
+
+        Example:
+            >>> import actionunits as au
+            >>> pairs = au.detect("clip.mp4", aus=[1, 17]).cooccurrence()
+            >>> pairs[["au", "other_au", "frames", "both"]].to_dict("records")
+            [{'au': 'AU01', 'other_au': 'AU17', 'frames': 25, 'both': 16}]
+        """
+        return self._relations(COOCCURRENCE_COLUMNS, self._collected.cooccurrence)
+
+    def synchrony(self) -> pd.DataFrame:
+        """A row for each pair of people and action unit, with the columns of `synchrony.csv`.
+
+        Empty for photographs, and for people who are not seen together for 10 seconds. Raises UserError without
+        pandas.
+        """
+        return self._relations(SYNCHRONY_COLUMNS, self._collected.synchrony)
+
+    def _relations(
+        self, columns: Sequence[Column], collector: CooccurrenceCollector | SynchronyCollector | None
+    ) -> pd.DataFrame:
+        rows = () if collector is None else collector.rows()
+        return rows_to_dataframe((FILE, *columns), ([self.name, *row] for row in rows))
+
     def plot(
         self,
         ax: Axes | None = None,
@@ -119,7 +152,7 @@ class AuResult:
 
     @cached_property
     def _collected(self) -> SummaryCollector:
-        collector = SummaryCollector.of_kind(self.kind, self.aus)
+        collector = SummaryCollector.of_kind(self.kind, self.aus, relations=True)
         for frame in self.frames:
             collector.add(frame)
         return collector
@@ -165,7 +198,7 @@ class AuResult:
         order = [i for i in np.argsort(-strength, kind="stable") if seen.rate[i] > 0][:SHOWN_AUS]
         rows = "".join(self._au_html(i, seen) for i in order) or "<tr><td>no action unit present</td></tr>"
         whose = "all faces" if person == ALL_FACES else f"face {person}"
-        return f"<table><caption>{whose}</caption>{rows}</table>"
+        return f'<table><caption style="text-align:left">{whose}</caption>{rows}</table>'
 
     def _au_html(self, i: int, seen: Any) -> str:
         mean, rate = float(seen.mean_present[i]), float(seen.rate[i])

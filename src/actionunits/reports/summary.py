@@ -160,7 +160,10 @@ def _labels(entry: Mapping[str, Any]) -> list[str]:
 
 
 def long_rows(people: Iterable[tuple[str, Mapping[str, Any]]], who: Sequence[Column] = OF_PERSON) -> Iterable[Row]:
-    """The rows of `summary.csv` from each input's name and entries of `summarise`; who: the columns of a person."""
+    """The rows of `summary.csv` from the name of each input and its entries of `summarise`.
+
+    who: columns of people.
+    """
     for file, entry in people:
         for label in _labels(entry):
             yield [file, *_cells_of(entry, who), label, *_cells_of(entry[label], OF_AU)]
