@@ -69,8 +69,8 @@ from the same ResNet-18 of other people, with random output layers.
 EACNET = """
 ## EAC-Net's tables
 
-EAC-Net's page says [what holds of the paper's claims](../src/actionunits/models/eacnet/README.md). All networks start
-from one VGG-19 that was trained on other people.
+EAC-Net's page says [what holds of the paper's claims](../src/actionunits/models/eacnet/README.md). All networks
+start from one VGG-19 that was trained on other people.
 
 {commands}
 `bash experiments/eacnet/tables.sh` runs this.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from actionunits import __version__
 from actionunits.aus import AUS, SYNTH_AUS, au_label
 from actionunits.cli import app
 
@@ -69,6 +70,14 @@ def test_python_page_names_what_exists():
     names = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
     assert len(names) > 10
     assert [name for name in names if pydoc.locate(name) is None] == []
+
+
+def test_one_version_everywhere():
+    found = {
+        "pyproject.toml": re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE),
+        "CITATION.cff": re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE),
+    }
+    assert {name: match and match[1] for name, match in found.items()} == dict.fromkeys(found, __version__)
 
 
 @pytest.mark.slow
