@@ -14,6 +14,7 @@ from actionunits.datasets.crops import face_tracks, synthau
 from actionunits.datasets.crops.follower import Follower
 from actionunits.datasets.crops.prepare import prepare
 from actionunits.datasets.readers.videos import read
+from actionunits.faces import FaceFinder
 from actionunits.faces.mean_face import template_landmarks
 from actionunits.media import VideoWriter, open_media
 from actionunits.types import Face
@@ -76,6 +77,17 @@ def test_where_nothing_moves_the_finder_sees_the_stored_frames_alone(two_people,
     monkeypatch.setattr(Follower, "sees_between", lambda self, image, time_s: seen.append(time_s))
     prepare(read(two_people, fps=1), tmp_path / "out", workers=1)
     assert seen and all(SWAP_S[0] <= t < 2 or GONE_S <= t < 4 for t in seen)
+
+
+def test_a_finder_that_sees_less_of_a_large_picture_has_the_face_at_the_same_place(astronaut):
+    large = cv2.resize(astronaut[:300], None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    with FaceFinder(video=True) as finder:
+        (whole,) = Follower(finder, "whole").faces(large, 0, 0.0)
+        (reduced,) = Follower(finder, "reduced", reduces=True).faces(large, 0, 0.0)
+    face_px = np.ptp(whole.landmarks_px[:, 1])
+    for name in ("landmarks_px", "mesh_px", "box_xyxy_px"):
+        apart = np.abs(getattr(reduced, name) - getattr(whole, name)).mean()
+        assert 0 < apart < 0.01 * face_px, name
 
 
 KILLED = """

@@ -74,7 +74,7 @@ def crop_found(
     result: CroppedRecording,
 ) -> list[CroppedRecording]:
     """See `crop_recording`; result: of no row yet, `lost` as known beforehand."""
-    follower, tracks = Follower(finder, recording.name), list[_Track]()
+    follower, tracks = Follower(finder, recording.name, reduces=not recording.aus), list[_Track]()
     checkpoint = task.out / ".parts" / f"{recording.name}.state.npz"
     start = _go_on(checkpoint, recording, task, follower, tracks, result.lost)
     by_number = {track.number: track for track in tracks}

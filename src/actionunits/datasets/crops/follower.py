@@ -3,11 +3,15 @@
 In a second two people can change places. So the pictures in between are glanced at: where the pattern of brightness
 around every face is still as it was, nobody has gone, and the picture costs next to nothing; where one has changed,
 because a face moved, turned, was hidden or replaced, the finder sees that picture too.
+
+In large pictures the finder looks for faces in smaller ones, as it does by itself; where labels do not ask for the
+last bit of accuracy it reads their points there as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.1
 ALIKE = 0.85  # correlation of the pattern from which a face counts as where it was
+_ENOUGH_PX = 960  # longer side of the smallest picture that a larger one is reduced to
 _GRID = 12  # the pattern has this many cells each way
 _AROUND = 0.15  # of the face's box on every side belongs to the pattern: the outline tells people apart
 
@@ -28,8 +33,9 @@ _AROUND = 0.15  # of the face's box on every side belongs to the pattern: the ou
 class Follower:
     """A finder that follows the faces of one recording."""
 
-    def __init__(self, finder: FaceFinder, recording: str) -> None:
-        self._finder, self._recording = finder, recording
+    def __init__(self, finder: FaceFinder, recording: str, reduces: bool = False) -> None:
+        """reduces: show the finder large pictures at a half, a third ... of their size."""
+        self._finder, self._recording, self._reduces = finder, recording, reduces
         self._row = -1
         self._time_s = -np.inf  # of the last picture that was looked at
         self._boxes = np.empty((0, 4), int)  # around the faces in the last one that the finder saw, pixels
@@ -68,13 +74,38 @@ class Follower:
 
     def _found(self, image_rgb: np.ndarray, time_s: float) -> list[Face]:
         self._time_s = time_s
-        faces = self._finder(Frame(image_rgb, self._row, time_s, self._recording))
+        factor = max(1, max(image_rgb.shape[:2]) // _ENOUGH_PX) if self._reduces else 1
+        faces = self._finder(Frame(_reduced(image_rgb, factor), self._row, time_s, self._recording))
+        faces = [_enlarged(face, factor) for face in faces]
         boxes = np.array([face.box_xyxy_px for face in faces], np.float64).reshape(-1, 2, 2)
         around = _AROUND * (boxes[:, 1] - boxes[:, 0])
         self._boxes = np.hstack([boxes[:, 0] - around, boxes[:, 1] + around]).round().astype(int)
         # Green is most of what brightness is.
         self._patterns = _patterns(image_rgb[..., 1], self._boxes)
         return faces
+
+
+def _reduced(image_rgb: np.ndarray, factor: int) -> np.ndarray:
+    """The picture averaged over blocks of pixels; what is left over at the right and the bottom is cut off."""
+    if factor == 1:
+        return image_rgb
+    height, width = (side // factor for side in image_rgb.shape[:2])
+    whole = image_rgb[: height * factor, : width * factor]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(face: Face, factor: int) -> Face:
+    """A face of a reduced picture in pixels of the whole one."""
+    if factor == 1:
+        return face
+    # Pixel centres: full = (small + 0.5) * factor - 0.5.
+    shift = (factor - 1) / 2
+    return replace(
+        face,
+        box_xyxy_px=face.box_xyxy_px * factor + shift,
+        landmarks_px=face.landmarks_px * factor + shift,
+        mesh_px=None if face.mesh_px is None else face.mesh_px * factor + np.array([shift, shift, 0], np.float32),
+    )
 
 
 def _patterns(grey: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
