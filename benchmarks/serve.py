@@ -1,10 +1,12 @@
-"""The service under load: a webcam's delay and frames per second, a video beside the command line, many uploads.
+"""The service at work: a webcam's delay and frames per second, a video beside the command line, many uploads.
 
-    python benchmarks/serve.py --photo face.jpg --video clip.mp4 [--seconds 60] [--uploads 20] [--damaged 100]
+    python benchmarks/serve.py --photo face.jpg --video clip.mp4 [--seconds 60] [--uploads 20] [--browser chromium]
 
 The webcam sends a photograph 30 times a second, each time moved a little, over one WebSocket, as the page does; the
-delay goes from the moment before sending to the answer. Memory is resident memory, of the service and of all its
-processes. It starts a service of its own (`--weights` is handed on) and prints one line for each measurement.
+delay goes from the moment before sending to the answer. Processor time is that of the service and of all its
+processes: unlike the delay it hardly depends on what else the machine does, of which the first line tells. Memory is
+resident memory of the same processes. With --browser, the page itself is opened with the same pictures as its webcam,
+and what it shows is noted. It starts a service of its own (`--weights` is handed on).
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import argparse
 import io
 import json
 import os
+import re
 import secrets
+import shutil
 import signal
 import struct
 import subprocess
@@ -43,16 +47,16 @@ def main() -> None:
     parser.add_argument("--weights")
     parser.add_argument("--seconds", type=float, default=60, help="of the webcam")
     parser.add_argument("--uploads", type=int, default=20)
-    parser.add_argument("--damaged", type=int, default=100)
+    parser.add_argument("--browser", help="a Chromium, for the page too; needs playwright")
     options = parser.parse_args()
     weights = ["--weights", options.weights] if options.weights else []
+    print(f"machine: {os.cpu_count()} cores, {os.getloadavg()[0]:.1f} processes waiting for them before the start")
     with service(weights) as (address, pid):
         webcam(address, pid, options.photo, options.seconds)
+        if options.browser:
+            page(address, options.browser, options.photo, options.seconds)
         video(address, options.video, weights)
-        many(address, pid, "uploads at once", [options.photo.read_bytes()] * options.uploads, "done")
-        noise = np.random.default_rng(0)
-        damaged = [damage(options.photo.read_bytes(), noise) for _ in range(options.damaged)]
-        many(address, pid, "damaged uploads", damaged, None)
+        many(address, pid, [options.photo.read_bytes()] * options.uploads)
 
 
 @contextmanager
@@ -76,7 +80,7 @@ def webcam(address: str, pid: int, photo: Path, seconds: float) -> None:
     url, headers = address.replace("http", "ws") + "/v1/live", {"Authorization": f"Bearer {TOKEN}"}
     with connect(url, additional_headers=headers, origin=address) as socket:
         assert json.loads(socket.recv()) == {"ready": True}
-        began = time.perf_counter()
+        began, busy_s = time.perf_counter(), processor_s(pid)
 
         def send() -> None:
             for k in range(int(seconds * FPS)):
@@ -91,9 +95,11 @@ def webcam(address: str, pid: int, photo: Path, seconds: float) -> None:
             late_ms.append(1000 * (now - told["time_s"]))
             if now > 5 and (not memory or now - memory[-1][0] > 1):  # what it loads first is no growth
                 memory.append((now, resident(pid)))
+        busy_s = processor_s(pid) - busy_s
     fps, (middle, most) = len(late_ms) / seconds, np.percentile(late_ms, (50, 95))
     slope = np.polyfit(*np.array(memory).T, 1)[0] * 3600 / MEGABYTE if len(memory) > 2 else float("nan")
     print(f"webcam: {fps:.1f} frames per second, {middle:.0f} ms in the middle, {most:.0f} ms at the 95th percentile")
+    print(f"webcam: {1000 * busy_s / len(late_ms):.0f} ms of processor time for each frame")
     print(f"webcam: {memory[-1][1] / MEGABYTE:.0f} MB in all, {slope:+.1f} MB per hour by a line through the run")
 
 
@@ -112,6 +118,31 @@ def moved(photo: Path) -> list[bytes]:
     return found
 
 
+def page(address: str, browser: str, photo: Path, seconds: float) -> None:
+    """What the page shows of its webcam, twice a second."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
+        camera = Path(folder) / "camera.mjpeg"
+        camera.write_bytes(b"".join(moved(photo)))
+        fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+        words = [*fake, f"--use-file-for-fake-video-capture={camera}", "--disable-gpu"]
+        opened = started.chromium.launch(executable_path=shutil.which(browser), args=words, chromium_sandbox=False)
+        shown = opened.new_page()
+        shown.goto(f"{address}/?token={TOKEN}")
+        shown.wait_for_selector("#list[aria-busy=false]", state="attached")
+        shown.click("#webcam")
+        shown.wait_for_selector("#speed:has-text('frames per second')", timeout=60_000)
+        told = []
+        for _ in range(int(2 * seconds)):
+            shown.wait_for_timeout(500)
+            told.append([float(number) for number in re.findall(r"\d+", shown.inner_text("#speed"))])
+        opened.close()
+    fps, late_ms = np.array(told[10:] or told).T  # the first seconds load what is needed
+    middle, most = np.percentile(late_ms, (50, 95))
+    print(f"page: {np.median(fps):.0f} frames per second, {middle:.0f} ms, {most:.0f} ms at the 95th percentile")
+
+
 def video(address: str, clip: Path, weights: list[str]) -> None:
     """The same video in turns, by the service and by the command line, from start to table."""
     served, commanded = [], []
@@ -125,11 +156,12 @@ def video(address: str, clip: Path, weights: list[str]) -> None:
             words = [sys.executable, "-m", "actionunits", "detect", str(clip), "--timeline", "--out", out, "-q"]
             subprocess.run([*words, *weights], check=True)
             commanded.append(time.perf_counter() - began)
-    print(f"video: {min(served):.1f} s served, {min(commanded):.1f} s by the command line with --timeline")
+    times = f"{min(served):.1f} s served, {min(commanded):.1f} s by the command line with --timeline"
+    print(f"video: {times}, {min(served) / min(commanded):.2f} times as long")
 
 
-def many(address: str, pid: int, what: str, contents: list[bytes], state: str | None) -> None:
-    """Send all of them at once; every one must end, and the service must still answer."""
+def many(address: str, pid: int, contents: list[bytes]) -> None:
+    """Send all of them at once; every one must come to its end, and the service must still answer."""
     most, over = resident(pid), threading.Event()
 
     def watch() -> None:
@@ -144,21 +176,10 @@ def many(address: str, pid: int, what: str, contents: list[bytes], state: str | 
         states = list(pool.map(lambda content: waited(address, upload(address, content))["state"], contents))
     over.set()
     watcher.join()
-    assert state is None or set(states) == {state}
+    assert set(states) == {"done"}
     urllib.request.urlopen(f"{address}/healthz", timeout=10).read()
-    counts = ", ".join(f"{states.count(each)} {each}" for each in sorted(set(states)))
     seconds = time.perf_counter() - began
-    print(f"{what}: {counts} in {seconds:.0f} s, {most / MEGABYTE:.0f} MB at most of all processes together")
-
-
-def damage(content: bytes, noise: np.random.Generator) -> bytes:
-    """The file with a tenth of its bytes behind the head replaced, or cut short."""
-    if noise.random() < 0.3:
-        return content[: int(noise.integers(0, len(content)))]
-    changed = np.frombuffer(content, np.uint8).copy()
-    places = noise.integers(20, len(changed), len(changed) // 10)
-    changed[places] = noise.integers(0, 256, len(places))
-    return changed.tobytes()
+    print(f"uploads at once: {len(states)} in {seconds:.0f} s, {most / MEGABYTE:.0f} MB at most in all processes")
 
 
 def upload(address: str, content: bytes) -> str:
@@ -194,6 +215,13 @@ def resident(pid: int) -> int:
     except OSError:  # it has just ended
         return 0
     return int(status[1]) * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in children)
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of processor time that a process and those below it have had; Linux only."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") + sum(processor_s(int(child)) for child in children)
 
 
 if __name__ == "__main__":

@@ -116,6 +116,7 @@ def _write_out_casts(model: onnx.ModelProto) -> None:
     """
     graph = onnx.shape_inference.infer_shapes(model).graph
     types = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info)}
+    types |= {weights.name: weights.data_type for weights in graph.initializer}
     for node in model.graph.node:
         if node.op_type == "CastLike":
             node.CopyFrom(onnx.helper.make_node("Cast", node.input[:1], node.output, to=types[node.input[1]]))
