@@ -3,12 +3,12 @@
     python benchmarks/gpu.py [--facekit DIR] [--assets DIR]
     python benchmarks/gpu.py --device cpu --small    # a few seconds, to see that all of it runs
 
-A run of a few minutes, eight at most, on one GPU of the H100's class; it needs torch and what the repository holds. In
-float16, the default detector with its released weights reads 1, 32 and 1024 faces at once, and RE-Net's twelve action
-units 1 and 256 pictures of 224 pixels, with random weights, which change no time. A single face is timed from start to
-end, more of them in a row. The arithmetic limit is measured: a product of two large matrices in the same precision;
-torch counts what a network computes. The training loop and bare forward and backward passes take turns. With --facekit,
-all cores render.
+A run of a few minutes, eight at most, on one GPU of the H100's class; it needs torch and what the repository holds.
+In float16, the default detector with its released weights reads 1, 32 and 1024 faces at once, and RE-Net's twelve
+action units 1 and 256 pictures of 224 pixels, with random weights, which change no time. A single face is timed from
+start to end, more of them in a row. The arithmetic limit is measured: a product of two large matrices in the same
+precision; torch counts what a network computes. The training loop and bare forward and backward passes take turns.
+With --facekit, all cores render.
 
 Prints a table; on a GPU it is written to results/benchmark_gpu.csv.
 """

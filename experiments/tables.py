@@ -45,6 +45,7 @@ DOCUMENTS = (
     ROOT / "docs" / "how_sure.md",
     ROOT / "docs" / "analyses.md",
     ROOT / "docs" / "renders.md",
+    ROOT / "docs" / "cost.md",
     ROOT / "docs" / "detect.md",
     ROOT / "docs" / "install.md",
     ROOT / "docs" / "prepare.md",
@@ -58,6 +59,9 @@ DOCUMENTS = (
 )
 # A reading that tells full strength from neutral less well than this does not recognise the action.
 RECOGNISED_AUC = 0.75
+HOUR_FRAMES = 3600 * 30
+EFFICIENCY = 0.9  # of more cores than were measured
+GPU_CORES = 16  # beside an H100
 MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -174,6 +178,36 @@ def bulk(kind: str) -> str:
         for r in table[table["kind"] == kind].itertuples()
     ]
     return rows_to_markdown(["measured", "value", "unit"], rows)
+
+
+def hour_of_video() -> str:
+    """Seconds for an hour of video on several machines, by the model that docs/cost.md states."""
+    table = pd.read_csv(RESULTS / "benchmark_detect.csv").set_index("measured")
+    measured, value = int(table["cores"].iloc[0]), table["value"]
+    rate = value["whole run, table only"] / measured
+
+    def row(machine: str, cores: int) -> list[str]:
+        seconds = HOUR_FRAMES / (rate * cores * (1 if cores == measured else EFFICIENCY))
+        return [machine, str(cores), number(seconds, 0), number(3600 / seconds, 1)]
+
+    before_model = sum(value[f"{part} alone"] for part in ("decode", "find", "register", "write table")) / 1000
+    cores_s = HOUR_FRAMES * before_model / (GPU_CORES * EFFICIENCY)
+    gpu, told, speed = RESULTS / "benchmark_gpu.csv", "not measured yet", "–"
+    if gpu.is_file():
+        rows = pd.read_csv(gpu).query("measured == 'default detector' and unit == 'pictures per second'")
+        seconds = max(cores_s, HOUR_FRAMES / rows["value"].max())
+        told, speed = number(seconds, 0), number(3600 / seconds, 1)
+    return rows_to_markdown(
+        ["machine", "cores", "seconds", "times real time"],
+        [
+            row("the measured one", measured),
+            row("laptop", 8),
+            row("server", 64),
+            row("cluster of 100 workers", 100 * measured),
+            ["H100, its cores alone", str(GPU_CORES), number(cores_s, 0), number(3600 / cores_s, 1)],
+            ["H100, the whole", str(GPU_CORES), told, speed],
+        ],
+    )
 
 
 def wheels() -> str:
@@ -349,6 +383,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "bulk_losses": partial(bulk, "losses"),
     "bulk_scaling": partial(bulk, "scaling"),
     "detection_speed": detection_speed,
+    "hour_of_video": hour_of_video,
     "finder_meshes": finder_meshes,
     "wheels": wheels,
     "prepare_speed": prepare_speed,

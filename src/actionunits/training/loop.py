@@ -324,7 +324,11 @@ class _Report:
         run.images += images * run.fabric.world_size
         if self.count < run.settings.log_every_steps:
             return
-        means = {name: float(value) / self.count for name, value in self.sums.items()}
+        # Over all processes, which also makes each of them stop at a loss that is not finite in one.
+        means = {
+            name: float(run.fabric.all_reduce(value / self.count, reduce_op="mean"))  # type: ignore[arg-type]
+            for name, value in self.sums.items()
+        }
         now_s = time.monotonic()
         images_per_s = self.images / max(now_s - self.since_s, 1e-9)
         for name, mean in means.items():
