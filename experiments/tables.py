@@ -165,8 +165,29 @@ def real_faces() -> str:
 def detection_speed() -> str:
     """Time of each part of detection and of the whole."""
     table = pd.read_csv(RESULTS / "benchmark_detect.csv")
-    return rows_to_markdown(
-        ["measured", "value", "unit"], [[r.measured, number(r.value, 1), r.unit] for r in table.itertuples()]
+    rows = [[r.measured, number(r.value, 1), r.unit] for r in table.itertuples()]
+    machine = f"{table['cores'].iloc[0]} cores, {table['processor'].iloc[0]}"
+    return rows_to_markdown(["measured", "value", "unit"], rows) + f"\nMeasured on {machine}.\n"
+
+
+def quantized() -> str:
+    """Scores and time of the released graph in float32 and in 8-bit integers."""
+    table = pd.read_csv(RESULTS / "quantized.csv")
+    sets = {"studio": "renders, studio", "wild": "renders, wild"}
+    scores, times = ("auc", "f1", "icc", "level_r"), ("ms_batch_1", "ms_batch_8")
+    rows = [
+        [
+            sets.get(row["data"], "faces coded by eye"),
+            row["arithmetic"],
+            *(number(row[name], 3) for name in scores),
+            *(number(row[name], 1) for name in times),
+        ]
+        for row in table.to_dict("records")
+    ]
+    heads = ["AUC", "F1", "ICC", "r of level", "ms, one face", "ms of each of 8"]
+    return (
+        rows_to_markdown(["faces", "arithmetic", *heads], rows)
+        + f"\nTimes of one core, {table['processor'].iloc[0]}.\n"
     )
 
 
@@ -384,6 +405,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "bulk_scaling": partial(bulk, "scaling"),
     "detection_speed": detection_speed,
     "hour_of_video": hour_of_video,
+    "quantized": quantized,
     "finder_meshes": finder_meshes,
     "wheels": wheels,
     "prepare_speed": prepare_speed,
