@@ -4,7 +4,7 @@
     python benchmarks/folder.py --clip portrait.mp4   # one more clip, of a camera
 
 The clips are those of data/synthau-mini, in folders of folders with blanks and umlauts, among them a damaged one and
-a text file. Writes results/folder_speed.csv; docs/detect.md shows the table. Takes some minutes.
+a text file. Writes results/folder_speed.csv. Takes some minutes.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from markdown_rows import number, rows_to_markdown
 from ofnet import results_tables as ofnet_tables
 from renders import au_tables
 from renet import results_tables as renet_tables
-from resnet18.results_tables import folder_speed, gaze, same_people
+from resnet18.results_tables import gaze, same_people
 from results_page import FIRST_TABLE, commands_of, results_page
 
 from actionunits.aus import AUS, SYNTH_AUS, au_label
@@ -399,7 +399,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "quality_limits": quality_limits,
     "same_people": same_people,
     "gaze": gaze,
-    "folder_speed": folder_speed,
     "real_faces": real_faces,
     "bulk_losses": partial(bulk, "losses"),
     "bulk_scaling": partial(bulk, "scaling"),

@@ -1,4 +1,4 @@
-"""Tables of the page about detection: the same person again, gaze, and a folder in one call."""
+"""Tables of the page about detection: the same person again, and gaze."""
 
 from __future__ import annotations
 
@@ -31,17 +31,6 @@ def gaze() -> str:
         [r.data, str(r.frames), number(r.eyes_px, 0)]
         + [number(v, 1) for v in (r.error_deg, r.median_deg, r.x_deg, r.y_deg)]
         + [number(r.x_r), number(r.y_r), number(r.camera_deg, 1), number(r.head_deg, 1)]
-        for r in table.itertuples()
-    ]
-    return rows_to_markdown(heads, rows)
-
-
-def folder_speed() -> str:
-    """Time of one call on forty clips."""
-    table = pd.read_csv(RESULTS / "folder_speed.csv")
-    heads = ["run", "seconds", "done before", "done", "damaged", "frames"]
-    rows = [
-        [r.run, number(r.seconds, 0), str(r.done_before), str(r.done), str(r.damaged), str(r.frames)]
         for r in table.itertuples()
     ]
     return rows_to_markdown(heads, rows)
