@@ -83,6 +83,7 @@ def test_nothing_but_health_is_told_without_the_token(headers):
     assert anybody.get("/", headers=headers).status_code == 401
     assert anybody.get("/?token=wrong", headers=headers).status_code == 401
     assert anybody.get(f"/v1/analyses?token={TOKEN}", headers=headers).status_code == 401
+    assert anybody.post("/v1/analyses", headers=headers).status_code == 401
     for cookie in (b"actionunits-8321=\xe9", b'actionunits-8321="', b"=;=", b"actionunits-8321=" + b"x" * 5000):
         assert anybody.get("/", headers={**headers, "Cookie": cookie}).status_code == 401
 

@@ -1,17 +1,22 @@
 """The description of the API: the service answers as it says, and has no address that it leaves out."""
 
 import asyncio
+import io
 
 import pytest
 from small_service import STREAM, lines_of
 
 pytest.importorskip("starlette", reason="the extra `web` is not installed")
 
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
 from actionunits import __version__
 from actionunits.reports.schemas import TidySchema
 from actionunits.web.limits import Limits
 from actionunits.web.openapi import openapi
 from actionunits.web.process import describe
+from actionunits.web.uploads import options_of
 
 
 def test_the_description_names_every_address(serve):
@@ -25,6 +30,43 @@ def test_the_description_names_every_address(serve):
     assert methods == {path: set(item) for path, item in told["paths"].items()}
     row = told["components"]["schemas"]["Row"]
     assert list(row["properties"]) == [column.name for column in TidySchema.columns]
+
+
+def test_another_method_is_told_those_that_there_are(serve):
+    client = serve()
+    for path, item in openapi()["paths"].items():
+        answer = client.request("PATCH", path.format(id="x", name="x"))
+        assert answer.status_code == 405 and set(answer.json()) == {"error"}
+        assert {method.strip().lower() for method in answer.headers["allow"].split(",")} - {"head"} == set(item)
+
+
+@pytest.mark.parametrize(
+    ("form", "is_right"),
+    [
+        ({}, True),
+        ({"neutral": "12"}, True),
+        ({"neutral": "3.2s", "calibrate": False}, True),
+        ({"neutral": "", "calibrate": True}, True),
+        ({"neutral": "a moment"}, False),
+        ({"neutral": "1", "neutral_file": "x"}, False),
+        ({"neutral_file": "x", "calibrate": True}, False),
+        ({"neutral": "1", "calibrate": True}, False),
+        ({"weights": "x"}, False),
+    ],
+)
+def test_the_form_is_described_as_it_is_taken(form, is_right):
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    described = jsonschema.Draft202012Validator(openapi()["components"]["schemas"]["Upload"])
+    assert described.is_valid({"file": "x"} | form) == is_right
+    sent = {name: str(value).lower() for name, value in form.items() if name != "neutral_file"}
+    names = {"file", "neutral_file"} & {"file", *form}
+    files = {name: UploadFile(io.BytesIO(b"x")) for name in names}
+    try:
+        options_of(sent | files)
+        taken = True
+    except HTTPException:
+        taken = False
+    assert taken == is_right
 
 
 @pytest.fixture

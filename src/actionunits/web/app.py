@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -63,10 +63,8 @@ class Service:
             Route("/metrics", self._metrics),
             Route("/v1/openapi.json", lambda request: JSONResponse(openapi())),
             Route("/v1/model", lambda request: JSONResponse(model | {"version": __version__})),
-            Route("/v1/analyses", self._all, methods=["GET"]),
-            Route("/v1/analyses", self._start, methods=["POST"]),
-            Route(one, self._told, methods=["GET"]),
-            Route(one, self._remove, methods=["DELETE"]),
+            _route("/v1/analyses", GET=self._all, POST=self._start),
+            _route(one, GET=self._told, DELETE=self._remove),
             Route(f"{one}/{{lines}}", self._lines, methods=["GET"]),
             Route(f"{one}/files/{{name}}", self._file, methods=["GET"]),
             WebSocketRoute("/v1/live", self._live.serve),
@@ -161,6 +159,15 @@ class _Page(StaticFiles):
             await super().__call__(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": REFUSED_CODE})
+
+
+def _route(path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:
+    """One address with a handler for each method: whoever asks with another one is told all of them."""
+
+    async def answer(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, answer, methods=list(handlers))
 
 
 def new_token() -> str:

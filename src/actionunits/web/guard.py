@@ -71,7 +71,7 @@ class Guard:
         by_cookie = _cookie(headers, _cookie_name(scope))
         foreign = origin is not None and origin.partition("://")[2] != headers["host"]
         # Browsers name the origin of whatever changes something, and add cookies that the page need not know.
-        unnamed = not by_header and not is_reading and origin is None
+        unnamed = by_cookie and not by_header and not is_reading and origin is None
         if foreign or unnamed or (not is_reading and site not in ("same-origin", "none")):
             return self._refuse("origin", 403, "requests of other pages are refused")
         if not secrets.compare_digest((by_header or by_cookie).encode(), self._token.encode()):

@@ -8,6 +8,7 @@ from actionunits import __version__
 from actionunits.reports.schemas import TidySchema
 from actionunits.web.analyses import FILES, STATES
 from actionunits.web.told import ROWS_FORM
+from actionunits.web.uploads import FRAME_OR_TIME
 
 TYPES = {"int": "integer", "float": "number", "double": "number", "text": "string"}
 NDJSON = "application/x-ndjson"
@@ -112,12 +113,23 @@ def _analysis() -> dict[str, Any]:
 def _upload() -> dict[str, Any]:
     fields = _object(
         file={"type": "string", "format": "binary", "description": "a photograph or video"},
-        neutral={"type": "string", "description": "a frame number or a time such as 3.2s of the video"},
+        neutral={
+            "type": "string",
+            "pattern": f"^({FRAME_OR_TIME.pattern})?$",
+            "description": "a frame number or a time such as 3.2s of the video",
+        },
         neutral_file={"type": "string", "format": "binary", "description": "a picture of the person at rest"},
         calibrate={"type": "boolean", "description": "measure from each person's own lower tenth"},
         annotate={"type": "boolean", "description": "also draw the results"},
     )
-    return fields | {"required": ["file"], "additionalProperties": False}
+    given, asked = {"neutral": {"minLength": 1}}, {"calibrate": {"const": True}}
+    exclude_each_other = [
+        {"required": ["neutral", "neutral_file"], "properties": given},
+        {"required": ["neutral", "calibrate"], "properties": given | asked},
+        {"required": ["neutral_file", "calibrate"], "properties": asked},
+    ]
+    alone = [{"not": both} for both in exclude_each_other]
+    return fields | {"required": ["file"], "additionalProperties": False, "allOf": alone}
 
 
 def _error() -> dict[str, Any]:

@@ -14,6 +14,7 @@ export class Bars {
     table.addEventListener("focusout", () => this.point(null));
     table.addEventListener("keydown", (event) => this.move(event));
     this.show(null);
+    this.describe();
   }
 
   addRow(body, au, k) {
@@ -68,8 +69,9 @@ export class Bars {
       const shown = face && face.sides ? face.sides[k] : [intensity];
       parts.forEach((part, side) => { part.style.width = `${20 * (shown[side] ?? shown[0] ?? 0)}%`; });
       row.classList.toggle("present", Boolean(face && face.present[k]));
-      value.textContent = face ? intensityText(intensity, this.model.letters) : "";
+      const words = face ? intensityText(intensity, this.model.letters) : "";
+      if (value.textContent !== words) value.textContent = words; // laying out a table takes time, and a webcam has none
     });
-    this.describe();
+    if (this.pointed !== null) this.describe();
   }
 }

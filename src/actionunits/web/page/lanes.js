@@ -57,25 +57,38 @@ export class Lanes {
   }
 
   drawLanes(pen, width) {
-    const { model } = this, [from, to] = this.span, columns = Math.max(1, width - NAMES - RIGHT | 0);
-    const { strength, present, seen } = this.byColumn(columns, from, to), count = model.aus.length;
-    pen.fillStyle = this.colour("gap");
-    pen.fillRect(NAMES, RULER, columns, LANE * count);
-    const low = rgb(this.colour("low")), high = rgb(this.colour("high")), mark = this.colour("present");
-    const ramp = Array.from({ length: 26 }, (_, k) => `rgb(${low.map((v, c) => v + (high[c] - v) * k / 25 | 0)})`);
-    for (let x = 0; x < columns; x++) {
-      if (!seen[x]) continue;
-      for (let k = 0; k < count; k++) {
-        const at = x * count + k;
-        pen.fillStyle = ramp[Math.round(5 * strength[at])];
-        pen.fillRect(NAMES + x, RULER + LANE * k, 1, LANE - 1);
-        if (!present[at]) continue;
-        pen.fillStyle = mark;
-        pen.fillRect(NAMES + x, RULER + LANE * k, 1, 2.5);
+    const { model } = this, [from, to] = this.span, columns = Math.max(1, width - NAMES - RIGHT | 0), count = model.aus.length;
+    const { strength, present, seen } = this.byColumn(columns, from, to);
+    // One pixel for each cell, enlarged: a webcam has it drawn anew several times a second.
+    const cells = new OffscreenCanvas(columns, count);
+    cells.getContext("2d").putImageData(this.shaded(columns, strength, seen), 0, 0);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(cells, NAMES, RULER, columns, LANE * count);
+    pen.fillStyle = this.colour("panel");
+    for (let k = 1; k <= count; k++) pen.fillRect(NAMES, RULER + LANE * k - 1, columns, 1);
+    pen.fillStyle = this.colour("present");
+    for (let k = 0; k < count; k++) {
+      for (let x = 0, start = 0; x < columns; start = ++x) {
+        while (x < columns && present[x * count + k]) x++;
+        if (x > start) pen.fillRect(NAMES + start, RULER + LANE * k, x - start, 2.5);
       }
     }
     pen.fillStyle = this.colour("ink");
     model.aus.forEach((au, k) => pen.fillText(au.label, 6, RULER + LANE * (k + 0.5)));
+  }
+
+  // A picture with a column for each moment and a row for each action unit; grey where the person is not seen.
+  shaded(columns, strength, seen) {
+    const count = this.model.aus.length, picture = new ImageData(columns, count);
+    const [low, high, gap] = ["low", "high", "gap"].map((name) => rgb(this.colour(name)));
+    for (let x = 0; x < columns; x++) {
+      for (let k = 0; k < count; k++) {
+        const at = 4 * (k * columns + x), share = strength[x * count + k] / 5;
+        for (let c = 0; c < 3; c++) picture.data[at + c] = seen[x] ? low[c] + share * (high[c] - low[c]) : gap[c];
+        picture.data[at + 3] = 255;
+      }
+    }
+    return picture;
   }
 
   // Highest intensity, presence and sight of the person in each column of pixels.
