@@ -1,4 +1,4 @@
-"""Pages of the site that do not lie in docs/, and links that lead to them; hooks of mkdocs.yml.
+"""Pages of the site that do not lie in docs/, notebooks as pages, and links that lead to them; hooks of mkdocs.yml.
 
 A page is written once, where a reader of the repository looks for it. Here it gets its place on the site, and its
 relative links, which are right in the repository, are made right on the site. A link to what the site lacks, such as
@@ -7,6 +7,7 @@ a file of code, becomes plain text.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -32,6 +33,10 @@ PLACES = {
         f"{MODELS}/{readme.parent.name}/README.md": f"systems/{readme.parent.name}.md"
         for readme in (ROOT / MODELS).glob("*/README.md")
     },
+    **{
+        f"docs/notebooks/{notebook.name}": f"notebooks/{notebook.stem}.md"
+        for notebook in (ROOT / "docs" / "notebooks").glob("*.ipynb")
+    },
 }
 LINK = re.compile(r"(!?)\[((?:[^][]|\[[^]]*\])*)\]\(([^()\s]+)\)")
 PICTURE = re.compile(r'(<img[^>]*\ssrc=")([^"]+)(")')
@@ -39,10 +44,34 @@ FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
-    """Add the pages of PLACES to those of docs/."""
+    """Add the pages of PLACES, and the notebooks, to the pages of docs/."""
     for path, place in PLACES.items():
-        files.append(File.generated(config, place, abs_src_path=str(ROOT / path)))
+        if path.endswith(".ipynb"):
+            files.append(File.generated(config, place, content=notebook_page(path)))
+        else:
+            files.append(File.generated(config, place, abs_src_path=str(ROOT / path)))
     return files
+
+
+def notebook_page(path: str) -> str:
+    """A notebook as Markdown: its text, its code, and what the code shows."""
+    parts = []
+    for cell in json.loads((ROOT / path).read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        parts += [shown(output) for output in cell.get("outputs", [])]
+    return "\n\n".join([*parts, f"*This page is the notebook `{path}` of the repository.*\n"])
+
+
+def shown(output: dict[str, Any]) -> str:
+    """What a cell of code shows: a picture, a table, or text."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        return f'<img alt="output" src="data:image/png;base64,{"".join(data["image/png"]).strip()}">'
+    if "text/html" in data:
+        return re.sub(r"<style.*?</style>", "", "".join(data["text/html"]), flags=re.DOTALL).replace("\n", "")
+    text = "".join(output.get("text", data.get("text/plain", "")))
+    return f"```text\n{text.rstrip()}\n```"
 
 
 def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
@@ -69,7 +98,7 @@ def linked(mark: str, text: str, target: str | None) -> str:
 def moved(link: str, origin: str, place: str, files: Files) -> str | None:
     """A relative link of the page `origin`, seen from its `place` on the site; None if the site lacks its target."""
     path, mark, anchor = link.partition("#")
-    if not path or "://" in path or path.startswith("mailto:"):
+    if not path or "://" in path or path.startswith(("data:", "mailto:")):
         return link
     wanted = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
     there = PLACES.get(wanted, wanted.removeprefix("docs/"))
