@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -11,6 +12,7 @@ def test_all_of_it_is_measured(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import gpu
 
+    torch.set_num_threads(1)
     table = gpu.measure("cpu", gpu.SMALL)
     assert (table["value"] > 0).all() and table["value"].notna().all()
     assert set(zip(table["measured"], table["at once"], strict=True)) == {
@@ -33,7 +35,6 @@ def test_all_of_it_is_measured(monkeypatch):
 def test_operations_are_counted(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import gpu
-    import torch
 
     left, right = torch.zeros(3, 5), torch.zeros(5, 7)
     assert gpu.operations(lambda: left @ right) == 2 * 3 * 5 * 7

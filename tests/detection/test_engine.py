@@ -79,6 +79,18 @@ def test_the_released_graph_computes_with_integers(tmp_path, monkeypatch):
     assert count["QuantizeLinear"] == count["DequantizeLinear"] == 1
 
 
+def test_answers_come_from_the_device_at_once(crops, monkeypatch):
+    engine, transfers, original = TorchEngine(find_weights("resnet18"), "cpu", False), [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: transfers.append(tensor.numel()) or original(tensor))
+    found = engine.run(crops, (), None)
+    assert transfers == [sum(value.size for value in found.values())]
+    assert {name: value.shape for name, value in found.items()} == {
+        "au_logit": (3, 18),
+        "au_intensity": (3, 18),
+        "au_sides": (3, 18, 2),
+    }
+
+
 def test_an_accelerator_and_a_checkpoint_without_a_graph_are_run_in_torch(tiny_weights):
     assert isinstance(open_engine(tiny_weights, "auto", flow=False), TorchEngine)
     assert isinstance(open_engine(find_weights("resnet18"), "cpu:0", flow=False), TorchEngine)

@@ -75,8 +75,14 @@ class TorchEngine:
             output = self.model(batch) if memory is None else memory.predict(batch, face_ids)
         flow = output.flow.permute(0, 2, 3, 1) if self._flow and output.flow is not None else None
         told = {name: getattr(output, name) for name in ("au_logit", "au_intensity", "au_sides")}
-        outputs = {**told, "flow": flow}
-        return {name: value.float().cpu().numpy() for name, value in outputs.items() if value is not None}
+        return _on_host({name: value for name, value in (told | {"flow": flow}).items() if value is not None})
+
+
+def _on_host(values: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """The values as float32 arrays, by one transfer: each alone would wait for the device once more."""
+    joined = torch.cat([value.float().flatten() for value in values.values()]).cpu()
+    parts = joined.split([value.numel() for value in values.values()])
+    return {name: part.view(value.shape).numpy() for (name, value), part in zip(values.items(), parts, strict=True)}
 
 
 def as_batch(image: Tensor, mesh: Tensor | None = None, landmarks: Tensor | None = None) -> Batch:
