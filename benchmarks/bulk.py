@@ -181,7 +181,6 @@ def loss_rows(folder: Path, count: int, kills: int, on: str, raylet: int | None)
         ("good clips that it names", len(set(good) & set(told)), ""),
         ("unfinished files left", len(unfinished), ""),
         ("seconds", first.wall_s, "s"),
-        ("processor time of the workers per clip", 1000 * first.worker_cpu_s / first.clips, "ms"),
         ("parts that --skip-done wrote again", int(changed), ""),
         ("seconds with --skip-done", again.wall_s, "s"),
     ]

@@ -17,7 +17,7 @@ from actionunits.errors import UserError, explained
 
 # Both are read when ray is imported. What became of an input whose worker died is told in words of our own.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "died or was killed|Raylet is terminated|marked dead|killed due to memory")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "died or was killed|Raylet is terminated|marked dead")
 import ray
 
 if TYPE_CHECKING:
