@@ -321,6 +321,22 @@ def prepare_speed() -> str:
     return rows_to_markdown(header, rows)
 
 
+def video_speed() -> str:
+    """Where the time goes in preparing a film of 1080p, and what follows for 100 hours of it."""
+    table = pd.read_csv(RESULTS / "benchmark_videos.csv")
+    rows = [
+        [
+            row.way,
+            *(f"{value:.0f}" for value in (row.decode_ms, row.find_ms, row.to_rgb_ms + row.cut_out_ms + row.rest_ms)),
+            f"{row.sum_ms:.0f}",
+            f"{row.hours:.1f}",
+        ]
+        for row in table.itertuples()
+    ]
+    header = ["1080p, one frame a second kept", "decode", "find", "rest", "sum, ms", "100 hours, two cores: hours"]
+    return rows_to_markdown(header, rows)
+
+
 def spread(row: pd.Series, digits: int = 2) -> str:
     """A value with its interval."""
     return f"{row['value']:.{digits}f} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
@@ -408,6 +424,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "finder_meshes": finder_meshes,
     "wheels": wheels,
     "prepare_speed": prepare_speed,
+    "video_speed": video_speed,
     "first_table": lambda: commands_of(FIRST_TABLE),
     "tcae_movements": tcae_movements,
     "tcae_probe": tcae_probe,

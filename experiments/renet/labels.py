@@ -1,9 +1,10 @@
 """RE-Net beside ResNet-18 at equal labels, pictures and steps: what the graph, the rows and one label a step do.
 
-    python experiments/renet/labels.py --facekit DIR --assets DIR --people-folder DIR --people 1200 --steps 3000
+    python experiments/renet/labels.py --facekit DIR --assets DIR --people-folder DIR
 
-People are rendered into the folder once, and read from it the next time. Every row trains from random weights, at a
-quarter of the width on 56 pixels, with the same pictures in the same order for each seed. "One label" hides
+People are rendered into the folder once, and read from it the next time. Networks have a quarter of the width and 56
+pixels. A ResNet-18 is trained first. Every row starts from its convolutions and normalisations, with a last layer at
+random, and sees the same pictures in the same order for each seed. "One label" hides
 all labels of a batch but those of one action unit, which RE-Net with one AU a step reads alone. Writes
 results/renet_labels.csv: mean AUC, F1 and ICC over the action units of people whom no row has seen.
 """
@@ -35,21 +36,24 @@ from actionunits.models.batch import Batch
 from actionunits.models.contract import Stage
 from actionunits.runtime.processes import be_a_worker
 from actionunits.scores.relations import label_relations
+from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.fresh_source import FreshFrames, FreshSource
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.labels import with_relations
 from actionunits.training.loop import train
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 from actionunits.training.source import step_seed
+from actionunits.training.start import start_from
 from actionunits.training.validation import predict_crops, scores
 
 OUT = Path(__file__).parents[2] / "results" / "renet_labels.csv"
 KEPT_SIZE = 167  # of the crops in the folder: those that the default detector trains on
 COMMON = ["image_size=73", "magnification=1.3", "middle_size=56", "width=16", "lr=1e-3", "batch_size=64"]
+BODY = ("ResNet-18", "resnet18", ["ccc_weight=0", "sides=false", "landmark_branch=false"], False)
 # Name, model, settings, and whether a batch of a model for all AUs tells the labels of one AU alone.
 ROWS = (
-    ("ResNet-18, all labels", "resnet18", ["ccc_weight=0", "sides=false", "landmark_branch=false"], False),
-    ("ResNet-18, one label", "resnet18", ["ccc_weight=0", "sides=false", "landmark_branch=false"], True),
+    ("ResNet-18, all labels", *BODY[1:]),
+    ("ResNet-18, one label", *BODY[1:3], True),
     ("RE-Net, one AU a step", "renet", [], False),
     ("RE-Net, one AU, then all (1/5)", "renet", ["all_aus_share=0.2"], False),
     ("RE-Net without the graph", "renet", ["variant=unrelated"], False),
@@ -102,12 +106,18 @@ def train_row(
     steps: int,
     seed: int,
     out: Path,
+    start: Path | None = None,
 ) -> dict[str, Any]:
-    """Scores of one row on people whom it has not seen."""
+    """Scores of one row on people whom it has not seen; start: the ResNet-18 that lends its body.
+
+    The network is left in `out`.
+    """
     name, model_name, changes, one_label = row
     settings = with_relations(settings_of(model_name, changes, steps), shown)
     torch.manual_seed(seed)
     model = find_model(model_name).model(settings.model, SYNTH_AUS)
+    if start is not None:
+        start_from(model, start, body_only=True)
     size = settings.model.image_size
 
     def source_of(stage: Stage, number: int) -> FreshSource | OneLabel:
@@ -120,6 +130,7 @@ def train_row(
     if not result.finished:
         raise KeyboardInterrupt
     seconds = time.process_time() - began
+    save_checkpoint(out / "model.safetensors", result.model, {"data": {}}, "float32")
     found = scores(test, predict_crops(result.model, test, size))
     print(f"{name}, seed {seed}: {found} {seconds:.0f} s", flush=True)
     return {"row": name, "seed": seed, "steps": result.steps, "cpu_s": round(seconds), **found}
@@ -130,10 +141,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--facekit", required=True, help="the face model")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--people-folder", type=Path, required=True, help="rendered people, kept there")
-    parser.add_argument("--people", type=int, default=1200)
+    parser.add_argument("--people", type=int, default=1360)
     parser.add_argument("--test-people", type=int, default=120)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--body-steps", type=int, default=3000, help="of the ResNet-18 that all rows start from")
+    parser.add_argument("--steps", type=int, default=600, help="of each row")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--seed-of-people", type=int, default=31)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
@@ -160,10 +172,13 @@ def main() -> int:
     related = np.abs(label_relations(shown.au_present, shown.au_present_valid, shown.aus))
     mean_r = (related.sum() - len(related)) / (related.size - len(related))
     print(f"{frames.frames} frames, {len(test)} to test on, mean |r| of labels {mean_r:.2f}", flush=True)
+    run = options.people_folder / "run"
+    train_row(BODY, frames, shown, test, options.body_steps, 99, run)
+    body = (run / "model.safetensors").rename(run / "body.safetensors")
     table = []
     for seed in options.seeds:
         for row in ROWS:
-            table.append(train_row(row, frames, shown, test, options.steps, seed, options.people_folder / "run"))
+            table.append(train_row(row, frames, shown, test, options.steps, seed, run, body))
             with write_atomically(options.out) as temporary:
                 pd.DataFrame(table).to_csv(temporary, index=False, float_format="%.4f")
     return 0
