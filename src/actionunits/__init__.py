@@ -38,6 +38,7 @@ def detect(
     pose: bool = True,
     landmarks: bool = True,
     sides: bool = False,
+    gaze: bool = False,
     same_people: bool = False,
     fps: float | None = None,
     start: float = 0.0,
@@ -71,6 +72,7 @@ def detect(
         pose: whether the table has columns of head position and rotation.
         landmarks: whether the table has columns of the 68 landmarks.
         sides: also the intensities of the person's own left and right.
+        gaze: whether the table has columns of where the eyes look.
         same_people: a person who leaves and comes back keeps the number, in a video of any length.
         fps: several pictures are the frames of a sequence with this many per second; else each stands for itself.
         start: begin at this time of a video, in seconds.
@@ -114,6 +116,7 @@ def detect(
         pose=pose,
         landmarks=landmarks,
         sides=sides,
+        gaze=gaze,
         same_people=same_people,
         fps=fps,
         start=start,

@@ -155,6 +155,7 @@ class Detector:
         pose: bool = True,
         landmarks: bool = True,
         sides: bool = False,
+        gaze: bool = False,
         same_people: bool = False,
         fps: float | None = None,
         start: float = 0.0,
@@ -184,6 +185,7 @@ class Detector:
             fps=fps,
             allow_network=allow_network,
             sides=sides,
+            gaze=gaze,
             same_people=same_people,
             frames=FrameChoice(start, end, every),
         )
