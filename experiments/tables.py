@@ -41,6 +41,7 @@ DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "docs" / "analyses.md",
     ROOT / "docs" / "renders.md",
+    ROOT / "docs" / "bulk.md",
     ROOT / "docs" / "detect.md",
     ROOT / "docs" / "install.md",
     ROOT / "docs" / "prepare.md",
