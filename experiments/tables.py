@@ -46,6 +46,7 @@ DOCUMENTS = (
     ROOT / "docs" / "analyses.md",
     ROOT / "docs" / "renders.md",
     ROOT / "docs" / "cost.md",
+    ROOT / "docs" / "bulk.md",
     ROOT / "docs" / "detect.md",
     ROOT / "docs" / "install.md",
     ROOT / "docs" / "prepare.md",
