@@ -29,6 +29,7 @@ PLACES = {
     "data/synthau-mini/README.md": "synthau_mini.md",
     "src/actionunits/faces/models/NOTICE.md": "face_finder.md",
     "src/actionunits/weights/resnet18.md": "model_card.md",
+    "src/actionunits/weights/renet.md": "model_card_renet.md",
     **{
         f"{MODELS}/{readme.parent.name}/README.md": f"systems/{readme.parent.name}.md"
         for readme in (ROOT / MODELS).glob("*/README.md")
