@@ -83,8 +83,10 @@ def _listening(host: str, port: int) -> socket.socket:
     listener = socket.socket(family)
     try:
         # Windows would share the port with whoever asks; others would not give it to the next service for a while.
-        option = socket.SO_EXCLUSIVEADDRUSE if sys.platform == "win32" else socket.SO_REUSEADDR
-        listener.setsockopt(socket.SOL_SOCKET, option, 1)
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(CONNECTIONS)
     except OSError as error:
