@@ -84,10 +84,9 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         # Windows would share the port with whoever asks; others would not give it to the next service for a while.
         if sys.platform == "win32":
-            option = socket.SO_EXCLUSIVEADDRUSE
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
-            option = socket.SO_REUSEADDR
-        listener.setsockopt(socket.SOL_SOCKET, option, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(CONNECTIONS)
     except OSError as error:
