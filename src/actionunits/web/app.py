@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -68,7 +68,7 @@ class Service:
             Route(f"{one}/{{lines}}", self._lines, methods=["GET"]),
             Route(f"{one}/files/{{name}}", self._file, methods=["GET"]),
             WebSocketRoute("/v1/live", self._live.serve),
-            Mount("/", _Page(directory=PAGE, html=True)),
+            _PageMount("/", _Page(directory=PAGE, html=True)),
         ]
         self.app = Starlette(
             routes=routes,
@@ -159,6 +159,15 @@ class _Page(StaticFiles):
             await super().__call__(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": REFUSED_CODE})
+
+
+class _PageMount(Mount):
+    """The page at all other addresses. A request that it cannot answer is left to a route of the same address."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        reads = scope["type"] != "http" or scope["method"] in ("GET", "HEAD")
+        return (match if reads or match is Match.NONE else Match.PARTIAL), child
 
 
 def _route(path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:
