@@ -28,7 +28,7 @@ from actionunits.synth.scene import sample_scene
 from actionunits.synth.staged import one_at_a_time, staged_motion
 
 PICTURES = Path(__file__).parents[2] / "docs" / "aus" / "img"
-PEOPLE = (94, 51)  # without glasses, beard or hair over the brows, in even light
+PEOPLE = (134, 51)  # without glasses, beard or hair over the brows, in even light
 RENDERED_PX, SHOWN_PX, COLUMNS = 480, 200, 6
 FACE_WIDTH = 0.94  # of the part that is shown, in lengths of the face
 LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)
