@@ -440,6 +440,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ofnet_tests": ofnet_tables.ofnet_tests,
     "ofnet_transfer_tests": ofnet_tables.ofnet_transfer_tests,
     "renet_cost": renet_tables.cost,
+    "renet_labels": renet_tables.equal_labels,
     "renet_released": renet_tables.released_tests,
     "renet_small": renet_tables.small_scores,
     "renet_tests": renet_tables.small_tests,

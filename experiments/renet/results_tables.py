@@ -50,6 +50,16 @@ def _setting(scale: str) -> str:
     return ", AU23 and AU24 unseen" if "unseen_aus" in scale else ""
 
 
+def equal_labels() -> str:
+    """Means over seeds of labels.py, and the AUC of each seed."""
+    table = pd.read_csv(RESULTS / "renet_labels.csv")
+    rows = []
+    for name, seeds in table.groupby("row", sort=False):
+        each = ", ".join(number(value, 3) for value in seeds["auc"])
+        rows.append([str(name), *(number(seeds[score].mean(), 3) for score in ("auc", "icc")), each])
+    return rows_to_markdown(["trained", "AUC", "ICC", "AUC of each seed"], rows)
+
+
 def small_tests() -> str:
     """Differences of two models of tables.sh on the same frames."""
     return _tests(TESTS)
