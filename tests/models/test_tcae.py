@@ -195,6 +195,7 @@ def moved_squares(rows: int, seed: int) -> Batch:
     return Batch(image=image, target=target)
 
 
+@pytest.mark.slow
 def test_a_movement_is_learned_from_pairs_alone():
     model = build(aus=(), image_size=32, width=8).train()
     set_trainable(model, model.stages()[-1])

@@ -39,6 +39,7 @@ def test_relations_come_from_the_training_labels_and_stay_in_the_checkpoint(crop
     assert np.allclose(np.reshape(config["relations"], (3, 3)), wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_steps_of_one_random_au_teach_all_of_them(tmp_path):
     crops = random_crops(192, "A", 1, meshes=False), random_crops(64, "B", 2, meshes=False)
     # The patches that carry the labels are small and lie to be seen, unlike faces.

@@ -94,6 +94,7 @@ def test_losses_against_a_teacher_are_those_of_soft_labels():
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_a_student_comes_near_its_teacher_without_labels(crops, teacher, tmp_path):
     training, validation = crops
     blank = dataclasses.replace(

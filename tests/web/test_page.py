@@ -206,6 +206,7 @@ def test_a_video_is_scrubbed_along_its_timeline(page, clip):
     page.wait_for_selector("#play:has-text('Pause')")
 
 
+@pytest.mark.slow
 def test_the_resting_face_of_a_video_reads_nothing(page, clip):
     send(page, "clip.mp4", clip, "video/mp4")
     wait_for(page, "64 frames")
@@ -272,6 +273,7 @@ def test_the_webcam_shows_action_units_as_they_happen(page):
     assert page.is_hidden("#video")
 
 
+@pytest.mark.slow
 def test_two_tabs_do_not_disturb_each_other(page, browser, address, photo):
     with opened(browser, address) as other:
         other.click("#webcam")
@@ -285,6 +287,7 @@ def test_two_tabs_do_not_disturb_each_other(page, browser, address, photo):
         assert other.inner_text("#clock") != before and page.is_visible("#speed")
 
 
+@pytest.mark.slow
 def test_a_killed_service_is_told_and_its_successor_goes_on(browser, small_weights, photo):
     with service(small_weights) as (first, address):
         port = int(re.search(r":(\d+)/", address)[1])
