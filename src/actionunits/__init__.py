@@ -94,7 +94,7 @@ def detect(
         UserError: for an input or option that cannot be used, with one line that says why. What is damaged on the way
             is no error: the result holds what could be read, and `damage` tells.
 
-    Example:
+    Examples:
         >>> import actionunits as au
         >>> result = au.detect("photo.jpg")
         >>> result

@@ -29,7 +29,7 @@ EXTRAS = {
 class UserError(Exception):
     """Input, option or file that cannot be used as it is; the message says in a line what is wrong and what to do.
 
-    Example:
+    Examples:
         >>> import actionunits as au
         >>> try:
         ...     au.detect("lost.jpg")

@@ -29,7 +29,7 @@ def read_openface(path: str | Path) -> TableResult:
     Raises:
         UserError: where the file cannot be read, or has no columns of action units.
 
-    Example:
+    Examples:
         >>> import actionunits as au
         >>> result = au.io.read_openface("openface.csv")
         >>> result
@@ -60,7 +60,7 @@ def read_pyfeat(path: str | Path, fps: float | None = None) -> TableResult:
         UserError: where the file cannot be read, has no columns of action units, or does not tell the times of a
             video.
 
-    Example:
+    Examples:
         >>> import actionunits as au
         >>> au.io.read_pyfeat("pyfeat.csv", fps=25).summary().query("au == 'AU12'")["rate"].tolist()
         [0.5]
@@ -81,7 +81,7 @@ def json_schema(name: str) -> dict[str, Any]:
     Raises:
         UserError: for another name.
 
-    Example:
+    Examples:
         >>> import actionunits as au
         >>> au.io.json_schema("tidy")["title"]
         'A row of a tidy table of actionunits, version 1'

@@ -73,7 +73,7 @@ class Detector:
         UserError: for an unknown model, unusable weights, an AU that the model does not report, a flow that it does
             not estimate, or a device that is not there.
 
-    Example:
+    Examples:
         >>> import actionunits as au
         >>> detector = au.Detector(aus=[6, 12])
         >>> detector
@@ -207,7 +207,7 @@ class Detector:
             UserError: for an unusable input.
             DamagedInputError: after the results of all frames of a damaged one.
 
-        Example:
+        Examples:
             >>> import actionunits as au
             >>> for result in au.Detector(aus=[45]).stream("clip.mp4"):
             ...     if result.predictions[0].au_present[0]:

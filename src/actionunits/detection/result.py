@@ -78,7 +78,7 @@ class DetectionResult(AuResult):
         docs/detect.md explains the columns. With the schema "tidy", there is a row for each action unit of a face.
         Raises UserError without pandas.
 
-        Example:
+        Examples:
             >>> import actionunits as au
             >>> au.detect("photo.jpg", schema="tidy").table.query("present == 1")["au"].tolist()
             ['AU05', 'AU06', 'AU12', 'AU25']
@@ -115,7 +115,7 @@ class DetectionResult(AuResult):
             UserError: for an input that can be read only once (a webcam, standard input, a generator), a frame that
                 is not there, and without matplotlib.
 
-        Example:
+        Examples:
             >>> import actionunits as au
             >>> au.detect("photo.jpg").annotate(0).shape
             (512, 512, 3)

@@ -57,7 +57,7 @@ class AuResult:
         Rates (shares of frames, 0-1) and intensities (0-5) are of the frames that can be used; docs/detect.md
         explains the columns. Raises UserError without pandas.
 
-        Example:
+        Examples:
             >>> import actionunits as au
             >>> summary = au.detect("clip.mp4").summary()
             >>> blink = summary[summary["au"] == "AU45"].iloc[0]
@@ -72,7 +72,7 @@ class AuResult:
         Times are in seconds, peaks are intensities 0-5. Photographs have no episodes: their table is empty. Raises
         UserError without pandas.
 
-        Example:
+        Examples:
             >>> import actionunits as au
             >>> au.detect("clip.mp4").episodes().query("au == 'AU45'")[["onset_s", "offset_s"]].to_dict("records")
             [{'onset_s': 0.4, 'offset_s': 0.6}]
@@ -85,7 +85,7 @@ class AuResult:
 
         Counts are of the frames that can be used. Raises UserError without pandas.
 
-        Example:
+        Examples:
             >>> import actionunits as au
             >>> pairs = au.detect("clip.mp4", aus=[1, 17]).cooccurrence()
             >>> pairs[["au", "other_au", "frames", "both"]].to_dict("records")
@@ -132,7 +132,7 @@ class AuResult:
         Raises:
             UserError: where there is nothing to draw, no such person or action unit, and without matplotlib.
 
-        Example:
+        Examples:
             >>> import actionunits as au
             >>> figure = au.detect("clip.mp4").plot(aus=[1, 6, 45])
             >>> figure.savefig("clip.pdf")
