@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from actionunits.aus import AUS
+
 
 def rows_to_markdown(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A Markdown table, the first column to the left and the others to the right."""
@@ -32,3 +34,8 @@ def tests_in_points(folder: Path, tests: Mapping[str, str]) -> str:
             cells.append(f"{r.p_flip:.3f}" if r.p_flip >= 0.001 else "below 0.001")
         rows.append(cells)
     return rows_to_markdown(["", "F1, points", "p", "AUC, points", "p"], rows)
+
+
+def named_au(au: str) -> str:
+    """An action unit's label with its name."""
+    return f"{au} {AUS[int(au[2:])].name}"

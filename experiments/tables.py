@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from eacnet.results_tables import (
@@ -27,14 +26,14 @@ from eacnet.results_tables import (
     eacnet_transfer,
 )
 from hybrid.results_tables import hybrid_lstm, hybrid_networks, hybrid_onsets, hybrid_people, hybrid_tests
-from markdown_rows import number, rows_to_markdown
+from markdown_rows import named_au, number, rows_to_markdown
 from ofnet import results_tables as ofnet_tables
 from renders import au_tables
 from renet import results_tables as renet_tables
-from resnet18.results_tables import gaze, same_people
+from resnet18 import results_tables as detector_tables
 from results_page import FIRST_TABLE, commands_of, results_page
 
-from actionunits.aus import AUS, SYNTH_AUS, au_label
+from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.evaluation.blendshapes import BLENDSHAPES
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +50,7 @@ DOCUMENTS = (
     ROOT / "docs" / "install.md",
     ROOT / "docs" / "prepare.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
+    ROOT / "src" / "actionunits" / "weights" / "renet.md",
     ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "hybrid" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "tcae" / "README.md",
@@ -61,106 +61,9 @@ DOCUMENTS = (
 # A reading that tells full strength from neutral less well than this does not recognise the action.
 RECOGNISED_AUC = 0.75
 HOUR_FRAMES = 3600 * 30
-EFFICIENCY = 0.9  # of more cores than were measured
+EFFICIENCY = 0.9  # of more cores than were measured: a second worker in results/benchmark_bulk.csv, rounded
 GPU_CORES = 16  # beside an H100
 MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def named(au: str) -> str:
-    return f"{au} {AUS[int(au[2:])].name}"
-
-
-def detector_scores() -> str:
-    """Scores of the released detector per AU on unseen synthetic people of both looks."""
-    table = pd.read_csv(RESULTS / "resnet18_synthau.csv")
-    looks = [table[table["data"] == f"synthau-{look}"].set_index("au") for look in ("studio", "wild")]
-    columns = ("base_rate", "f1", "auc", "icc", "mae")
-    rows = [[named(au), *(number(look.loc[au, c]) for look in looks for c in columns)] for au in looks[0].index]
-    rows.append(["**mean**", *(f"**{number(look[c].mean())}**" for look in looks for c in columns)])
-    return rows_to_markdown(
-        ["AU", *(f"{look} {c}" for look in ("studio", "wild") for c in ("rate", "F1", "AUC", "ICC", "MAE"))], rows
-    )
-
-
-def real_agreement() -> str:
-    """Pearson r of detected intensities with the readings of MediaPipe on the real clip."""
-    table = pd.read_csv(RESULTS / "resnet18_real.csv")
-
-    def told(row: Any, r: float) -> str:
-        return number(r) if row.varies else f"({number(r)})"
-
-    rows = [
-        [
-            named(row.au),
-            number(row.spread, 3),
-            *(told(row, r) for r in (row.r, row.presence_r)),
-            number(row.highest, 1),
-        ]
-        for row in table.itertuples()
-    ]
-    medians = [f"**{number(table.loc[table['varies'], name].median())}**" for name in ("r", "presence_r")]
-    return rows_to_markdown(
-        ["AU", "spread of the blendshape", "r of intensity", "r of presence", "highest intensity"],
-        [*rows, ["**median of those that vary**", "", *medians, ""]],
-    )
-
-
-def detector_shares() -> str:
-    """Mean AUC by the share of the landmark branch in the mean of both, on renders and on coded faces."""
-    table = pd.read_csv(RESULTS / "detector_shares.csv")
-    kinds = ("presence", "intensity", "both", "with_blendshapes")
-    faces = next(name for name in table["data"] if name != "renders")
-    sets = [table[table["data"] == name].set_index("landmark_share") for name in ("renders", faces)]
-    rows = [[number(share, 1), *(number(d.loc[share, k], 3) for d in sets for k in kinds)] for share in sets[0].index]
-    heads = [f"{name}: {kind.replace('_', ' ')}" for name in ("renders", "faces") for kind in kinds]
-    return rows_to_markdown(["share of the landmarks", *heads], rows)
-
-
-def detector_sides() -> str:
-    """How often the stronger side is told on renders."""
-    table = pd.read_csv(RESULTS / "detector_sides.csv")
-    rows = [[named(row.au), str(row.frames), f"{row.told:.0%}"] for row in table.itertuples()]
-    return rows_to_markdown(["AU", "frames whose sides differ by more than 1", "stronger side told"], rows)
-
-
-def quality_limits() -> str:
-    """F1 of frames that were made smaller, blurred or darker."""
-    table = pd.read_csv(RESULTS / "quality_limits.csv")
-    heads = ["frames", "face found", "pixels between the eyes", "fine detail", "grey level", "F1"]
-    rows = [
-        [
-            r.change,
-            f"{r.found:.0%}",
-            number(r.eye_distance_px, 0),
-            f"{r.detail:.0%}",
-            number(r.grey_level, 0),
-            number(r.f1),
-        ]
-        for r in table.itertuples()
-    ]
-    return rows_to_markdown(heads, rows)
-
-
-def real_faces() -> str:
-    """Scores on faces coded by eye, of the released detector and of others."""
-    table = pd.read_csv(RESULTS / "realfaces.csv")
-    readers = {"resnet18": "`actionunits`", "openface2": "OpenFace 2", "blendshapes": "blendshapes"}
-    by = {name: table[table["reader"] == name].set_index("au") for name in readers}
-    ours = by["resnet18"]
-    scores = [(name, column) for name in readers for column in ("auc", "f1") if by[name][column].notna().any()]
-    rows = [
-        [
-            named(str(au)),
-            f"{row.present:.0f} of {row.faces:.0f}",
-            number(row.kappa),
-            *(number(by[name].loc[au, column]) for name, column in scores),
-        ]
-        for au, row in ours.iterrows()
-    ]
-    means = [f"**{number(by[name][column].mean(), 3)}**" for name, column in scores]
-    rows.append(["**mean**", "", f"**{number(ours['kappa'].mean())}**", *means])
-    heads = [f"{readers[name]} {column.upper()}" for name, column in scores]
-    return rows_to_markdown(["AU", "faces with it", "kappa of the coders", *heads], rows)
 
 
 def detection_speed() -> str:
@@ -169,27 +72,6 @@ def detection_speed() -> str:
     rows = [[r.measured, number(r.value, 1), r.unit] for r in table.itertuples()]
     machine = f"{table['cores'].iloc[0]} cores, {table['processor'].iloc[0]}"
     return rows_to_markdown(["measured", "value", "unit"], rows) + f"\nMeasured on {machine}.\n"
-
-
-def quantized() -> str:
-    """Scores and time of the released graph in float32 and in 8-bit integers."""
-    table = pd.read_csv(RESULTS / "quantized.csv")
-    sets = {"studio": "renders, studio", "wild": "renders, wild"}
-    scores, times = ("auc", "f1", "icc", "level_r"), ("ms_batch_1", "ms_batch_8")
-    rows = [
-        [
-            sets.get(row["data"], "faces coded by eye"),
-            row["arithmetic"],
-            *(number(row[name], 3) for name in scores),
-            *(number(row[name], 1) for name in times),
-        ]
-        for row in table.to_dict("records")
-    ]
-    heads = ["AUC", "F1", "ICC", "r of level", "ms, one face", "ms of each of 8"]
-    return (
-        rows_to_markdown(["faces", "arithmetic", *heads], rows)
-        + f"\nTimes of one core, {table['processor'].iloc[0]}.\n"
-    )
 
 
 def bulk(kind: str) -> str:
@@ -202,6 +84,17 @@ def bulk(kind: str) -> str:
     return rows_to_markdown(["measured", "value", "unit"], rows)
 
 
+def folder_speed() -> str:
+    """Forty clips in one call."""
+    table = pd.read_csv(RESULTS / "folder_speed.csv")
+    rows = [
+        [r.run, number(r.seconds, 0), *(str(n) for n in (r.frames, r.done_before, r.done, r.damaged))]
+        for r in table.itertuples()
+    ]
+    heads = ["run", "seconds", "frames", "done before it began", "done in all", "damaged"]
+    return rows_to_markdown(heads, rows) + f"\nMeasured on {table['cores'].iloc[0]} cores.\n"
+
+
 def hour_of_video() -> str:
     """Seconds for an hour of video on several machines, by the model that docs/cost.md states."""
     table = pd.read_csv(RESULTS / "benchmark_detect.csv").set_index("measured")
@@ -212,24 +105,20 @@ def hour_of_video() -> str:
         seconds = HOUR_FRAMES / (rate * cores * (1 if cores == measured else EFFICIENCY))
         return [machine, str(cores), number(seconds, 0), number(3600 / seconds, 1)]
 
-    before_model = sum(value[f"{part} alone"] for part in ("decode", "find", "register", "write table")) / 1000
-    cores_s = HOUR_FRAMES * before_model / (GPU_CORES * EFFICIENCY)
-    gpu, told, speed = RESULTS / "benchmark_gpu.csv", "not measured yet", "–"
+    rows = [
+        row("the measured one", measured),
+        row("laptop", 8),
+        row("server", 64),
+        row("cluster of 100 workers", 100 * measured),
+    ]
+    gpu = RESULTS / "benchmark_gpu.csv"
     if gpu.is_file():
-        rows = pd.read_csv(gpu).query("measured == 'default detector' and unit == 'pictures per second'")
-        seconds = max(cores_s, HOUR_FRAMES / rows["value"].max())
-        told, speed = number(seconds, 0), number(3600 / seconds, 1)
-    return rows_to_markdown(
-        ["machine", "cores", "seconds", "times real time"],
-        [
-            row("the measured one", measured),
-            row("laptop", 8),
-            row("server", 64),
-            row("cluster of 100 workers", 100 * measured),
-            ["H100, its cores alone", str(GPU_CORES), number(cores_s, 0), number(3600 / cores_s, 1)],
-            ["H100, the whole", str(GPU_CORES), told, speed],
-        ],
-    )
+        # What comes before the model runs on the cores beside the GPU, and bounds its rate.
+        before_model = sum(value[f"{part} alone"] for part in ("decode", "find", "register", "write table")) / 1000
+        read = pd.read_csv(gpu).query("measured == 'default detector' and unit == 'pictures per second'")
+        seconds = max(HOUR_FRAMES * before_model / (GPU_CORES * EFFICIENCY), HOUR_FRAMES / read["value"].max())
+        rows.append(["H100", str(GPU_CORES), number(seconds, 0), number(3600 / seconds, 1)])
+    return rows_to_markdown(["machine", "cores", "seconds", "times real time"], rows)
 
 
 def wheels() -> str:
@@ -275,7 +164,7 @@ def render_agreement() -> str:
         if not recognised:
             unread.append(au)
         numbers = [number(values[key].get(au, float("nan"))) for key in ("r_within", "r", "auc")]
-        rows.append([named(au), source, *numbers, "yes" if recognised else "**no**"])
+        rows.append([named_au(au), source, *numbers, "yes" if recognised else "**no**"])
     people = table.loc[table["measure"] == "auc", "people"].max()
     header = ["action unit", "read by", "r within people", "r over people", "AUC", "recognised"]
     return (
@@ -296,7 +185,7 @@ def synthau_rates() -> str:
     looks = [pd.read_parquet(ROOT / "data" / "synthau-mini" / look / "frames.parquet") for look in ("studio", "wild")]
     rows = []
     for au in map(au_label, SYNTH_AUS):
-        cells = [named(au)]
+        cells = [named_au(au)]
         for look in looks:
             present = look[au] == 1
             cells += [f"{100 * present.mean():.1f}%", number(look.loc[present, f"{au}_r"].mean(), 1)]
@@ -409,19 +298,21 @@ TABLES: dict[str, Callable[[], str]] = {
     "render_agreement": render_agreement,
     "render_speed": render_speed,
     "synthau_rates": synthau_rates,
-    "detector_scores": detector_scores,
-    "real_agreement": real_agreement,
-    "detector_shares": detector_shares,
-    "detector_sides": detector_sides,
-    "quality_limits": quality_limits,
-    "same_people": same_people,
-    "gaze": gaze,
-    "real_faces": real_faces,
+    "detector_scores": detector_tables.detector_scores,
+    "real_agreement": detector_tables.real_agreement,
+    "detector_shares": detector_tables.detector_shares,
+    "detector_sides": detector_tables.detector_sides,
+    "quality_limits": detector_tables.quality_limits,
+    "same_people": detector_tables.same_people,
+    "gaze": detector_tables.gaze,
+    "real_faces": detector_tables.real_faces,
+    "real_readers": detector_tables.real_readers,
     "bulk_losses": partial(bulk, "losses"),
     "bulk_scaling": partial(bulk, "scaling"),
     "detection_speed": detection_speed,
+    "folder_speed": folder_speed,
     "hour_of_video": hour_of_video,
-    "quantized": quantized,
+    "quantized": detector_tables.quantized,
     "finder_meshes": finder_meshes,
     "wheels": wheels,
     "prepare_speed": prepare_speed,

@@ -1,11 +1,12 @@
-"""Tables of the page about detection: the same person again, and gaze."""
+"""Tables of the released weights: their scores, decisions and arithmetic, the same person again, and gaze."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from markdown_rows import number, rows_to_markdown
+from markdown_rows import named_au, number, rows_to_markdown
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -34,3 +35,129 @@ def gaze() -> str:
         for r in table.itertuples()
     ]
     return rows_to_markdown(heads, rows)
+
+
+def detector_scores() -> str:
+    """Scores of the released detector per AU on unseen synthetic people of both looks."""
+    table = pd.read_csv(RESULTS / "resnet18_synthau.csv")
+    looks = [table[table["data"] == f"synthau-{look}"].set_index("au") for look in ("studio", "wild")]
+    columns = ("base_rate", "f1", "auc", "icc", "mae")
+    rows = [[named_au(au), *(number(look.loc[au, c]) for look in looks for c in columns)] for au in looks[0].index]
+    rows.append(["**mean**", *(f"**{number(look[c].mean())}**" for look in looks for c in columns)])
+    return rows_to_markdown(
+        ["AU", *(f"{look} {c}" for look in ("studio", "wild") for c in ("rate", "F1", "AUC", "ICC", "MAE"))], rows
+    )
+
+
+def real_agreement() -> str:
+    """Pearson r of detected intensities with the readings of MediaPipe on the real clip."""
+    table = pd.read_csv(RESULTS / "resnet18_real.csv")
+
+    def told(row: Any, r: float) -> str:
+        return number(r) if row.varies else f"({number(r)})"
+
+    rows = [
+        [
+            named_au(row.au),
+            number(row.spread, 3),
+            *(told(row, r) for r in (row.r, row.presence_r)),
+            number(row.highest, 1),
+        ]
+        for row in table.itertuples()
+    ]
+    medians = [f"**{number(table.loc[table['varies'], name].median())}**" for name in ("r", "presence_r")]
+    return rows_to_markdown(
+        ["AU", "spread of the blendshape", "r of intensity", "r of presence", "highest intensity"],
+        [*rows, ["**median of those that vary**", "", *medians, ""]],
+    )
+
+
+def detector_shares() -> str:
+    """Mean AUC by the share of the landmark branch in the mean of both, on renders and on coded faces."""
+    table = pd.read_csv(RESULTS / "detector_shares.csv")
+    kinds = ("presence", "intensity", "both", "with_blendshapes")
+    faces = next(name for name in table["data"] if name != "renders")
+    sets = [table[table["data"] == name].set_index("landmark_share") for name in ("renders", faces)]
+    rows = [[number(share, 1), *(number(d.loc[share, k], 3) for d in sets for k in kinds)] for share in sets[0].index]
+    heads = [f"{name}: {kind.replace('_', ' ')}" for name in ("renders", "faces") for kind in kinds]
+    return rows_to_markdown(["share of the landmarks", *heads], rows)
+
+
+def detector_sides() -> str:
+    """How often the stronger side is told on renders."""
+    table = pd.read_csv(RESULTS / "detector_sides.csv")
+    rows = [[named_au(row.au), str(row.frames), f"{row.told:.0%}"] for row in table.itertuples()]
+    return rows_to_markdown(["AU", "frames whose sides differ by more than 1", "stronger side told"], rows)
+
+
+def quality_limits() -> str:
+    """F1 of frames that were made smaller, blurred or darker."""
+    table = pd.read_csv(RESULTS / "quality_limits.csv")
+    heads = ["frames", "face found", "pixels between the eyes", "fine detail", "grey level", "F1"]
+    rows = [
+        [
+            r.change,
+            f"{r.found:.0%}",
+            number(r.eye_distance_px, 0),
+            f"{r.detail:.0%}",
+            number(r.grey_level, 0),
+            number(r.f1),
+        ]
+        for r in table.itertuples()
+    ]
+    return rows_to_markdown(heads, rows)
+
+
+def real_faces() -> str:
+    """Scores on faces coded by eye, of the released detector and of others."""
+    table = pd.read_csv(RESULTS / "realfaces.csv")
+    readers = {"resnet18": "`actionunits`", "openface2": "OpenFace 2", "blendshapes": "blendshapes"}
+    by = {name: table[table["reader"] == name].set_index("au") for name in readers}
+    ours = by["resnet18"]
+    scores = [(name, column) for name in readers for column in ("auc", "f1") if by[name][column].notna().any()]
+    rows = [
+        [
+            named_au(str(au)),
+            f"{row.present:.0f} of {row.faces:.0f}",
+            number(row.kappa),
+            *(number(by[name].loc[au, column]) for name, column in scores),
+        ]
+        for au, row in ours.iterrows()
+    ]
+    means = [f"**{number(by[name][column].mean(), 3)}**" for name, column in scores]
+    rows.append(["**mean**", "", f"**{number(ours['kappa'].mean())}**", *means])
+    heads = [f"{readers[name]} {column.upper()}" for name, column in scores]
+    return rows_to_markdown(["AU", "faces with it", "kappa of the coders", *heads], rows)
+
+
+def quantized() -> str:
+    """Scores and time of the released graph in float32 and in 8-bit integers."""
+    table = pd.read_csv(RESULTS / "quantized.csv")
+    sets = {"studio": "renders, studio", "wild": "renders, wild"}
+    scores, times = ("auc", "f1", "icc", "level_r"), ("ms_batch_1", "ms_batch_8")
+    rows = [
+        [
+            sets.get(row["data"], "faces coded by eye"),
+            row["arithmetic"],
+            *(number(row[name], 3) for name in scores),
+            *(number(row[name], 1) for name in times),
+        ]
+        for row in table.to_dict("records")
+    ]
+    heads = ["AUC", "F1", "ICC", "r of level", "ms, one face", "ms of each of 8"]
+    return (
+        rows_to_markdown(["faces", "arithmetic", *heads], rows)
+        + f"\nTimes of one core, {table['processor'].iloc[0]}.\n"
+    )
+
+
+def real_readers() -> str:
+    """Mean scores of every reader on faces coded by eye."""
+    table = pd.concat(pd.read_csv(RESULTS / name) for name in ("realfaces.csv", "realfaces_renet.csv"))
+    names = {"resnet18": "`resnet18`, the default detector", "renet": "`renet`", "openface2": "OpenFace 2"}
+    names |= {"blendshapes": "blendshapes of MediaPipe"}
+    rows = []
+    for reader, text in names.items():
+        scores = table[table["reader"] == reader].drop_duplicates("au")
+        rows.append([text, *(number(scores[name].mean(), 3) for name in ("auc", "auc_intensity", "f1"))])
+    return rows_to_markdown(["reader", "AUC of presence", "AUC of intensity", "F1 of decisions"], rows)

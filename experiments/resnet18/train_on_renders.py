@@ -56,7 +56,7 @@ def settings_of(text: str) -> tuple[str, str, Settings]:
     return name, model, make_settings(model, read_config_file(f"{model}_synthau") | parse_assignments(words))
 
 
-def render_validation(plan: FreshPlan, people: int, workers: int, folder: Path | None) -> CropData:
+def render_validation(plan: FreshPlan, people: int, workers: int, folder: Path | None = None) -> CropData:
     """Crops of people whom no run trains on."""
     numbers = range(people)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), be_a_worker) as pool:

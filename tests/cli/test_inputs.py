@@ -175,7 +175,7 @@ def test_shards_are_all_inputs_and_a_last_run_gathers_them(detect):
 def test_an_input_that_is_called_as_the_summary_is_refused(detect):
     write_clip("summary.mp4")
     assert detect("summary.mp4") == 0
-    with pytest.raises(UserError, match="rename it, or leave that one out"):
+    with pytest.raises(UserError, match="which is that of all inputs; rename the input"):
         refuse_clashes(summary_files(Path("r/t.csv")), find_inputs(["summary.mp4"], Path("r")))
 
 

@@ -64,7 +64,8 @@ def detect_inputs(
     refuse_overwriting([entry.source for entry in inputs], [entry.paths for entry in inputs], run.options)
     summaries = summary_files(out, run.options.relations) if run.options.episodes and whole else []
     people = people_file(out) if run.options.same_people else None
-    refuse_clashes([*summaries, *filter(None, [people])], inputs)
+    failures = failures_file(out) if len(inputs) > 1 and whole else None
+    refuse_clashes([*summaries, *filter(None, [people, failures])], inputs)
     left = without_moments(inputs, run.options.neutral)
     if left is not None and not quiet:
         print(f"actionunits: {one_line(left)}", file=sys.stderr)
@@ -83,8 +84,8 @@ def detect_inputs(
             console.print(outcomes_table([entry.source for entry in inputs], outcomes))
             console.print(bar.throughput)
         outcomes = {entry.source: outcomes[entry.source] for entry in inputs if entry.source in outcomes}
-        if len(inputs) > 1 and whole and write_failures(failures_file(out), outcomes):
-            _print_files([failures_file(out)], console)
+        if failures is not None and write_failures(failures, outcomes):
+            _print_files([failures], console)
         if any(outcome.card for outcome in outcomes.values()):
             page = report_file(out) if report else None
             _print_files(_written_about_all(inputs, outcomes, summaries, people, page), console)
@@ -197,7 +198,7 @@ class _InputsBar:
 
     def _tell_line(self) -> None:
         now_s = time.monotonic()
-        if not self._in_lines or now_s - self._told_s < LINE_EVERY_S:
+        if not self._in_lines or not sum(self._done) or now_s - self._told_s < LINE_EVERY_S:
             return
         self._told_s, done = now_s, sum(self._done) / sum(self._sizes)
         left = timedelta(seconds=round((now_s - self._began_s) * (1 / done - 1)))

@@ -52,17 +52,17 @@ class OutputPaths:
     @property
     def cooccurrence(self) -> Path:
         """How action units go together."""
-        return self.table.with_name(f"{self.table.stem}.cooccurrence.csv")
+        return self._named(".cooccurrence.csv")
 
     @property
     def synchrony(self) -> Path:
         """How people go together."""
-        return self.table.with_name(f"{self.table.stem}.synchrony.csv")
+        return self._named(".synchrony.csv")
 
     @property
     def likenesses(self) -> Path:
         """What the people look like."""
-        return self.table.with_name(f"{self.table.stem}.people.json")
+        return self._named(".people.json")
 
     @property
     def elan(self) -> Path:

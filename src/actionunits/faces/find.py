@@ -176,7 +176,7 @@ class FaceFinder:
         ]
 
     def close(self) -> None:
-        """Free the networks; the finder is of no use afterwards."""
+        """The finder is of no use afterwards; its networks stay for the next one."""
         del self._mesh, self._detector
 
     def __enter__(self) -> FaceFinder:

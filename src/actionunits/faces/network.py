@@ -29,7 +29,7 @@ class PictureNetwork:
 
 @cache
 def _session(path: Path) -> Any:
-    """One for all finders of this process, in any thread: to load it takes as long as a short clip."""
+    """One for all finders of this process, in any thread, since loading takes long."""
     # Only a finder needs it: faces whose landmarks are known pass without.
     import onnxruntime
 

@@ -390,7 +390,7 @@ def prediction_inputs(model: Any) -> tuple[str, ...]:
 
 
 def over_time(model: Any) -> FollowsTime | None:
-    """The model as one that follows time, or None."""
+    """The model as one that follows time; None where its output for a frame depends on no other."""
     return model if isinstance(model, FollowsTime) and model.follows_time() else None
 
 

@@ -119,7 +119,7 @@ def _upload() -> dict[str, Any]:
             "description": "a frame number or a time such as 3.2s of the video",
         },
         neutral_file={"type": "string", "format": "binary", "description": "a picture of the person at rest"},
-        calibrate={"type": "boolean", "description": "measure from each person's own lower tenth"},
+        calibrate={"type": "boolean", "description": "measure from each person's own resting face"},
         annotate={"type": "boolean", "description": "also draw the results"},
     )
     given, asked = {"neutral": {"minLength": 1}}, {"calibrate": {"const": True}}
