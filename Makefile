@@ -5,6 +5,8 @@ RUNS := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for name in $(PYTHONS); do $$name $(RUNS) 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# What detection needs, for the demo; and all of it.
+LIGHT := $(VENV)/.light
 READY := $(VENV)/.ready
 # A process per core; one that dies fails its test, and the others go on.
 PARALLEL := -n logical --maxprocesses 8 --dist loadfile
@@ -12,14 +14,18 @@ DEMO_CLIP := data/synthau-mini/studio/clips/S0-0003_T1.mp4
 
 .PHONY: demo test test-all check bench docs package clean
 
-$(READY): pyproject.toml constraints.txt
+$(LIGHT): pyproject.toml constraints.txt
 	@$(or $(PYTHON),false) $(RUNS) || { echo "make: Python 3.11 or newer is needed; name one with make PYTHON=..."; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[plots]"
+	touch $@
+
+$(READY): $(LIGHT)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: $(READY)  ## action units of a photograph and of a clip, in out/demo/
+demo: $(LIGHT)  ## action units of a photograph and of a clip, in out/demo/
 	mkdir -p out/demo
 	$(BIN)/python -c "from PIL import Image; from skimage.data import astronaut; \
 		Image.fromarray(astronaut()).save('out/demo/astronaut.png')"
@@ -36,6 +42,7 @@ check: $(READY)  ## style and types
 	$(BIN)/ruff check src tests benchmarks experiments
 	$(BIN)/ruff format --check src tests benchmarks experiments
 	$(BIN)/mypy
+	$(BIN)/python experiments/tables.py --check
 
 bench: $(READY)  ## speed and memory, written to results/
 	$(BIN)/python benchmarks/detect.py --long

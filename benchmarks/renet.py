@@ -7,8 +7,8 @@ pass, and, for one picture, against a Python loop over the action units; with 1 
 one action unit and with all. The systems take turns in one thread, and the fastest of the repeats counts, in
 processor time on a CPU, which other programs do not disturb. Peak memory is that of a fresh process, less what it
 held before the model ran. Random weights, which change no time. Last, what `detect` runs in ONNX Runtime: the
-released RE-Net with 18 action units of 112 pixels, beside its ResNet-18 in float32 and the default detector in 8-bit integers.
-Prints a table and writes results/benchmark_renet.csv.
+released RE-Net with 18 action units of 112 pixels, beside its ResNet-18 in float32 and the default
+detector in 8-bit integers. Prints a table and writes results/benchmark_renet.csv.
 """
 
 from __future__ import annotations

@@ -27,4 +27,6 @@ def test_notebook_runs(path):
     nbclient = pytest.importorskip("nbclient", reason="the extra docs is not installed")
     nbformat = pytest.importorskip("nbformat", reason="the extra docs is not installed")
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=550, resources={"metadata": {"path": str(path.parent)}}).execute()
+    client = nbclient.NotebookClient(notebook, timeout=550, resources={"metadata": {"path": str(path.parent)}})
+    ran = [cell for cell in client.execute().cells if cell.cell_type == "code"]
+    assert any("image/png" in output.get("data", {}) for cell in ran for output in cell.outputs)

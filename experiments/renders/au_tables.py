@@ -48,7 +48,7 @@ def _sides(label: str) -> str:
     if label not in sides.index:
         return "the same on both"
     row = sides.loc[label]
-    return f"the stronger side is right in {row.told:.0%} of {row.frames:.0f} rendered frames"
+    return f"the detector names the stronger side in {row.told:.0%} of {row.frames:.0f} rendered frames"
 
 
 def _left(table: str) -> str:

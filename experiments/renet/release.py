@@ -19,7 +19,7 @@ import torch
 from scipy.special import expit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "resnet18"))
-from release import PRIOR_SD, coded_batches, fit, promised_thresholds
+from release import PRIOR_SD, coded_batches, decided_on, fit, promised_thresholds
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
@@ -62,10 +62,7 @@ def main() -> int:
         fields = {name: header[name] for name in ("data", "seed", "commit", "scores")}
         added = dict(zip(map(au_label, checkpoint.aus), offset.tolist(), strict=True))
         fields["neutral_logit"] = {au: slope * value + added[au] for au, value in header["neutral_logit"].items()}
-        fields["data"]["calibrated_on"] = {"name": faces.name, "faces": len(faces.ids), "people": faces.people}
-        labels = map(au_label, checkpoint.aus)
-        fields["thresholds"] = {label: float(value) for label, value in zip(labels, thresholds, strict=True)}
-        save_checkpoint(options.out, model, fields, "float16")
+        save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "float16")
     except UserError as error:
         print(f"release: {error}", file=sys.stderr)
         return 2

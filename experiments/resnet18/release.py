@@ -224,6 +224,17 @@ def calibrate(
     return thresholds
 
 
+def decided_on(
+    faces: CodedFaces, header: dict[str, Any], aus: Sequence[int], thresholds: np.ndarray
+) -> dict[str, Any]:
+    """Fields of a checkpoint whose thresholds, (A,), were set on coded faces."""
+    chosen = {"name": faces.name, "faces": len(faces.ids), "people": faces.people}
+    return {
+        "data": header["data"] | {"calibrated_on": chosen},
+        "thresholds": {au_label(au): float(value) for au, value in zip(aus, thresholds, strict=True)},
+    }
+
+
 def shares_table(renders: CropData, on_renders: Evidence, faces: CodedFaces, on_faces: Evidence) -> pd.DataFrame:
     """Mean AUC of presence, of intensity and of their mean, on renders and on coded faces, for every share."""
     rows = []
@@ -285,10 +296,7 @@ def main() -> int:
         thresholds = calibrate(model, meshed, on_renders, faces, on_faces)
         model.config = dataclasses.replace(model.config, landmark_weight=SHARE, landmark_intensity_weight=None)
         fields = {name: header[name] for name in ("data", "seed", "commit")} | judged(model, meshed, size)
-        fields["data"]["calibrated_on"] = {"name": faces.name, "faces": len(faces.ids), "people": faces.people}
-        labels = map(au_label, checkpoint.aus)
-        fields["thresholds"] = {label: float(value) for label, value in zip(labels, thresholds, strict=True)}
-        save_checkpoint(options.out, model, fields, "float16")
+        save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "float16")
         sides = sides_table(model, meshed)
         sides.to_csv(OUT.with_name("detector_sides.csv"), index=False, float_format="%.4f", lineterminator="\n")
         print(sides.round(2).to_string(index=False))

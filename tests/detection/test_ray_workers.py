@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -18,16 +19,21 @@ from actionunits.detection.run import Run
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter, open_media
 
-# The machines of the cluster trust each other alone. Ray reads this when it is imported.
-os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is missing")]
 CLIPS, FRAMES, KILLED = 40, 4, ("clip03.mp4", "clip20.mp4", "clip33.mp4")
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """Two machines with a core each."""
+    # They trust each other alone. Ray reads this when it is imported.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_AUTH_MODE", "token")
+        patched.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        yield from _two_machines()
+
+
+def _two_machines():
     import ray
     from ray.cluster_utils import Cluster
 

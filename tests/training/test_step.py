@@ -2,11 +2,9 @@
 
 import dataclasses
 
-import pytest
 import torch
 from small_models import random_batch
 
-from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.step import LossStep, backward
@@ -42,10 +40,3 @@ def test_a_batch_in_parts_has_the_gradient_and_the_losses_of_the_whole():
     for parts in (3, 20):
         torch.testing.assert_close(found[parts][1], found[1][1])
         torch.testing.assert_close(found[parts][0], found[1][0])
-
-
-def test_sequences_are_not_torn():
-    fabric = make_fabric(Hardware(precision="32", accelerator="cpu"))
-    batch = dataclasses.replace(random_batch(4, 8), sequence=torch.zeros(4, dtype=torch.long))
-    with pytest.raises(UserError, match="sequences cannot be trained in parts; use --set accumulate=1"):
-        backward(fabric, fabric.setup(LossStep(Brightness())), batch, 2)

@@ -25,8 +25,6 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no browser: none of {', '.join(NAMES)} is installed")
 PATIENCE_MS = 60_000
-READ = ("body", "#privacy", ".key", "#about", "#scale i", "#bars th", "#list small", "#webcam", "#downloads a")
-COLUMNS = tuple(column.name for column in TidySchema.columns)
 
 
 @contextmanager
@@ -180,6 +178,7 @@ def test_a_file_waits_where_the_service_is_full(page, photo):
     page.route("**/v1/analyses", lambda route: route.fulfill(**full), times=1)
     send(page, "face.jpg", photo, "image/jpeg")
     wait_for(page, "done")
+    assert page.locator("#list li.done").count() == 1 and "full" not in page.inner_text("#list")
 
 
 def test_a_video_is_scrubbed_along_its_timeline(page, clip):
@@ -262,7 +261,7 @@ def test_the_webcam_shows_action_units_as_they_happen(page):
         page.click("#downloads button")
     with open(download.value.path(), newline="") as file:
         rows = csv.DictReader(file)
-        assert tuple(rows.fieldnames) == COLUMNS and len(list(rows)) > 20
+        assert rows.fieldnames == [column.name for column in TidySchema.columns] and len(list(rows)) > 20
     page.click("#play")
     page.wait_for_timeout(500)
     before = page.inner_text("#clock")
@@ -284,7 +283,7 @@ def test_two_tabs_do_not_disturb_each_other(page, browser, address, photo):
         page.wait_for_selector("#speed:has-text('frames per second')")
         before = other.inner_text("#clock")
         until(other, f"document.querySelector('#clock').innerText !== '{before}'")
-        assert other.inner_text("#clock") != before and page.is_visible("#speed")
+        assert page.is_visible("#speed")
 
 
 @pytest.mark.slow
@@ -304,7 +303,6 @@ def test_a_killed_service_is_told_and_its_successor_goes_on(browser, small_weigh
                 wait_for(shown, "done")
                 shown.click("#webcam")
                 shown.wait_for_selector("#people button")
-                assert shown.locator("#people button").count() >= 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

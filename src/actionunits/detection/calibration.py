@@ -21,8 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actionunits.aus import INTENSITY_MAX
-from actionunits.scores.resting import resting_face
+from actionunits.scores.resting import above_rest, resting_face
 from actionunits.types import Prediction
 
 PROB_MARGIN = 1e-6  # keeps the logit of a saturated probability finite
@@ -94,10 +93,8 @@ class Calibration:
         if reference is None:
             return prediction
         prob = prob_of(logit_of(prediction.au_prob) + self.neutral_logit - reference.au_logit)
-        # A reference of 5 leaves no room above it: everything then reads 0.
-        room = np.maximum(INTENSITY_MAX - reference.intensities, 1e-6)
-        intensity = (all_intensities(prediction) - reference.intensities) * INTENSITY_MAX / room
-        whole, sides = apart(np.clip(intensity, 0, INTENSITY_MAX).astype(np.float32))
+        intensity = above_rest(all_intensities(prediction), reference.intensities)
+        whole, sides = apart(intensity.astype(np.float32))
         return replace(
             prediction, au_prob=prob, au_intensity=whole, au_present=prob >= self.thresholds, au_sides=sides
         )

@@ -117,7 +117,8 @@ def refuse_clashes(summaries: Sequence[Path], inputs: Sequence[Input]) -> None:
     for entry in inputs:
         if entry.paths.table in summaries:
             raise UserError(
-                f"the table of {entry.source} would be {entry.paths.table}, which is that of all inputs; rename the input"
+                f"the table of {entry.source} would be {entry.paths.table}, which is that of all inputs; "
+                "rename the input"
             )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from actionunits.detection.analysis import Analysis, analyse
@@ -24,6 +23,7 @@ from actionunits.files import read_json
 from actionunits.media import read_for
 from actionunits.media.standard_input import NAMES as STANDARD_INPUT
 from actionunits.media.stores import is_stored, stored_state
+from actionunits.reports.run_card import as_json
 
 MakeDetector = Callable[[], Detector]
 CLUSTERS = ("ray",)
@@ -114,7 +114,7 @@ class Run:
             from actionunits.detection.ray_workers import RayWorkers
 
             return RayWorkers(self.jobs, self.make_detector, work, on_progress)
-        detector = self.make_detector()
+        detector = self.make_detector()  # of several processes, too: faulty weights are told before any is started
         if min(self._count, inputs) > 1:
             return Processes(min(self._count, inputs), self.make_detector, work, on_progress)
         return Here(detector, work, on_progress, self.stop)
@@ -148,7 +148,7 @@ def done_before(detector: Detector, entry: Input, options: AnalysisOptions) -> d
     try:
         card = read_json(entry.paths.card)
         finished_s = entry.paths.card.stat().st_mtime
-        as_now = card["options"] == _as_json(asdict(options) | detector.options)
+        as_now = card["options"] == as_json(asdict(options) | detector.options)
         if not as_now or card["interrupted"] or card["weights_sha256"] != detector.header["sha256"]:
             return None
         state = _state_of(entry.source)
@@ -195,15 +195,6 @@ def _damage(card: dict[str, Any]) -> DamagedInputError | None:
         return None
     held = f"{card['outputs'][0]} holds the {card['frames_written']} frames that could be read"
     return DamagedInputError(f"{card['damage']}; {held}")
-
-
-def _as_json(value: Any) -> Any:
-    """The value as it comes back from a file."""
-    if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def counts_text(card: dict[str, Any]) -> str:

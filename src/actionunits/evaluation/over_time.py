@@ -19,10 +19,10 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.special import expit, logit
 
-from actionunits.aus import INTENSITY_MAX, au_label
+from actionunits.aus import au_label
 from actionunits.errors import UserError
 from actionunits.evaluation.predictions import FramePredictions
-from actionunits.scores.resting import resting_face
+from actionunits.scores.resting import above_rest, resting_face
 
 WINDOW = 7  # frames of the moving average
 _MARGIN = 1e-6  # keeps the log-odds of a saturated probability finite
@@ -86,9 +86,7 @@ def _of_clip(
         moved, rest = odds - found.excess_logit, found.intensities
     if intensity is None or rest is None:
         return moved, None
-    # A reference of 5 leaves no room above it: everything then reads 0.
-    stretched = (intensity - rest) * INTENSITY_MAX / np.maximum(INTENSITY_MAX - rest, 1e-6)
-    return moved, np.clip(stretched, 0, INTENSITY_MAX)
+    return moved, above_rest(intensity, rest)
 
 
 def _clips(frames: FramePredictions) -> list[np.ndarray]:

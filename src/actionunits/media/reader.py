@@ -37,13 +37,13 @@ class FrameChoice:
         """Whether the times of frames decide."""
         return self.start_s > 0 or self.end_s is not None
 
-    def ends_before(self, frame: Frame) -> bool:
-        """Whether neither this frame nor a later one is given."""
-        return self.end_s is not None and frame.time_s >= self.end_s
+    def ends_before(self, time_s: float) -> bool:
+        """Whether neither the frame of this time nor a later one is given."""
+        return self.end_s is not None and time_s >= self.end_s
 
-    def takes(self, frame: Frame) -> bool:
-        """Whether a frame that lies before the end is given."""
-        return frame.time_s >= self.start_s and frame.index % self.every == 0
+    def takes(self, index: int, time_s: float) -> bool:
+        """Whether the frame of this number and time, which lies before the end, is given."""
+        return time_s >= self.start_s and index % self.every == 0
 
 
 class MediaReader(Iterator[Frame]):
@@ -91,10 +91,10 @@ class MediaReader(Iterator[Frame]):
                 frame, self._first = self._first, None
             else:
                 frame = next(self._stream)
-            if self.choice.ends_before(frame):
+            if self.choice.ends_before(frame.time_s):
                 self.close()
                 raise StopIteration
-            if self.choice.takes(frame):
+            if self.choice.takes(frame.index, frame.time_s):
                 self.decoded += 1
                 return frame
 

@@ -133,7 +133,7 @@ class VideoReader(MediaReader):
         self.damage = _damage(name, pictures, seen)
 
     def _some_frames(self, path: Path, only: set[int]) -> Iterator[Frame]:
-        """The wanted frames of a sound file. Raises UnevenTrackError for one that has to be read in full."""
+        """The wanted frames of an undamaged file. Raises UnevenTrackError for one that has to be read in full."""
         with open_container(path, self._file_format) as container:
             start = start_before(container, picture_track(container, path), min(only))
         with open_container(path, self._file_format) as container:
@@ -149,6 +149,9 @@ class VideoReader(MediaReader):
     def _frame(self, converter: _RgbConverter, index: int, picture: Any, time_s: float) -> Iterator[Frame]:
         """The picture as a frame, if it is wanted and was not given yet."""
         if index <= self._given:
+            return
+        # The first frame is made before the choice is; one behind the end ends the reading.
+        if index and not self.choice.ends_before(time_s) and not self.choice.takes(index, time_s):
             return
         if self._only is None or index in self._only or self._is_worth_it(converter, picture, time_s):
             self._given = index

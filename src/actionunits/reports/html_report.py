@@ -138,9 +138,14 @@ def _section(card: Mapping[str, Any]) -> str:
         wanted = {
             float(row["apex_s"]): f"{row['au']} {row['peak']}, {float(row['apex_s']):.1f} s" for row in strongest
         }
-        for time_s, picture in moments(card["input"], sorted(wanted)):
+        for time_s, picture in moments(card["input"], sorted(wanted)) if _can_be_seen_again(card) else ():
             parts.append(f'<figure><img src="{picture}" alt="">{wanted[time_s]}</figure>')
     return f"<section>{''.join(parts)}</section>"
+
+
+def _can_be_seen_again(card: Mapping[str, Any]) -> bool:
+    """Whether the input is one file with times of its own, unlike a webcam, pictures in memory, or a folder."""
+    return card["input_files"]["files"] == 1 and card["options"]["fps"] is None
 
 
 def _episodes(card: Mapping[str, Any]) -> list[dict[str, str]]:

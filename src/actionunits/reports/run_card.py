@@ -19,18 +19,18 @@ LARGEST_HASHED_BYTES = 2**30  # about two seconds of reading; larger files are t
 
 def write_run_card(path: Path, fields: Mapping[str, Any]) -> None:
     """Write the card. Raises UserError where that is not possible."""
-    text = json.dumps(_valid(fields), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(as_json(fields), indent=2, ensure_ascii=False, allow_nan=False)
     with write_atomically(path) as unfinished:
         unfinished.write_text(text + "\n", encoding="utf-8")
 
 
-def _valid(value: Any) -> Any:
-    """The same with names of any bytes as text, wherever they stand."""
-    if isinstance(value, str):
-        return valid_text(value)
+def as_json(value: Any) -> Any:
+    """The value as it comes back from a file: names of any bytes as text, wherever they stand."""
+    if isinstance(value, str | Path):
+        return valid_text(str(value))
     if isinstance(value, Mapping):
-        return {key: _valid(item) for key, item in value.items()}
-    return [_valid(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def describe_files(sources: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actionunits.aus import INTENSITY_MAX
+
 MIN_FRAMES = 25  # a shorter clip says little about its person
 QUIETEST, FEWEST = 0.1, 3  # share of the frames that are taken for rest, and how many at least
 # How much a face does is the mean over action units of the intensity and of a tenth of the log-odds above neutral.
@@ -22,12 +24,22 @@ REST_PROB = 0.05  # what a resting face reads at most is left as it is
 STRENGTH_OF_PRESENT = 3.0  # intensity of a probability of 1, for models without intensities
 
 
+# The limits above are chosen by hand; docs/detect.md has what they bring on renders.
+
+
 @dataclass(frozen=True)
 class RestingFace:
     """What a person reads at rest, above what a resting face should read."""
 
     excess_logit: np.ndarray  # (A,) float, 0 or more
     intensities: np.ndarray  # (A, ...) float, 0-5: columns as given
+
+
+def above_rest(intensity: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Intensities 0-5 measured from those of a resting face: the room above rest is stretched to 0-5."""
+    # A reference of 5 leaves no room above it: everything then reads 0.
+    room = np.maximum(INTENSITY_MAX - rest, 1e-6)
+    return np.clip((intensity - rest) * INTENSITY_MAX / room, 0, INTENSITY_MAX)
 
 
 def resting_face(logit: np.ndarray, intensities: np.ndarray, neutral_logit: np.ndarray) -> RestingFace | None:

@@ -67,6 +67,7 @@ def run(
         check_teacher(teacher, taught, settings.model, training.aus)
     model = _started_model(model_name, settings, training, init, imagenet)
     _refuse_unknown_sides(model, training)
+    _refuse_torn_sequences(model, settings)
     # Last, so that settings that cannot be leave no folder behind.
     if fabric.is_global_zero:
         claim_folder(out, _identity(model_name, settings, training, origin), resume)
@@ -93,6 +94,11 @@ def run(
         _write_checkpoint(out, result, settings, training, validation, fabric, stored_type, origin)
     fabric.barrier()
     return result
+
+
+def _refuse_torn_sequences(model: Any, settings: Settings) -> None:
+    if settings.loop.accumulate > 1 and any(stage.sequences for stage in model.stages()):
+        raise UserError("sequences cannot be trained in parts; use --set accumulate=1")
 
 
 def _refuse_unknown_sides(model: Any, training: CropData) -> None:

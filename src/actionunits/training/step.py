@@ -8,7 +8,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 
 
@@ -37,12 +36,10 @@ def backward(fabric: Fabric, loss_step: Any, batch: Batch, parts: int = 1) -> di
     """Named losses of a batch; adds their gradient to the parameters'.
 
     loss_step: a LossStep that Fabric has set up. In several parts, a loss is the mean over the parts, weighed by
-    their rows; batch statistics are a part's own, and what a model draws at random is drawn for each part. Raises
-    UserError for parts of sequences, which would be torn.
+    their rows; batch statistics are a part's own, and what a model draws at random is drawn for each part. The rows
+    of a sequence would be torn apart: training/run.py refuses that.
     """
     fields = batch_fields(batch)
-    if parts > 1 and batch.sequence is not None:
-        raise UserError("sequences cannot be trained in parts; use --set accumulate=1")
     rows = len(batch.image)
     split = {name: value.chunk(parts) for name, value in fields.items()}
     pieces = [{name: values[k] for name, values in split.items()} for k in range(len(split["image"]))]

@@ -69,8 +69,15 @@ def openapi() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {
-                **{"Row": _row(), "Analysis": _analysis(), "Upload": _upload(), "Error": _error(), "Head": _head()},
-                **{"End": _end(), "Frame": _frame(), "Face": _face(), "Model": _model()},
+                "Row": _row(),
+                "Analysis": _analysis(),
+                "Upload": _upload(),
+                "Error": _error(),
+                "Head": _head(),
+                "End": _end(),
+                "Frame": _frame(),
+                "Face": _face(),
+                "Model": _model(),
             },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },

@@ -82,7 +82,8 @@ def crop_found(
     try:
         for row, image, _ in row_pictures(recording, result.lost, on_rows, start=start, follower=follower):
             faces = follower.faces(image, row, float(recording.time_s[row]))
-            result.lost[row] = "" if faces else NO_FACE
+            if not faces:
+                result.lost[row] = NO_FACE
             for face in faces:
                 if face.face_id not in by_number:
                     tracks.append(_track(recording, task, face.face_id, [], []))
@@ -132,7 +133,7 @@ def _save(path: Path, row: int, follower: Follower, tracks: list[_Track], lost: 
 def _go_on(
     path: Path, recording: Recording, task: CropTask, follower: Follower, tracks: list[_Track], lost: list[str]
 ) -> int:
-    """The row to go on with after a checkpoint, what it holds put into the last three; 0 without a sound one."""
+    """The row to go on with after a checkpoint, what it holds put into the last three; 0 without a whole one."""
     if not path.is_file():
         return 0
     try:

@@ -68,9 +68,9 @@ class Follower:
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from where another follower was when its `state` was taken. Raises KeyError for something else."""
-        self._row, self._time_s = state["row"].item(), state["time"].item()
-        self._boxes, self._patterns = state["boxes"], state["patterns"]
+        row, time_s, boxes, patterns = (state[name] for name in ("row", "time", "boxes", "patterns"))
         self._finder.restore(self._recording, state_below("finder", state))
+        self._row, self._time_s, self._boxes, self._patterns = row.item(), time_s.item(), boxes, patterns
 
     def _found(self, image_rgb: np.ndarray, time_s: float) -> list[Face]:
         self._time_s = time_s

@@ -48,9 +48,12 @@ export async function frames(id, each) {
 
 // Rows of the table of episodes: { face, label, from, to, peak (null where there is no intensity) }.
 export async function episodes(id) {
-  const [, ...lines] = (await (await call(fileAddress(id, "episodes"))).text()).trim().split(/\r?\n/);
+  const [head, ...lines] = (await (await call(fileAddress(id, "episodes"))).text()).trim().split(/\r?\n/);
+  const names = ["face_id", "au", "onset_s", "offset_s", "peak"];
+  const places = names.map((name) => head.split(",").indexOf(name));
   return lines.map((line) => {
-    const [face, label, from, , to, peak] = line.split(",");
+    const cells = line.split(",");
+    const [face, label, from, to, peak] = places.map((place) => cells[place]);
     return { face: Number(face), label, from: Number(from), to: Number(to), peak: peak === "" ? null : Number(peak) };
   });
 }
