@@ -1,6 +1,6 @@
 """How far the gaze of faces/gaze.py is from that of renders, and which constants bring it nearest.
 
-    python experiments/renders/gaze.py DATA [DATA ...] --fit OTHER [OTHER ...]
+    python experiments/renders/gaze.py DATA [DATA ...] [--fit OTHER ...]
 
 DATA are folders of renders as `actionunits synth` writes them. Reads the face of every frame whose eyes are open, and
 writes the error in degrees to results/gaze.csv, beside that of two guesses: into the camera, and straight ahead of

@@ -23,10 +23,10 @@ TESTS = {
 }
 
 RELEASED = {
-    "renet_equal_time_studio": ("RE-Net less ResNet-18, equal time, studio", "mean"),
-    "renet_equal_time_wild": ("RE-Net less ResNet-18, equal time, wild", "mean"),
-    "renet_released_studio": ("RE-Net less its start, studio", "mean"),
-    "renet_released_wild": ("RE-Net less its start, wild", "mean"),
+    "renet_equal_time_studio": ("RE-Net less ResNet-18, 38 minutes each, studio", "mean"),
+    "renet_equal_time_wild": ("RE-Net less ResNet-18, 38 minutes each, wild", "mean"),
+    "renet_released_studio": ("RE-Net less the ResNet-18 it began as, studio", "mean"),
+    "renet_released_wild": ("RE-Net less the ResNet-18 it began as, wild", "mean"),
 }
 
 

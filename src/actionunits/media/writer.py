@@ -32,8 +32,8 @@ class VideoWriter:
 
     4:2:0 needs even sizes: an odd width or height gets its last column or row twice. With one thread (the
     default) the file's bytes depend on frames and options alone; `threads=0` uses all cores and is faster for
-    large frames. crf: 0 lossless to 51, 18 is hard to tell from the source. sound_of: a video whose sound goes with
-    the frames, which have its times. frames: written so far.
+    large frames. crf: x264's, 0 lossless to 51, 18 is hard to tell from the source; VP9 takes the number as it is.
+    sound_of: a video whose sound goes with the frames, which have its times. frames: written so far.
 
     Raises UserError when the file cannot be written or frames of another size come.
     """
