@@ -17,7 +17,8 @@ from actionunits.cli import app
 from actionunits.datasets.crops.prepare import prepare
 from actionunits.errors import UserError
 from actionunits.models import MODELS, ModelEntry, find_model, model_keys, register_model
-from actionunits.models.contract import ABILITIES, CONFIG_ABILITIES
+from actionunits.models.config_contract import CONFIG_ABILITIES
+from actionunits.models.contract import ABILITIES
 from actionunits.models.registry import GROUP, key_of, unregister_model
 from actionunits.testing import UNNAMED, check_model
 from actionunits.training.checkpoint import load_checkpoint

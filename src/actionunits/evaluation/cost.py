@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.models import find_model
 from actionunits.models.batch import Batch
-from actionunits.models.contract import Stage, flow_method
+from actionunits.models.config_contract import flow_method
+from actionunits.models.contract import Stage
 from actionunits.training.labels import row_weight, with_label_rates, with_relations
 from actionunits.training.optim import set_trainable
 from actionunits.training.settings import Settings

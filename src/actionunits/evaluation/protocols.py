@@ -19,7 +19,8 @@ from actionunits.errors import UserError
 from actionunits.evaluation.over_time import read_over_time
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
 from actionunits.files import write_atomically
-from actionunits.models.contract import flow_method, reads_mesh
+from actionunits.models.config_contract import flow_method
+from actionunits.models.contract import reads_mesh
 from actionunits.runtime.device import choose_device
 from actionunits.scores import bootstrap, events, metrics
 from actionunits.training.validation import CropPredictions, predict_crops, row_groups

@@ -13,7 +13,8 @@ from actionunits.datasets.crops.load import coded_aus, is_prepared, load_data, o
 from actionunits.errors import UserError
 from actionunits.evaluation import divisions
 from actionunits.evaluation.divisions import Protocol
-from actionunits.models.contract import flow_method, reads_mesh
+from actionunits.models.config_contract import flow_method
+from actionunits.models.contract import reads_mesh
 from actionunits.training.data import recipe_of
 from actionunits.training.settings import Settings
 

@@ -25,7 +25,8 @@ from actionunits.evaluation.probe_fit import fit_probe
 from actionunits.evaluation.protocols import refuse_seen_subjects
 from actionunits.evaluation.svm_fit import fit_svm
 from actionunits.models import find_model
-from actionunits.models.contract import TransfersByProbe, TransfersByRegression, TransfersBySvm, WeighsByRates
+from actionunits.models.config_contract import WeighsByRates
+from actionunits.models.contract import TransfersByProbe, TransfersByRegression, TransfersBySvm
 from actionunits.models.registry import keys_with
 from actionunits.runtime.provenance import source_commit
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint

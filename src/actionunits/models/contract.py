@@ -1,15 +1,16 @@
 """What a model is: the contract that every one keeps, and the abilities that some have besides.
 
-A model is an `nn.Module` made from a config and AU numbers. `Model` and `Config` name what it must have. Every other
-Protocol here is an ability: a class that has it names the Protocol among its bases, and whoever needs the ability
-asks with `isinstance` or `issubclass`. `actionunits.testing.check_model` holds a model to all of it.
+A model is an `nn.Module` made from a config, of which `config_contract` tells, and AU numbers. `Model` names what it
+must have. Every other Protocol here is an ability: a class that has it names the Protocol among its bases, and
+whoever needs the ability asks with `isinstance` or `issubclass`. `actionunits.testing.check_model` holds a model to
+all of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from actionunits.models.batch import Batch, Output
 
@@ -60,13 +61,6 @@ class Stage:
         names = {f.name for f in fields(cls)}
         shared = {name: value for name, value in vars(config).items() if name in names}
         return cls(**(shared | own))
-
-
-class Config(Protocol):
-    """Settings of a model and of its training: a frozen dataclass with a default for every field."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-    image_size: int  # width and height of the crop that the model reads, pixels
 
 
 class Model(Protocol):
@@ -303,58 +297,6 @@ class TransfersByProbe(HasFeatures, Protocol):
         ...
 
 
-@runtime_checkable
-class WeighsByRates(Config, Protocol):
-    """A config whose losses weigh AUs by their base rates; training fills these in from its labels."""
-
-    au_rates: tuple[float, ...]  # empty: not known yet
-
-
-@runtime_checkable
-class RelatesByLabels(Config, Protocol):
-    """A config of how AUs go together; training fills it in from its labels."""
-
-    relations: tuple[float, ...]  # of every pair, row by row; empty: not known yet
-
-    @property
-    def relation_labels(self) -> str | None:
-        """Field of Batch with the labels that the relations are of; None where they are not from labels."""
-        ...
-
-
-@runtime_checkable
-class HasSettingsPerAu(Config, Protocol):
-    """A config with settings of single AUs: a run asks for its stages before it knows the AUs."""
-
-    def without_aus(self) -> Any:
-        """The config without these settings; the stages are the same."""
-        ...
-
-
-@runtime_checkable
-class LearnsFromTeacher(Config, Protocol):
-    """A config whose losses also read `teacher_logit` and `teacher_intensity` of the batch: `--teacher`."""
-
-    teacher_weight: float  # 0: they do not
-
-
-@runtime_checkable
-class ReadsTwoFrameFlow(Config, Protocol):
-    """A config of a model that reads the flow of two frames, which data then brings as `Batch.flow`."""
-
-    @property
-    def two_frame_flow(self) -> str | None:
-        """Method, of those that datasets/stored_flow.py computes; None: no such flow is read."""
-        ...
-
-
-@runtime_checkable
-class MagnifiesFaces(Config, Protocol):
-    """A config that enlarges the middle of the crop; a start from weights of faces of another size prints a note."""
-
-    magnification: float
-
-
 ABILITIES: tuple[type, ...] = (
     HasFeatures,
     ChoosesInputs,
@@ -374,14 +316,6 @@ ABILITIES: tuple[type, ...] = (
     TransfersBySvm,
     TransfersByProbe,
 )
-CONFIG_ABILITIES: tuple[type, ...] = (
-    WeighsByRates,
-    RelatesByLabels,
-    HasSettingsPerAu,
-    LearnsFromTeacher,
-    ReadsTwoFrameFlow,
-    MagnifiesFaces,
-)
 
 
 def prediction_inputs(model: Any) -> tuple[str, ...]:
@@ -397,14 +331,3 @@ def over_time(model: Any) -> FollowsTime | None:
 def reads_mesh(stages: Iterable[Stage]) -> bool:
     """Whether a stage reads mesh points."""
     return any("mesh" in stage.inputs for stage in stages)
-
-
-def flow_method(config: Any) -> str | None:
-    """Method of the two-frame flow that data brings for a model with this config; None for no flow."""
-    return config.two_frame_flow if isinstance(config, ReadsTwoFrameFlow) else None
-
-
-def face_size(config: Any) -> dict[str, float]:
-    """Settings that decide in how many pixels a network sees a face."""
-    magnification = config.magnification if isinstance(config, MagnifiesFaces) else 1.0
-    return {"image_size": config.image_size, "magnification": magnification}

@@ -17,14 +17,8 @@ from actionunits.datasets.sampling.folds import VALIDATION_FRACTION, training_pe
 from actionunits.datasets.sampling.sequences import single_frame_clips
 from actionunits.errors import UserError
 from actionunits.models import find_model
-from actionunits.models.contract import (
-    HasSettingsPerAu,
-    RelatesByLabels,
-    Stage,
-    WeighsByRates,
-    flow_method,
-    reads_mesh,
-)
+from actionunits.models.config_contract import HasSettingsPerAu, RelatesByLabels, WeighsByRates, flow_method
+from actionunits.models.contract import Stage, reads_mesh
 from actionunits.models.registry import key_of
 from actionunits.training.settings import Settings
 

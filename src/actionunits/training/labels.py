@@ -8,7 +8,7 @@ import numpy as np
 
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.sampling.balance import balance_weight
-from actionunits.models.contract import RelatesByLabels, WeighsByRates
+from actionunits.models.config_contract import RelatesByLabels, WeighsByRates
 from actionunits.scores.relations import label_relations
 from actionunits.training.settings import Settings
 

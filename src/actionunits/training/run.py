@@ -18,7 +18,8 @@ from actionunits.datasets.sampling.rows import even_clips, even_rows
 from actionunits.errors import UserError
 from actionunits.files import file_sha256
 from actionunits.models import find_model
-from actionunits.models.contract import Stage, TellsSides, face_size
+from actionunits.models.config_contract import face_size
+from actionunits.models.contract import Stage, TellsSides
 from actionunits.runtime.provenance import source_commit
 from actionunits.training.checkpoint import STORED_TYPES, save_checkpoint
 from actionunits.training.data import check_data, load_training_data

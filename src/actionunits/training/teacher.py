@@ -16,7 +16,7 @@ import torch
 from actionunits.aus import au_label
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.errors import UserError
-from actionunits.models.contract import LearnsFromTeacher
+from actionunits.models.config_contract import LearnsFromTeacher
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.validation import CropPredictions, predict_crops
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from annotated_types import Ge, Le, MultipleOf
 
 from actionunits.errors import UserError
-from actionunits.models.contract import ReadsTwoFrameFlow
+from actionunits.models.config_contract import ReadsTwoFrameFlow
 from actionunits.settings.ranges import (
     Count,
     CountFromZero,

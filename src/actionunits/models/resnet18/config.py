@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from actionunits.models.contract import LearnsFromTeacher, MagnifiesFaces, WeighsByRates
+from actionunits.models.config_contract import LearnsFromTeacher, MagnifiesFaces, WeighsByRates
 from actionunits.settings.ranges import (
     Count,
     CountFromZero,

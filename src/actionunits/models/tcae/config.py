@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actionunits.errors import UserError
-from actionunits.models.contract import WeighsByRates
+from actionunits.models.config_contract import WeighsByRates
 from actionunits.settings.ranges import (
     Count,
     CountFromZero,
