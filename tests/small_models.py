@@ -41,6 +41,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "class_weighting": "inverse",
         "au_rates": (0.1, 0.2, 0.3, 0.05),
     },
+    "splitbrain": {"image_size": 64, "width": 6, "dense_units": 32, "au_rates": (0.4, 0.2, 0.3, 0.1)},
     "tcae": {"image_size": 64, "width": 4, "embedding": 16, "au_rates": (0.4, 0.2, 0.3, 0.1)},
 }
 

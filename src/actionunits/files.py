@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -152,7 +153,8 @@ def cache_folder() -> Path:
     try:
         return (Path(caches) if caches else Path.home() / ".cache") / "actionunits"
     except RuntimeError:
-        return Path(tempfile.gettempdir()) / f"actionunits-{os.getuid()}"
+        own = "" if sys.platform == "win32" else f"-{os.getuid()}"  # where users share the folder
+        return Path(tempfile.gettempdir()) / f"actionunits{own}"
 
 
 def _unfinished_name(target: Path, token: str, spelled: Callable[[str], str] = str) -> str:

@@ -33,6 +33,7 @@ SIGNATURES = {
     "ofnet": ("image", "au_logit flow"),
     "renet": ("image", "au_logit au_intensity"),
     "resnet18": ("image mesh", "au_logit au_intensity"),
+    "splitbrain": ("image", "au_logit features"),
     "tcae": ("image", "au_logit features"),
 }
 

@@ -62,6 +62,7 @@ SYSTEMS = (
     "hybrid:lstm",
     "hog",
     "drml",
+    "splitbrain",
     "tcae",
     "tcae:fabnet",
 )

@@ -27,6 +27,7 @@ MODELS: dict[str, str] = {
     "ofnet": "actionunits.models.ofnet:ENTRY",
     "renet": "actionunits.models.renet:ENTRY",
     "resnet18": "actionunits.models.resnet18:ENTRY",
+    "splitbrain": "actionunits.models.splitbrain:ENTRY",
     "tcae": "actionunits.models.tcae:ENTRY",
 }
 

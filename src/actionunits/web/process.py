@@ -105,6 +105,7 @@ class Template:
 
     def copy(self, input: int, output: int) -> Process:
         """A copy with this standard input and output. Raises OSError where there is none."""
+        assert sys.platform == "linux"
         socket.send_fds(self._line, [WORD], [input, output])
         word, handles, _, _ = socket.recv_fds(self._line, len(WORD), 1)
         if not word:
@@ -124,6 +125,7 @@ class _Copy:
         self._handle = handle
 
     def kill(self) -> None:
+        assert sys.platform == "linux"
         signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     async def wait(self) -> None:

@@ -32,8 +32,7 @@ WORD = b"."
 
 def main() -> None:
     """Copy this process for each message until the service has ended."""
-    if sys.platform != "linux":
-        raise SystemExit("only Linux has handles of processes")
+    assert sys.platform == "linux"
     service = socket.socket(fileno=0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the service waits for copies, by their handles
     for name in NEEDED:
@@ -54,6 +53,7 @@ def main() -> None:
 
 def _work(streams: list[int]) -> None:
     """Be the worker with these standard streams; does not return."""
+    assert sys.platform == "linux"
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     for stream, number in enumerate(streams):

@@ -18,6 +18,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -207,14 +208,15 @@ def _claim(out: Path, plan: dict[str, Any]) -> bool:
 def _alone(out: Path) -> Iterator[None]:
     """Keeps other runs away from the folder until the block or this process ends, where the system can."""
     with open(out / ".parts" / "plan.json", encoding="utf-8") as file:
-        try:
+        if sys.platform != "win32":
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another run is preparing {out}; wait for it, or choose another --out") from None
-        except (ImportError, OSError):
-            pass  # Windows, and network disks without locks
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"another run is preparing {out}; wait for it, or choose another --out") from None
+            except OSError:
+                pass  # network disks without locks
         yield
 
 
