@@ -1,12 +1,12 @@
 """The plan of every published table at the papers' scale, and one fold of each really started.
 
-    python experiments/plans.py --facekit FACEKIT [--out out/plans] [--steps 3]
+    python experiments/plans.py --facekit FACEKIT [--out out/plans] [--start STEPS]
 
-Renders small trees in the layouts of the licensed data sets and prepares them. Of each table, and of each pair of test
-and training data in its rows, it then asks for the plan of `reproduce --scale paper --dry-run` and writes it to
-results/plans.csv. Of each system with each file of settings it trains a few steps of the first fold on the CPU, with
-the papers' settings but for the number of pictures in a batch, and writes results/plans_started.csv. The page
-docs/plans.md is made of both by experiments/tables.py. What is there already is not made again.
+Renders small trees in the layouts of the licensed data sets and prepares them, unless they are there. Of each table,
+and of each pair of test and training data in its rows, it then asks for the plan of `reproduce --scale paper
+--dry-run` and writes it to results/plans.csv. With --start it also trains so many steps of the first fold of each
+system with each file of settings on the CPU, with the papers' settings but for the number of pictures in a batch, and
+writes results/plans_started.csv. The page docs/plans.md is made of both by experiments/tables.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from typing import Any
 import pandas as pd
 import torch
 
-from actionunits.errors import UserError
 from actionunits.evaluation.plan import PROTOCOL_OF, scored_rows, systems_of
 from actionunits.evaluation.published import PublishedTable, published_tables
 from actionunits.evaluation.result_rows import Request
@@ -131,10 +131,8 @@ def started(plan: SystemPlan, steps: int) -> dict[str, Any]:
     fabric = make_fabric(Hardware(accelerator="cpu", devices="1"))
     fabric.launch()
     with tempfile.TemporaryDirectory() as folder:
-        try:
+        with suppress(_EnoughError):
             train(model, source_of, Path(folder), loop, fabric)
-        except _EnoughError:
-            pass
         log = [json.loads(line) for line in (Path(folder) / LOG_FILE).read_text().splitlines()]
     losses = [sum(line["loss"].values()) for line in log if "loss" in line]
     return {
@@ -167,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facekit", type=Path, required=True, help="folder of ICT Face Model Light")
     parser.add_argument("--out", type=Path, default=Path("out/plans"))
-    parser.add_argument("--steps", type=int, default=3, help="of each started fold")
+    parser.add_argument("--start", type=int, metavar="STEPS", help="steps to train of each system")
     options = parser.parse_args()
     data = trees(options.facekit, options.out)
     rows: list[dict[str, Any]] = []
@@ -176,17 +174,16 @@ def main() -> None:
         if not scored_rows(published):
             continue
         for tested, trained, request in requests(published, data, options.out):
-            try:
-                for plan in plan_of(key, request):
-                    rows += plan_rows(key, tested, trained, plan)
-                    print(key, tested, trained, plan.system, flush=True)
-                    if (plan.system, plan.config.name) not in begun:
-                        begun[plan.system, plan.config.name] = started(plan, options.steps)
-                        print(begun[plan.system, plan.config.name], flush=True)
-            except UserError as error:
-                print(f"{key}, {trained} to {tested}: {error}", flush=True)
+            for plan in plan_of(key, request):
+                rows += plan_rows(key, tested, trained, plan)
+                print(key, tested, trained, plan.system, flush=True)
+                name = (plan.system, plan.config.name)
+                if options.start and name not in begun:
+                    begun[name] = started(plan, options.start)
+                    print(begun[name], flush=True)
     pd.DataFrame(rows).to_csv(RESULTS / "plans.csv", index=False)
-    pd.DataFrame(begun.values()).to_csv(RESULTS / "plans_started.csv", index=False)
+    if begun:
+        pd.DataFrame(begun.values()).to_csv(RESULTS / "plans_started.csv", index=False)
 
 
 if __name__ == "__main__":

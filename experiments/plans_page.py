@@ -43,14 +43,14 @@ STARTED = """## Really started
 
 One fold of each system with each file of settings was started on the CPU at the papers' scale: full networks and
 pictures, and all settings but the number of pictures in a batch. Each took {steps} steps. A loss of a few steps says
-only that the recipe runs; it says nothing about the outcome. `python experiments/plans.py` repeats it.
+only that the recipe runs; it says nothing about the outcome. `--start {steps}` of the same command repeats it.
 
 """
 
 SETTINGS = """## Settings
 
-One list for each file of `configs/`. **where from** names the section of the paper; *ours* marks what the paper leaves
-open.
+One list for each file of `configs/`. **where from** names the section of the paper; *ours* marks what the paper
+leaves open.
 """
 
 

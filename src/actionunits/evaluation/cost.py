@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,21 +22,25 @@ FORWARD_AND_BACKWARD = 3  # times the forward pass
 _ROWS = 2  # of the batch that is counted
 
 
-def training_hours(model_name: str, settings: Settings, training: CropData) -> float:
-    """Hours of one GPU for all stages with their full number of epochs, loading of data left out.
+def training_hours(model_name: str, settings: Settings, trainings: Sequence[CropData]) -> list[float]:
+    """Hours of one GPU for each training of a network, all stages with their full number of epochs.
 
-    Stages over time, which read stored features, are left out too. Raises UserError where the labels or settings
-    do not allow the training.
+    Loading of data is left out, and so are stages over time, which read stored features. Raises UserError where the
+    labels or settings do not allow the training.
     """
-    weight = row_weight(settings, training)
-    settings = with_relations(with_label_rates(settings, training), training)
-    model = find_model(model_name).model(settings.model, training.aus)
-    shown = len(training) if weight is None else float(weight.sum())
-    work = 0.0
-    for stage in model.stages():
-        if stage.sequences is None and stage.epochs:
-            work += forward_flops(model, stage, settings) * FORWARD_AND_BACKWARD * shown * stage.epochs
-    return work / GPU_FLOPS / 3600
+    counted: dict[bool, float] = {}  # operations for a picture in all epochs: the same in all trainings with labels
+    hours = []
+    for training in trainings:
+        weight = row_weight(settings, training)
+        shown = len(training) if weight is None else float(weight.sum())
+        labelled = bool(training.aus)
+        if labelled not in counted:
+            own = with_relations(with_label_rates(settings, training), training)
+            model = find_model(model_name).model(own.model, training.aus)
+            stages = [stage for stage in model.stages() if stage.sequences is None and stage.epochs]
+            counted[labelled] = sum(forward_flops(model, stage, own) * stage.epochs for stage in stages)
+        hours.append(counted[labelled] * FORWARD_AND_BACKWARD * shown / GPU_FLOPS / 3600)
+    return hours
 
 
 def forward_flops(model: Any, stage: Stage, settings: Settings) -> float:

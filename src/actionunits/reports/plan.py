@@ -56,8 +56,8 @@ def plan_of(key: str, request: Request) -> Iterator[SystemPlan]:
         protocol = questions.load_protocol(item.question, item.settings)
         path = config_file(item.run.key, published, request.scale)
         plan = SystemPlan(item, _rows(item, published), protocol, (), path)
-        hours = tuple(training_hours(item.run.key, item.settings, fold.training) for fold in plan.trainings)
-        yield dataclasses.replace(plan, hours=hours)
+        hours = training_hours(item.run.key, item.settings, [fold.training for fold in plan.trainings])
+        yield dataclasses.replace(plan, hours=tuple(hours))
 
 
 def plan_lines(key: str, request: Request) -> Iterator[str]:

@@ -30,7 +30,7 @@ else:
 KILLED = "the process that read it was ended: it ran out of memory or time, or a decoder failed on it"
 
 
-TEMPLATE_S = 30.0  # for the template to import what it needs, and to copy itself
+COPY_S = 10.0  # for the template to copy itself
 
 
 class Process(Protocol):
@@ -50,7 +50,7 @@ class Workers:
 
     async def start(self, task: dict[str, Any], cpu_s: float) -> Worker:
         """Start a process on a task, within the limits. Raises OSError where none can be started."""
-        worker = await self._copy() if _has_handles() else await _from_nothing()
+        worker = (await self._copy() if _has_handles() else None) or await _from_nothing()
         worker.begin(task, self._limits, cpu_s)
         return worker
 
@@ -62,25 +62,29 @@ class Workers:
     def close(self) -> None:
         """End the template; its copies end with their own sockets."""
         if self._template is not None:
-            self._template.end()
+            self._template.close()
 
-    async def _copy(self) -> Worker:
+    async def _copy(self) -> Worker | None:
+        """A copy of the template; None where it does not answer, and another one is then made for the next worker."""
         if self._template is None or self._template.has_ended():
-            self.close()
             self._template = Template()
+        template = self._template
         # Answers have a pipe: a socket that is closed before all of it was read may lose what goes the other way.
         ours, theirs = socket.socketpair()
         from_copy, answers = os.pipe()
+        process = None
         try:
-            process = self._template.copy(theirs.fileno(), answers)
+            process = await template.copy(theirs.fileno(), answers)
         except OSError:
-            ours.close()
-            os.close(from_copy)
-            self.close()
-            raise
+            template.end()
         finally:
             theirs.close()
             os.close(answers)
+            if process is None:
+                ours.close()
+                os.close(from_copy)
+        if process is None:
+            return None
         _, input = await asyncio.open_connection(sock=ours)
         output, loop = asyncio.StreamReader(LONGEST_ANSWER), asyncio.get_running_loop()
         pipe = open(from_copy, "rb", buffering=0)  # noqa: SIM115 - the loop closes it
@@ -93,29 +97,44 @@ class Template:
 
     def __init__(self) -> None:
         self._line, theirs = socket.socketpair()
-        self._line.settimeout(TEMPLATE_S)
+        self._line.setblocking(False)
+        self._starting, self._ready = asyncio.Lock(), False
         with theirs:
             # One thread of BLAS, which is all that detection uses: a copy has no others.
             environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
             command = (sys.executable, "-m", "actionunits.web.template")
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), env=environment, **APART)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
-    def copy(self, input: int, output: int) -> Process:
+    async def copy(self, input: int, output: int) -> Process:
         """A copy with this standard input and output. Raises OSError where there is none."""
         assert sys.platform == "linux"
+        async with self._starting:
+            if not self._ready:
+                self._ready = bool(await asyncio.get_running_loop().sock_recv(self._line, len(WORD)))
+                self._line.settimeout(COPY_S)
+        # From here to the answer nothing else may run: whoever is ended in between would leave it to the next one.
         socket.send_fds(self._line, [WORD], [input, output])
         word, handles, _, _ = socket.recv_fds(self._line, len(WORD), 1)
         if not word:
-            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            raise OSError(errno.ECHILD, os.strerror(errno.ECHILD))
         return _Copy(handles[0])
 
     def end(self) -> None:
-        self._line.close()
+        """End the process; whoever waits for it hears of that."""
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        """End the process where nobody waits for it."""
+        self.end()
+        self._line.close()
 
 
 class _Copy:

@@ -1,8 +1,8 @@
 """A process that has imported what an upload needs, and copies itself for each one, which then need not import it.
 
-It is started as `python -m actionunits.web.template` and reads no upload itself. Its standard input is a socket: each
-message brings the standard input and output of a worker, which a copy becomes, and the answer brings a handle of that
-copy. It ends with the service. Only Linux has such handles.
+It is started as `python -m actionunits.web.template` and reads no upload itself. Its standard input is a socket, on
+which it says when it is ready. Each message then brings the standard input and output of a worker, which a copy
+becomes, and the answer brings a handle of that copy. It ends with the service. Only Linux has such handles.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def main() -> None:
     for name in NEEDED:
         import_module(name)
     gc.freeze()  # what all copies share is not looked through, which would copy its memory
+    service.sendall(WORD)
     while True:
         word, streams, _, _ = socket.recv_fds(service, len(WORD), 2)
         if not word:

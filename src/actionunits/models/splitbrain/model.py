@@ -43,7 +43,7 @@ class SplitBrainOutput(Output):
 
 
 class Half(nn.Module):
-    """Half of an AlexNet without its last pooling: some channels of a picture to bins of the others, place by place."""
+    """Half of an AlexNet without its last pooling: some channels to bins of the others at every place."""
 
     def __init__(self, channels: int, bins: int, width: int, dense_units: int) -> None:
         super().__init__()
