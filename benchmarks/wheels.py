@@ -26,7 +26,7 @@ from actionunits.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "wheels.csv"
-EXTRAS = ("tables", "plots", "train", "landmarker")
+EXTRAS = ("tables", "plots", "ray", "people", "web", "train", "landmarker")
 BEHIND = {"detect": ("pydantic-core", "protobuf"), "train": ("llvmlite", "ml-dtypes")}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SYSTEMS = {
