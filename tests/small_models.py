@@ -8,6 +8,13 @@ __all__ = ["AUS", "BY_HEART_LR", "MIXES_AUS", "SMALL", "random_batch"]
 
 # Settings that make a model small enough for a test on one core.
 SMALL: dict[str, dict[str, Any]] = {
+    "deformae": {
+        "image_size": 64,
+        "width": 4,
+        "texture_units": 8,
+        "shape_units": 8,
+        "au_rates": (0.4, 0.2, 0.3, 0.1),
+    },
     "drml": {"image_size": 66, "width": 8, "dense_units": (64, 32), "dropout": 0.0},
     "eacnet": {"image_size": 64, "width": 4, "crop_units": 16, "dropout": 0.0},
     "frozen": {"image_size": 64, "width": 8, "au_rates": (0.4, 0.2, 0.3, 0.1)},

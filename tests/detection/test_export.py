@@ -26,6 +26,7 @@ from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 # Of every model: what comes in, and what goes out.
 SIGNATURES = {
+    "deformae": ("image", "au_logit features"),
     "drml": ("image", "au_logit"),
     "eacnet": ("image landmarks", "au_logit"),
     "frozen": ("image", "au_logit features"),

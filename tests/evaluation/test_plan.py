@@ -29,6 +29,7 @@ APPEARANCE = ("brightness", "contrast", "saturation", "gamma", "grey", "blur", "
 # What the papers say, by model: size, optimiser, learning rate, momentum, batch, epochs, clipping, turns, flips.
 PAPERS = {
     "drml": (170, "sgd", 1e-3, 0.9, 64, 20, 0.0, 0.0, 0.0),
+    "deformae": (256, "adam", 2e-4, 0.9, 64, 100, 0.0, 0.0, 0.0),
     "splitbrain": (227, "sgd", 1e-2, 0.9, 64, 100, 0.0, 0.0, 0.0),
     "eacnet": (224, "sgd", 1e-4, 0.9, 50, 5, 0.0, 0.0, 0.0),
     "ofnet": (128, "sgd", 2e-4, 0.9, 32, 30, 1.0, 15.0, 0.5),
@@ -38,7 +39,7 @@ PAPERS = {
     "hog": (112, None, 3e-3, None, 128, 10, 0.0, 0.0, 0.0),
     "tcae": (256, "sgd", 1e-3, 0.9, 64, 1000, 0.0, 0.0, 0.0),
 }
-PATIENCE = {"renet": 10, "resnet18": 10, "splitbrain": 15, "tcae": 15}  # early stopping
+PATIENCE = {"deformae": 15, "renet": 10, "resnet18": 10, "splitbrain": 15, "tcae": 15}  # early stopping
 SHIFT = {"ofnet": 6 / 128, "renet": 16 / 224, "resnet18": 16 / 224, "hybrid": 12 / 176}  # crops from larger pictures
 
 PAPER_FILES = {f"{model}_{data}" for model in PAPERS for data in ("bp4d", "bp4d+", "disfa", "gft", "videos")}

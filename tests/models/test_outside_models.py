@@ -145,7 +145,7 @@ def test_a_program_registers_a_model_for_itself():
         assert find_model("mine") is entry and model_keys()[-1] == "mine"
     finally:
         unregister_model("mine")
-    with pytest.raises(UserError, match="unknown model 'mine'; known are drml, eacnet, "):
+    with pytest.raises(UserError, match="unknown model 'mine'; known are deformae, drml, "):
         find_model("mine")
 
 

@@ -63,6 +63,7 @@ SYSTEMS = (
     "hog",
     "drml",
     "splitbrain",
+    "deformae",
     "tcae",
     "tcae:fabnet",
 )

@@ -19,6 +19,7 @@ GROUP = "actionunits.models"
 
 # Models of this package: where the entry of each is.
 MODELS: dict[str, str] = {
+    "deformae": "actionunits.models.deformae:ENTRY",
     "drml": "actionunits.models.drml:ENTRY",
     "eacnet": "actionunits.models.eacnet:ENTRY",
     "frozen": "actionunits.models.frozen:ENTRY",
