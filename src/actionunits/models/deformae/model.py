@@ -10,6 +10,7 @@ Widths and the crop's size can be scaled.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -141,7 +142,7 @@ def encoder(image_size: int, width: int, code: int) -> nn.Sequential:
     halvings = image_size.bit_length() - 1
     channels = [3, *(min(width * 2**k, 8 * width) for k in range(halvings - 1))]
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(channels[:-1], channels[1:], strict=True):
+    for inputs, outputs in pairwise(channels):
         layers += [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Conv2d(channels[-1], code, 4, 2, 1), nn.Flatten())
 
@@ -151,6 +152,6 @@ def decoder(image_size: int, width: int, code: int, outputs: int) -> nn.Sequenti
     doublings = image_size.bit_length() - 1
     channels = [code, *(min(width * 2**k, 8 * width) for k in reversed(range(doublings - 1)))]
     layers: list[nn.Module] = []
-    for inputs, wide in zip(channels[:-1], channels[1:], strict=True):
+    for inputs, wide in pairwise(channels):
         layers += [nn.ConvTranspose2d(inputs, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
     return nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], outputs, 4, 2, 1))
