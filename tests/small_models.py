@@ -53,9 +53,9 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 # Learning rates of the test that eight samples are learned by heart, where 3e-3 is not right: EAC-Net is deep without
-# normalisation, and its Eq. (3) hardly pulls on a label that an overshooting step has got very wrong. TCAE's probe is
-# one small linear layer.
-BY_HEART_LR = {"eacnet": 1.5e-4, "tcae": 3e-2}
+# normalisation, and its Eq. (3) hardly pulls on a label that an overshooting step has got very wrong. The probe
+# of deformae, splitbrain and tcae is one small linear layer.
+BY_HEART_LR = {"deformae": 3e-2, "eacnet": 1.5e-4, "splitbrain": 3e-2, "tcae": 3e-2}
 
 # Stages after which every output depends on all AUs, the new one too.
 MIXES_AUS = {"hybrid": ("fusion",)}
