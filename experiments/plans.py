@@ -25,6 +25,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from actionunits.errors import UserError
 from actionunits.evaluation.plan import PROTOCOL_OF, scored_rows, systems_of
 from actionunits.evaluation.published import PublishedTable, published_tables
 from actionunits.evaluation.result_rows import Request
@@ -174,13 +175,16 @@ def main() -> None:
         if not scored_rows(published):
             continue
         for tested, trained, request in requests(published, data, options.out):
-            for plan in plan_of(key, request):
-                rows += plan_rows(key, tested, trained, plan)
-                print(key, tested, trained, plan.system, flush=True)
-                name = (plan.system, plan.config.name)
-                if options.start and name not in begun:
-                    begun[name] = started(plan, options.start)
-                    print(begun[name], flush=True)
+            print(key, trained, "to", tested, flush=True)
+            try:
+                for plan in plan_of(key, request):
+                    rows += plan_rows(key, tested, trained, plan)
+                    name = (plan.system, plan.config.name)
+                    if options.start and name not in begun:
+                        begun[name] = started(plan, options.start)
+                        print(begun[name], flush=True)
+            except UserError as error:
+                print(f"{key}, {trained} to {tested}: {error}", file=sys.stderr, flush=True)
     pd.DataFrame(rows).to_csv(RESULTS / "plans.csv", index=False)
     if begun:
         pd.DataFrame(begun.values()).to_csv(RESULTS / "plans_started.csv", index=False)

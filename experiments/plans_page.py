@@ -60,9 +60,18 @@ def plans_page() -> str:
     counted = ", ".join(f"{count:,} of {name}" for name, count in FRAMES.items())
     parts = [INTRODUCTION.format(frames=counted, flops=f"{GPU_FLOPS:.0e}")]
     for key, of_table in plans.groupby("table", sort=False):
-        parts += ["", f"## {heading(published_tables()[str(key)])}", "", table_of_plans(of_table)]
-    started = pd.read_csv(RESULTS / "plans_started.csv", keep_default_na=False)
-    parts += ["", STARTED.format(steps=started["steps"].max()) + started_table(started, plans), "", SETTINGS]
+        parts += [
+            "",
+            f"## {key}",
+            "",
+            heading(published_tables()[str(key)]).partition(": ")[2],
+            "",
+            table_of_plans(of_table),
+        ]
+    if (RESULTS / "plans_started.csv").is_file():
+        started = pd.read_csv(RESULTS / "plans_started.csv", keep_default_na=False)
+        parts += ["", STARTED.format(steps=started["steps"].max()) + started_table(started, plans)]
+    parts += ["", SETTINGS]
     parts += [line for name in sorted(plans["config"].unique()) for line in settings_lines(FOLDER / name)]
     return "\n".join(parts)
 
