@@ -20,6 +20,8 @@ from actionunits.training.settings import Settings
 GPU_FLOPS = 2e13  # of one GPU, sustained; what a large one does in TF32
 FORWARD_AND_BACKWARD = 3  # times the forward pass
 _ROWS = 2  # of the batch that is counted
+# Operations for a picture in all epochs, by model, settings and whether there are labels; folds and tables share it.
+_counted: dict[tuple[str, str, bool], float] = {}
 
 
 def training_hours(model_name: str, settings: Settings, trainings: Sequence[CropData]) -> list[float]:
@@ -28,18 +30,17 @@ def training_hours(model_name: str, settings: Settings, trainings: Sequence[Crop
     Loading of data is left out, and so are stages over time, which read stored features. Raises UserError where the
     labels or settings do not allow the training.
     """
-    counted: dict[bool, float] = {}  # operations for a picture in all epochs: the same in all trainings with labels
     hours = []
     for training in trainings:
         weight = row_weight(settings, training)
         shown = len(training) if weight is None else float(weight.sum())
-        labelled = bool(training.aus)
-        if labelled not in counted:
+        key = (model_name, repr(settings.model), bool(training.aus))
+        if key not in _counted:
             own = with_relations(with_label_rates(settings, training), training)
             model = find_model(model_name).model(own.model, training.aus)
             stages = [stage for stage in model.stages() if stage.sequences is None and stage.epochs]
-            counted[labelled] = sum(forward_flops(model, stage, own) * stage.epochs for stage in stages)
-        hours.append(counted[labelled] * FORWARD_AND_BACKWARD * shown / GPU_FLOPS / 3600)
+            _counted[key] = sum(forward_flops(model, stage, own) * stage.epochs for stage in stages)
+        hours.append(_counted[key] * FORWARD_AND_BACKWARD * shown / GPU_FLOPS / 3600)
     return hours
 
 
