@@ -121,6 +121,9 @@ def test_schemas_columns_and_formats(run):
     assert {"FaceRectX", "AU26"} < set(read_table("clip.parquet")) and os.path.exists("clip.timeline.png")
     assert run("clip.mp4", "--no-pose", "--no-landmarks", "--aus", "12")[0] == 0
     assert list(pd.read_csv("clip.csv").columns[5:]) == ["AU12_r", "AU12_c", "AU12_p", "usable", "quality"]
+    assert run("clip.mp4", "--eyes-closed", "--annotate", "--timeline", "--schema", "pyfeat", "-o", "p.csv")[0] == 0
+    assert {"AU43", "AU45"} < set(pd.read_csv("p.csv"))
+    assert run("clip.mp4", "--eyes-closed", "--aus", "12")[0] == 2
 
 
 def test_a_folder_is_one_table_and_with_fps_one_sequence(run):

@@ -19,7 +19,8 @@ class AnalysisOptions:
     timeline: draw it, as "png", "svg" or "pdf". allow_network: addresses are opened. sides: intensities of left and
     right too. episodes, elan: write the episodes of a video, as a table, and for ELAN. frames: which of an input are
     analysed. relations: write how action units go together, and people. same_people: a person keeps the number over a
-    whole video, and has one over all inputs. gaze: columns of it. Raises UserError for two neutral references.
+    whole video, and has one over all inputs. gaze: columns of it. eyes_closed: AU43 too. Raises UserError for two
+    neutral references.
     """
 
     schema: str = "openface"
@@ -39,6 +40,7 @@ class AnalysisOptions:
     relations: bool = False
     same_people: bool = False
     gaze: bool = False
+    eyes_closed: bool = False
 
     def __post_init__(self) -> None:
         if self.neutral is not None and self.calibrate:

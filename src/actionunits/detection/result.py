@@ -25,6 +25,7 @@ from actionunits.detection.analysis import (
     schema_of,
     stream_media,
 )
+from actionunits.detection.closed_eyes import ClosedEyesOption
 from actionunits.detection.colour_order import ColourOrderHint
 from actionunits.detection.detector import Detector, without_image
 from actionunits.detection.neutral import NeutralOption
@@ -180,12 +181,13 @@ def detect_in_memory(
         kind = kind_of(media)
         check_options(name, kind, detector, options)
         reference, people = NeutralOption(detector, options, media), PeopleOption(options, media)
-        schema, collector = schema_of(kind, detector, options), SummaryCollector.of_kind(kind, detector.aus)
+        closed = ClosedEyesOption(detector, options)
+        schema, collector = schema_of(kind, closed.aus, options), SummaryCollector.of_kind(kind, closed.aus)
         watch = _Watch(media)
         frames: list[FrameResult] = []
         try:
             results = reported(map(watch, stream_media(detector, media, name)), progress, media.frame_count)
-            for result in reference.applied(people.applied(results, stack), stack):
+            for result in closed.applied(reference.applied(people.applied(results, stack), stack)):
                 collector.add(result)
                 frames.append(without_image(result))
         except KeyboardInterrupt:
@@ -202,7 +204,7 @@ def detect_in_memory(
     }
     can_reopen = media.can_repeat and media.kind != "webcam" and local is source
     reopen = partial(opened, source, options) if can_reopen else None
-    return DetectionResult(name, frames, detector.aus, kind, schema, card, watch.thumbnail, reopen)
+    return DetectionResult(name, frames, closed.aus, kind, schema, card, watch.thumbnail, reopen)
 
 
 class _Watch:
