@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from staged_faces import StagedFinder, picture, video_frames
+from staged_faces import StagedFinder, picture, video_frames, write_video
 
 import actionunits as au
 import actionunits.detection.detector as detect_module
@@ -22,7 +22,7 @@ from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.text_progress import TextProgress
 from actionunits.errors import UserError
 from actionunits.faces import FaceFinder
-from actionunits.media import FrameChoice, MediaReader, VideoWriter
+from actionunits.media import FrameChoice, MediaReader
 from actionunits.types import Frame
 
 PICTURES = [picture(1), picture(2, 3)]
@@ -38,13 +38,6 @@ def _staged(monkeypatch, tmp_path):
 @pytest.fixture
 def detector(tiny_weights):
     return au.Detector(weights=tiny_weights)
-
-
-def write_video(name, counts):
-    with VideoWriter(name, fps=25) as writer:
-        for frame in video_frames(counts):
-            writer.write(frame.image_rgb)
-    return name
 
 
 def numbers(result):
