@@ -60,7 +60,7 @@ def detect(
     ] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
     timeline_format: Annotated[
-        str, typer.Option(callback=figure_ending, help="Timelines as png, svg or pdf.")
+        str, typer.Option(callback=figure_ending, help="Timelines as png, jpg, svg or pdf.")
     ] = "png",
     summary: Annotated[
         bool | None,
