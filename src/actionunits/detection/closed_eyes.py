@@ -55,7 +55,7 @@ class ClosedEyesOption:
         self.aus = (*self.aus[: self._place], CLOSED, *self.aus[self._place :])
 
     def applied(self, results: Iterator[FrameResult]) -> Iterator[FrameResult]:
-        """The results with AU43. Those of eyes that have not been closed for long enough wait, for a second at most."""
+        """The results with AU43; they wait, for a second at most, until it is known whether closed eyes stay so."""
         return self._applied(results) if self._wanted else results
 
     def _applied(self, results: Iterator[FrameResult]) -> Iterator[FrameResult]:
