@@ -66,7 +66,7 @@ class DetectionResult(AuResult):
     thumbnail: str | None = None  # of the first frame with a face, as the address of an <img>
     reopen: Callable[[], MediaReader] | None = None  # None for an input that can be read only once
 
-    @property
+    @cached_property
     def _collected(self) -> SummaryCollector:
         return self.collector
 

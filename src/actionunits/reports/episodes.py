@@ -6,9 +6,10 @@ gone on as before; after a longer time what is open ends with the last frame tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,8 +50,9 @@ class Episode:
 
 def read_episodes(path: Path) -> list[Episode]:
     """Those that a table of them holds. Raises UserError where it cannot be read."""
+    rows: Iterator[list[Any]] = read_csv(path, COLUMNS)
     found = []
-    for face_id, label, onset_s, apex_s, offset_s, peak, complete in read_csv(path, COLUMNS):
+    for face_id, label, onset_s, apex_s, offset_s, peak, complete in rows:
         strength = float("nan") if peak is None else peak
         found.append(Episode(face_id, int(label[2:]), onset_s, apex_s, offset_s, strength, bool(complete)))
     return found
