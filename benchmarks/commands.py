@@ -9,7 +9,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from pathlib import Path
+
+from processes import memory_mb
 
 POLL_S = 0.01
 
@@ -55,12 +56,3 @@ def in_turns(commands: Sequence[Sequence[str]], repeats: int) -> list[list[Cost]
 def median(costs: Sequence[Cost]) -> Cost:
     """Each value's own median."""
     return Cost(*(statistics.median(values) for values in zip(*map(astuple, costs), strict=True)))
-
-
-def memory_mb(field: str, pid: int | str = "self") -> float:
-    """A line of a process's status in /proc, `VmHWM` (peak) or `VmRSS` (now), in MB; 0 where it is not there."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:  # another system, or the process has ended
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), 0.0)

@@ -36,8 +36,9 @@ from typing import TypeVar
 import av
 import cv2
 import numpy as np
-from commands import in_turns, median, memory_mb, run
+from commands import in_turns, median, run
 from PIL import Image
+from processes import memory_mb
 from rich.console import Console
 from rich.table import Table
 

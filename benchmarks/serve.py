@@ -33,11 +33,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from processes import cpu_s, descendants, memory_mb
 from websockets.sync.client import connect
 
 FPS, SIZE, STEPS = 30, (640, 480), 30
 TOKEN = secrets.token_urlsafe(24)
-MEGABYTE = 1 << 20
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def service(weights: list[str]) -> Iterator[tuple[str, int]]:
 def webcam(address: str, pid: int, photo: Path, seconds: float) -> None:
     pictures = moved(photo)
     late_ms: list[float] = []
-    memory: list[tuple[float, int]] = []
+    memory: list[tuple[float, float]] = []
     url, headers = address.replace("http", "ws") + "/v1/live", {"Authorization": f"Bearer {TOKEN}"}
     with connect(url, additional_headers=headers, origin=address) as socket:
         assert json.loads(socket.recv()) == {"ready": True}
@@ -94,13 +94,13 @@ def webcam(address: str, pid: int, photo: Path, seconds: float) -> None:
             now = time.perf_counter() - began
             late_ms.append(1000 * (now - told["time_s"]))
             if now > 5 and (not memory or now - memory[-1][0] > 1):  # what it loads first is no growth
-                memory.append((now, resident(pid)))
+                memory.append((now, resident_mb(pid)))
         busy_s = processor_s(pid) - busy_s
     fps, (middle, most) = len(late_ms) / seconds, np.percentile(late_ms, (50, 95))
-    slope = np.polyfit(*np.array(memory).T, 1)[0] * 3600 / MEGABYTE if len(memory) > 2 else float("nan")
+    slope = np.polyfit(*np.array(memory).T, 1)[0] * 3600 if len(memory) > 2 else float("nan")
     print(f"webcam: {fps:.1f} frames per second, {middle:.0f} ms in the middle, {most:.0f} ms at the 95th percentile")
     print(f"webcam: {1000 * busy_s / len(late_ms):.0f} ms of processor time for each frame")
-    print(f"webcam: {memory[-1][1] / MEGABYTE:.0f} MB in all, {slope:+.1f} MB per hour by a line through the run")
+    print(f"webcam: {memory[-1][1]:.0f} MB in all, {slope:+.1f} MB per hour by a line through the run")
 
 
 def moved(photo: Path) -> list[bytes]:
@@ -162,12 +162,12 @@ def video(address: str, clip: Path, weights: list[str]) -> None:
 
 def many(address: str, pid: int, contents: list[bytes]) -> None:
     """Send all of them at once; every one must come to its end, and the service must still answer."""
-    most, over = resident(pid), threading.Event()
+    most, over = resident_mb(pid), threading.Event()
 
     def watch() -> None:
         nonlocal most
         while not over.wait(0.2):
-            most = max(most, resident(pid))
+            most = max(most, resident_mb(pid))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -179,7 +179,7 @@ def many(address: str, pid: int, contents: list[bytes]) -> None:
     assert set(states) == {"done"}
     urllib.request.urlopen(f"{address}/healthz", timeout=10).read()
     seconds = time.perf_counter() - began
-    print(f"uploads at once: {len(states)} in {seconds:.0f} s, {most / MEGABYTE:.0f} MB at most in all processes")
+    print(f"uploads at once: {len(states)} in {seconds:.0f} s, {most:.0f} MB at most in all processes")
 
 
 def upload(address: str, content: bytes) -> str:
@@ -207,21 +207,14 @@ def waited(address: str, job: str) -> dict:
         time.sleep(0.1)
 
 
-def resident(pid: int) -> int:
-    """Bytes of a process and those below it; Linux only."""
-    try:
-        status = Path(f"/proc/{pid}/statm").read_text().split()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:  # it has just ended
-        return 0
-    return int(status[1]) * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in children)
+def resident_mb(pid: int) -> float:
+    """Memory of a process and those below it."""
+    return sum(memory_mb("VmRSS", each) for each in (pid, *descendants(pid)))
 
 
 def processor_s(pid: int) -> float:
-    """Seconds of processor time that a process and those below it have had; Linux only."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") + sum(processor_s(int(child)) for child in children)
+    """Processor time that a process and those below it have had."""
+    return sum(cpu_s(each) for each in (pid, *descendants(pid)))
 
 
 if __name__ == "__main__":

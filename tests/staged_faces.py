@@ -1,9 +1,12 @@
 """Pictures that say how many faces they hold, and a finder that reads it: detection tests without networks."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
 from actionunits.faces.mean_face import template_landmarks
+from actionunits.media import VideoWriter
 from actionunits.types import Face, Frame
 
 SIZE = (120, 200)  # height, width
@@ -23,6 +26,15 @@ def picture(faces: int, shade: int = 0) -> np.ndarray:
 def video_frames(counts, fps: float = 25, source: str = "staged"):
     """Frames with these numbers of faces."""
     return [Frame(picture(n, k), k, k / fps, source) for k, n in enumerate(counts)]
+
+
+def write_video(path: str | Path, counts, fps: float = 25) -> str | Path:
+    """Write `video_frames` as a video, and the folders that it lies in; gives its path."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, fps=fps) as writer:
+        for frame in video_frames(counts):
+            writer.write(frame.image_rgb)
+    return path
 
 
 class StagedFinder:

@@ -64,12 +64,39 @@ def test_examples_in_docstrings(path, in_examples):
     assert runner.summarize().failed == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def blocks_of(page):
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md", "docs/start.md"])
 def test_code_on_pages(page, in_examples, capsys):
     """Blocks of a page run one after the other; a comment `# -> text` behind a line is what it prints."""
     values = {}
-    for block in re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE):
+    for block in blocks_of(page):
         exec(compile(block, page, "exec"), values)
         shown = [line.partition("# -> ")[2] for line in block.splitlines() if "# -> " in line]
         printed = capsys.readouterr().out.splitlines()
         assert [line for line in shown if line not in printed] == []
+
+
+@pytest.mark.slow
+def test_code_on_the_page_of_bulk_detection(in_examples, capsys):
+    """On this machine in place of a cluster; the table that is read first is what is written last."""
+    Path("videos").mkdir()
+    Path("clip.mp4").rename("videos/clip.mp4")
+    read, write = (
+        compile(block.replace('on="ray"', "on=None"), "bulk.md", "exec") for block in blocks_of("docs/bulk.md")
+    )
+    exec(write, {})
+    assert capsys.readouterr().out.startswith("videos/clip.mp4: done, 25 frames")
+    values = {}
+    exec(read, values)
+    assert len(values["table"]) == CLIP_FRAMES and len(values["one"]) == 0  # the page names another file
+
+
+@pytest.mark.slow
+def test_code_on_the_page_of_renders(facekit_dir):
+    (block,) = blocks_of("docs/renders.md")
+    values = {}
+    exec(compile(block.replace('"DIR"', repr(str(facekit_dir))), "renders.md", "exec"), values)
+    assert values["picture"].shape == (160, 160, 3) and values["flow"].shape == (160, 160, 2)

@@ -22,6 +22,7 @@ from actionunits.faces import FaceFinder
 from actionunits.faces.gaze import gaze_of, iris_offsets
 from actionunits.faces.pose import rotation_from_pose
 from actionunits.media import open_media
+from actionunits.runtime.provenance import source_commit
 from actionunits.types import Face, Frame
 
 OUT = Path(__file__).parents[2] / "results" / "gaze.csv"
@@ -117,7 +118,7 @@ def main() -> int:
         rows = [errors(folder.name, seen_in(folder, find)) for folder in options.data]
     table = pd.DataFrame(rows)
     print(table.to_string(index=False))
-    table.to_csv(OUT, index=False, float_format="%.3f", lineterminator="\n")
+    table.assign(commit=source_commit()).to_csv(OUT, index=False, float_format="%.3f", lineterminator="\n")
     return 0
 
 

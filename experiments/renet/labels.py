@@ -35,6 +35,7 @@ from actionunits.models import find_model
 from actionunits.models.batch import Batch
 from actionunits.models.contract import Stage
 from actionunits.runtime.processes import be_a_worker
+from actionunits.runtime.provenance import source_commit
 from actionunits.scores.relations import label_relations
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.fresh_source import FreshFrames, FreshSource
@@ -180,7 +181,7 @@ def main() -> int:
         for row in ROWS:
             table.append(train_row(row, frames, shown, test, options.steps, seed, run, body))
             with write_atomically(options.out) as temporary:
-                pd.DataFrame(table).to_csv(temporary, index=False, float_format="%.4f")
+                pd.DataFrame(table).assign(commit=source_commit()).to_csv(temporary, index=False, float_format="%.4f")
     return 0
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from actionunits.errors import UserError
 from actionunits.evaluation.blendshapes import agreement, median_r, read_blendshapes
+from actionunits.runtime.provenance import source_commit
 
 
 def main() -> int:
@@ -37,7 +38,9 @@ def main() -> int:
     print(f"; of presence median {moving['presence_r'].median():.2f}, mean {moving['presence_r'].mean():.2f}")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.out, index=False, float_format="%.4f", lineterminator="\n")
+        table.assign(commit=source_commit()).to_csv(
+            options.out, index=False, float_format="%.4f", lineterminator="\n"
+        )
     return 0
 
 

@@ -21,6 +21,7 @@ from actionunits.detection import quality
 from actionunits.detection.detector import Detector
 from actionunits.faces.align import register
 from actionunits.media import open_media
+from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
 from actionunits.types import Frame
 
@@ -96,7 +97,8 @@ def main() -> int:
         changed = [np.ascontiguousarray(change(image)) for image in images]
         rows.append({"change": name, "frames": len(images)} | measured(detector, changed, np.array(labels)))
         print(rows[-1], flush=True)
-    pd.DataFrame(rows).to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
+    table = pd.DataFrame(rows).assign(commit=source_commit())
+    table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
     return 0
 
 

@@ -37,7 +37,7 @@ from actionunits.detection.detector import DEFAULT_MODEL, Detector
 from actionunits.detection.export import export_graph
 from actionunits.detection.graph_file import graph_beside, sealed
 from actionunits.evaluation.coded_faces import read_coded_faces, score_answers
-from actionunits.runtime.provenance import instruction_set
+from actionunits.runtime.provenance import instruction_set, source_commit
 from actionunits.scores import metrics
 from actionunits.weights.checkpoint_file import read_checkpoint
 from actionunits.weights.locate import find_weights
@@ -239,7 +239,7 @@ def main() -> int:
         graph_beside(weights).write_bytes(sealed(for_integers(content, tensors, scales), header["sha256"]))
         detectors["int8"] = Detector(weights=weights)
         rows = compared(detectors, renders, options.faces)
-    pd.DataFrame(rows).assign(processor=instruction_set()).to_csv(
+    pd.DataFrame(rows).assign(processor=instruction_set(), commit=source_commit()).to_csv(
         OUT, index=False, float_format="%.4f", lineterminator="\n"
     )
     print(f"written to {graph_beside(weights)} and {OUT}")

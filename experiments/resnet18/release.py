@@ -46,6 +46,7 @@ from actionunits.faces.align import cut_out, similarity_transform, transform_poi
 from actionunits.media import open_media
 from actionunits.models.batch import Batch
 from actionunits.models.layers.blendshapes import NAMES
+from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.validation import judged
@@ -292,12 +293,12 @@ def main() -> int:
         on_faces = evidence(model, coded_batches(faces, size))
         table = shares_table(meshed, on_renders, faces, on_faces)
         print(table.round(3).to_string(index=False))
-        table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
+        table.assign(commit=source_commit()).to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
         thresholds = calibrate(model, meshed, on_renders, faces, on_faces)
         model.config = dataclasses.replace(model.config, landmark_weight=SHARE, landmark_intensity_weight=None)
         fields = {name: header[name] for name in ("data", "seed", "commit")} | judged(model, meshed, size)
         save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "float16")
-        sides = sides_table(model, meshed)
+        sides = sides_table(model, meshed).assign(commit=source_commit())
         sides.to_csv(OUT.with_name("detector_sides.csv"), index=False, float_format="%.4f", lineterminator="\n")
         print(sides.round(2).to_string(index=False))
         print(f"{options.out}: {fields['scores']['validation']}")

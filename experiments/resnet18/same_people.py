@@ -27,6 +27,7 @@ from actionunits.faces import FaceFinder
 from actionunits.faces.recognition import FaceDescriber
 from actionunits.faces.track import Appearance, appearance_of
 from actionunits.media import open_media, read_image
+from actionunits.runtime.provenance import source_commit
 from actionunits.scores.grouping import groups
 from actionunits.types import Frame
 
@@ -119,8 +120,9 @@ def main() -> int:
     with FaceFinder(video=False) as find:
         describe = FaceDescriber()
         rows = [row for name, clips in sets.items() for row in rows_of(name, seen_in(clips, find, describe))]
-    print(pd.DataFrame(rows).to_string(index=False))
-    pd.DataFrame(rows).to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False))
+    table.assign(commit=source_commit()).to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
     return 0
 
 

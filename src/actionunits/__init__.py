@@ -39,6 +39,7 @@ def detect(
     landmarks: bool = True,
     sides: bool = False,
     gaze: bool = False,
+    eyes_closed: bool = False,
     same_people: bool = False,
     fps: float | None = None,
     start: float = 0.0,
@@ -73,6 +74,7 @@ def detect(
         landmarks: whether the table has columns of the 68 landmarks.
         sides: also the intensities of the person's own left and right.
         gaze: whether the table has columns of where the eyes look.
+        eyes_closed: also AU43, eyes that stay closed for more than half a second; for videos.
         same_people: a person who leaves and comes back keeps the number, in a video of any length.
         fps: several pictures are the frames of a sequence with this many per second; else each stands for itself.
         start: begin at this time of a video, in seconds.
@@ -117,6 +119,7 @@ def detect(
         landmarks=landmarks,
         sides=sides,
         gaze=gaze,
+        eyes_closed=eyes_closed,
         same_people=same_people,
         fps=fps,
         start=start,

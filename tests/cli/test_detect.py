@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from staged_faces import StagedFinder, picture, video_frames
+from staged_faces import StagedFinder, picture, write_video
 from typer.testing import CliRunner
 
 import actionunits.detection.detector as detect_module
@@ -22,7 +22,7 @@ from actionunits.detection.calibration import logit_of
 from actionunits.detection.neutral import parse_neutral
 from actionunits.detection.output_files import output_paths
 from actionunits.errors import UserError
-from actionunits.media import VideoWriter, open_media
+from actionunits.media import open_media
 from actionunits.reports.tables import read_table
 from actionunits.scores import resting
 
@@ -50,12 +50,6 @@ OF_ALL = ["episodes.csv", "summary.csv", "summary.wide.csv"]
 
 def write_photo(name, faces):
     Image.fromarray(picture(faces)).save(name)
-
-
-def write_video(name, counts, fps=25):
-    with VideoWriter(name, fps=fps) as writer:
-        for frame in video_frames(counts):
-            writer.write(frame.image_rgb)
 
 
 def files():
@@ -121,6 +115,9 @@ def test_schemas_columns_and_formats(run):
     assert {"FaceRectX", "AU26"} < set(read_table("clip.parquet")) and os.path.exists("clip.timeline.png")
     assert run("clip.mp4", "--no-pose", "--no-landmarks", "--aus", "12")[0] == 0
     assert list(pd.read_csv("clip.csv").columns[5:]) == ["AU12_r", "AU12_c", "AU12_p", "usable", "quality"]
+    assert run("clip.mp4", "--eyes-closed", "--annotate", "--timeline", "--schema", "pyfeat", "-o", "p.csv")[0] == 0
+    assert {"AU43", "AU45"} < set(pd.read_csv("p.csv"))
+    assert run("clip.mp4", "--eyes-closed", "--aus", "12")[0] == 2
 
 
 def test_a_folder_is_one_table_and_with_fps_one_sequence(run):

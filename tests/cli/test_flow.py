@@ -8,7 +8,7 @@ import pytest
 import torch
 from drawn_recordings import drawn_recording, inventory
 from PIL import Image
-from staged_faces import StagedFinder, picture, video_frames
+from staged_faces import StagedFinder, picture, write_video
 
 import actionunits.detection.detector as detect_module
 import actionunits.reports.flow_grid as flow_grid_module
@@ -16,7 +16,6 @@ from actionunits.cli import main
 from actionunits.datasets.crops.load import load_data
 from actionunits.datasets.crops.prepare import prepare
 from actionunits.errors import UserError
-from actionunits.media import VideoWriter
 from actionunits.models import find_model
 from actionunits.models.ofnet.two_frame import has_tvl1
 from actionunits.training.checkpoint import save_checkpoint
@@ -57,12 +56,6 @@ def assert_refused(result, *parts):
         assert part in err
 
 
-def write_video(name, counts):
-    with VideoWriter(name, fps=10) as writer:
-        for frame in video_frames(counts):
-            writer.write(frame.image_rgb)
-
-
 def test_show_flow_draws_it_into_the_annotated_picture(run, tmp_path):
     Image.fromarray(picture(1)).save("photo.png")
     learned = weights(tmp_path / "of.safetensors")
@@ -80,7 +73,7 @@ def test_show_flow_draws_it_into_the_annotated_picture(run, tmp_path):
 
 
 def test_flow_of_a_video_survives_calibration_and_smoothing(run, tmp_path):
-    write_video("clip.mp4", [1] * 12)
+    write_video("clip.mp4", [1] * 12, fps=10)
     learned = weights(tmp_path / "of.safetensors")
     for name, words in {"a": ["--annotate"], "b": ["--show", "flow"]}.items():
         arguments = ("clip.mp4", "--weights", learned, "--smooth", "0.2", "-o", name, *words)
@@ -97,7 +90,7 @@ def test_only_flow_can_be_shown_and_only_by_a_model_that_estimates_it(run, tmp_p
 
 
 def test_report_flow_draws_the_most_moved_frames_of_a_clip(run, tmp_path):
-    write_video("clip.mp4", [0, 1, 1, 1, 0, 1, 1, 1])
+    write_video("clip.mp4", [0, 1, 1, 1, 0, 1, 1, 1], fps=10)
     learned = weights(tmp_path / "of.safetensors")
     code, out, err = run("report", "flow", "clip.mp4", "--weights", learned, "-o", "grid.png", "--frames", "2")
     assert code == 0 and "grid.png" in out and (err == "" or (not has_tvl1() and "no TV-L1 flow" in err))
@@ -110,9 +103,9 @@ def test_report_flow_draws_the_most_moved_frames_of_a_clip(run, tmp_path):
 
 def test_report_flow_refuses_clips_without_motion(run, tmp_path, tiny_weights):
     learned = weights(tmp_path / "of.safetensors")
-    write_video("one.mp4", [1])
-    write_video("none.mp4", [0, 0])
-    write_video("two.mp4", [0, 1, 1])
+    write_video("one.mp4", [1], fps=10)
+    write_video("none.mp4", [0, 0], fps=10)
+    write_video("two.mp4", [0, 1, 1], fps=10)
     flow = ("--weights", learned, "-o", "grid.png")
     assert_refused(run("report", "flow", "one.mp4", *flow), "one.mp4", "motion needs two frames")
     assert_refused(run("report", "flow", "none.mp4", *flow), "no face found")

@@ -12,14 +12,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 from rich.console import Console
-from staged_faces import StagedFinder, picture, video_frames
+from staged_faces import StagedFinder, picture, write_video
 from typer.testing import CliRunner
 
 import actionunits.detection.detector as detect_module
 from actionunits.aus import SYNTH_AUS
 from actionunits.cli import app
-from actionunits.detection.inputs import find_inputs, refuse_clashes, shard_of, summary_files
+from actionunits.detection.inputs import find_inputs, shard_of
+from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.run import Outcome
+from actionunits.detection.run_files import RunFiles
 from actionunits.errors import UserError
 from actionunits.media import VideoWriter, open_media
 from actionunits.reports.outcomes import outcomes_table
@@ -43,9 +45,7 @@ def test_all_that_is_in_a_folder_has_a_table(detect):
         Image.fromarray(picture(k)).save(f"day/{k}.png")
     frames = [Image.fromarray(picture(1, k)) for k in range(3)]
     frames[0].save("day/moving.webp", save_all=True, append_images=frames[1:], lossless=True)
-    with VideoWriter("day/clip.mp4", fps=25) as writer:
-        for frame in video_frames([1, 2]):
-            writer.write(frame.image_rgb)
+    write_video("day/clip.mp4", [1, 2])
     assert detect("day", "--out", "results") == 0
     own = ["clip.csv", "clip.episodes.csv", "day.csv", "moving.csv", "moving.episodes.csv"]
     assert made("results") == sorted([*own, *OF_ALL])
@@ -66,10 +66,7 @@ OF_ALL = ["episodes.csv", "summary.csv", "summary.wide.csv"]
 
 
 def write_clip(path, counts=(1, 1)):
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with VideoWriter(path, fps=25) as writer:
-        for frame in video_frames(counts):
-            writer.write(frame.image_rgb)
+    write_video(path, counts)
 
 
 def made(folder):
@@ -137,13 +134,15 @@ def test_a_table_names_inputs(detect):
     pd.DataFrame({"input": ["day/c.mp4"]}).to_parquet("list.parquet")
     sources = [entry.source for entry in find_inputs(["list.parquet", "list.csv"], Path("r"))]
     assert sources == ["day/c.mp4", "day/b.mp4", "day/a.mp4"]
+    Path("german.csv").write_text("Input;Notiz\nday/b.mp4;a, b\n")
+    assert [entry.source for entry in find_inputs(["german.csv"], Path("r"))] == ["day/b.mp4"]
     Path("other.csv").write_text("file\nday/a.mp4\n")
     Path("none.csv").write_text("input\n\n")
     Path("bytes.parquet").write_bytes(b"no table")
     for name, told in (
-        ("other.csv", "needs a column 'input'"),
+        ("other.csv", "no column `input`"),
         ("none.csv", "names no input"),
-        ("bytes.parquet", "'input'"),
+        ("bytes.parquet", "no column `input`"),
     ):
         with pytest.raises(UserError, match=told):
             find_inputs([name], Path("r"))
@@ -176,7 +175,7 @@ def test_an_input_that_is_called_as_the_summary_is_refused(detect):
     write_clip("summary.mp4")
     assert detect("summary.mp4") == 0
     with pytest.raises(UserError, match="which is that of all inputs; rename the input"):
-        refuse_clashes(summary_files(Path("r/t.csv")), find_inputs(["summary.mp4"], Path("r")))
+        RunFiles.of(find_inputs(["summary.mp4"], Path("r")), Path("r/t.csv"), AnalysisOptions(episodes=True))
 
 
 def test_the_report_is_one_file_with_warnings_first(detect, monkeypatch):
@@ -225,6 +224,7 @@ def test_a_person_has_one_number_over_a_video_and_over_all(detect, monkeypatch):
     monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
     monkeypatch.setattr(detect_module, "FaceFinder", LeavingFinder)
     monkeypatch.setattr("actionunits.detection.same_people.FaceDescriber", lambda: lambda *_: np.ones(128))
+    monkeypatch.setattr("actionunits.detection.run.find_weights", lambda: None)
     for name in ("day/a.mp4", "day/b.mp4"):
         write_clip(name, [1] * 6)
     assert detect("day", "--out", "plain") == 0
@@ -244,6 +244,16 @@ def test_a_person_has_one_number_over_a_video_and_over_all(detect, monkeypatch):
     for k in (1, 2):
         Image.fromarray(picture(1, k)).save(f"day/{k}.png")
     assert detect("day", "--same-people", "--out", "r2") == 0 and card("r2/day")["likenesses"] is None
+
+
+def test_a_missing_package_is_told_once_and_before_any_work(detect, monkeypatch, tiny_weights):
+    for name in ("day/a.mp4", "day/b.mp4"):
+        write_clip(name)
+    monkeypatch.setattr("actionunits.faces.recognition.find_spec", lambda name: None)
+    words = ["detect", "day", "--same-people", "--out", "r", "--weights", str(tiny_weights)]
+    with pytest.raises(UserError, match=r'this needs the package dlib; pip install "actionunits\[people\]"'):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert not Path("r").exists()
 
 
 def test_what_failed_and_what_was_not_changed_is_told(tiny_weights, tmp_path, monkeypatch, detect):

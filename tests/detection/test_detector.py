@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from small_models import SMALL
-from staged_faces import StagedFinder, picture, video_frames
+from staged_faces import StagedFinder, picture, video_frames, write_video
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import actionunits.detection.detector as detect_module
@@ -25,7 +25,6 @@ from actionunits.detection.smoothing import Smoother
 from actionunits.detection.spool import ResultSpool
 from actionunits.errors import DamagedInputError, UserError
 from actionunits.faces.align import box_transform, cut_out, register, transform_points
-from actionunits.media import VideoWriter
 from actionunits.models import find_model
 from actionunits.models.batch import Batch, Output
 from actionunits.training.checkpoint import save_checkpoint
@@ -330,12 +329,6 @@ def test_a_photograph_is_searched_without_tracking(detector, monkeypatch, tmp_pa
     assert [m["video"] for m in made] == [False]
     assert found.table["face"].tolist() == [0, 1] and found.damage is None
     assert found.frames[0].frame.image_rgb.shape == (120, 200, 3)
-
-
-def write_video(path, counts):
-    with VideoWriter(path, fps=25) as writer:
-        for frame in video_frames(counts):
-            writer.write(frame.image_rgb)
 
 
 def test_a_damaged_video_gives_the_frames_before_the_damage(detector, tmp_path):

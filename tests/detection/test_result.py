@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from staged_faces import StagedFinder, picture, video_frames
+from staged_faces import StagedFinder, picture, video_frames, write_video
 
 import actionunits as au
 import actionunits.detection.detector as detect_module
@@ -22,7 +22,7 @@ from actionunits.detection.output_files import OutputPaths
 from actionunits.detection.text_progress import TextProgress
 from actionunits.errors import UserError
 from actionunits.faces import FaceFinder
-from actionunits.media import FrameChoice, MediaReader, VideoWriter
+from actionunits.media import FrameChoice, MediaReader
 from actionunits.types import Frame
 
 PICTURES = [picture(1), picture(2, 3)]
@@ -38,13 +38,6 @@ def _staged(monkeypatch, tmp_path):
 @pytest.fixture
 def detector(tiny_weights):
     return au.Detector(weights=tiny_weights)
-
-
-def write_video(name, counts):
-    with VideoWriter(name, fps=25) as writer:
-        for frame in video_frames(counts):
-            writer.write(frame.image_rgb)
-    return name
 
 
 def numbers(result):
@@ -118,10 +111,11 @@ OPTIONS = [
     ({"calibrate": True, "landmarks": False, "end": 0.9}, AnalysisOptions(
         landmarks=False, calibrate=True, frames=FrameChoice(0.0, 0.9)
     )),
+    ({"eyes_closed": True, "neutral": 5}, AnalysisOptions(neutral="5", eyes_closed=True)),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("keywords", "options"), OPTIONS, ids=["plain", "tidy", "frame", "time", "rest"])
+@pytest.mark.parametrize(("keywords", "options"), OPTIONS, ids=["plain", "tidy", "frame", "time", "rest", "closed"])
 def test_options_do_what_they_do_on_the_command_line(detector, tmp_path, keywords, options):
     write_video("clip.mp4", [1] * 12 + [0] * 3 + [2] * 15)
     analysis = analyse(detector, "clip.mp4", OutputPaths(tmp_path / "cli.csv"), options)
@@ -155,8 +149,9 @@ def test_one_call_takes_the_options_of_the_detector_too(tiny_weights):
         au.detect("clip.mp4", weights=tiny_weights, start=2, end=1)
     with pytest.raises(UserError, match="has no frame there"):
         au.detect("clip.mp4", weights=tiny_weights, start=2)
-    with pytest.raises(UserError, match="photographs have no times"):
-        au.detect(PICTURES, weights=tiny_weights, start=2)
+    for option in ({"start": 2}, {"eyes_closed": True}):
+        with pytest.raises(UserError, match="photographs have no times"):
+            au.detect(PICTURES, weights=tiny_weights, **option)
 
 
 def test_calls_in_a_row_load_the_released_model_once(monkeypatch):

@@ -203,7 +203,8 @@ def test_command_prints_and_writes_every_difference(files, tmp_path):
     outcome = CliRunner().invoke(app, command, env={"COLUMNS": "80"})
     assert outcome.exit_code == 0, outcome.output
     table = pd.read_csv(out)
-    assert len(table) == 20 and list(table["metric"].unique()) == ["f1", "f1_event", "auc", "icc", "mae"]
+    assert len(table) == 20 and "commit" in table
+    assert list(table["metric"].unique()) == ["f1", "f1_event", "auc", "icc", "mae"]
     mean = table[(table["metric"] == "auc") & (table["au"] == "mean")].iloc[0]
     for name in ("a", "b", "difference", "low", "high"):
         assert f"{mean[name]:.3f}" in outcome.stdout

@@ -7,7 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
-from staged_faces import StagedFinder, picture, video_frames
+from staged_faces import StagedFinder, picture, write_video
 
 import actionunits as au
 import actionunits.detection.detector as detect_module
@@ -15,7 +15,6 @@ from actionunits.detection.analysis import analyse
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.output_files import OutputPaths
 from actionunits.errors import UserError
-from actionunits.media import VideoWriter
 from actionunits.reports.run_card import CARD_VERSION
 from actionunits.reports.tables import read_table
 
@@ -30,9 +29,7 @@ def checker(name):
 def inputs(monkeypatch, tmp_path):
     """A video with and without faces, a photograph, and a folder of photographs."""
     monkeypatch.setattr(detect_module, "FaceFinder", StagedFinder)
-    with VideoWriter(tmp_path / "clip.mp4", fps=25) as writer:
-        for frame in video_frames([1, 0, 2, 1]):
-            writer.write(frame.image_rgb)
+    write_video(tmp_path / "clip.mp4", [1, 0, 2, 1])
     (tmp_path / "folder").mkdir()
     for name, faces in (("photo.png", 1), ("folder/a.png", 0), ("folder/b.png", 2)):
         Image.fromarray(picture(faces)).save(tmp_path / name)

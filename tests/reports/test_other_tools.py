@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from staged_faces import StagedFinder, video_frames
+from staged_faces import StagedFinder, write_video
 
 import actionunits as au
 import actionunits.detection.detector as detect_module
 from actionunits.errors import UserError
-from actionunits.media import VideoWriter
 
 OPENFACE = pd.DataFrame(
     {
@@ -125,9 +124,7 @@ def test_a_table_without_action_units_is_refused(read, tmp_path):
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_our_own_tables_come_back(schema, suffix, monkeypatch, tiny_weights, tmp_path):
     monkeypatch.setattr(detect_module, "FaceFinder", StagedFinder)
-    with VideoWriter(tmp_path / "clip.mp4", fps=25) as writer:
-        for frame in video_frames([1] * 20 + [0] * 3 + [2] * 12):
-            writer.write(frame.image_rgb)
+    write_video(tmp_path / "clip.mp4", [1] * 20 + [0] * 3 + [2] * 12)
     result = au.Detector(weights=tiny_weights).detect(tmp_path / "clip.mp4", schema=schema)
     read = {"openface": au.io.read_openface, "pyfeat": au.io.read_pyfeat}[schema](
         result.save(tmp_path / f"table{suffix}")

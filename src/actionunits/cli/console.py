@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -19,27 +19,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from actionunits.detection.analysis import Analysis
-from actionunits.detection.inputs import (
-    Input,
-    failures_file,
-    people_file,
-    refuse_clashes,
-    report_file,
-    summary_files,
-)
+from actionunits.detection.inputs import Input
 from actionunits.detection.neutral_table import without_moments
 from actionunits.detection.output_files import refuse_overwriting
-from actionunits.detection.run import Outcome, Run, counts_text
-from actionunits.detection.same_people import COLUMNS as PEOPLE_COLUMNS
-from actionunits.detection.same_people import people_over
-from actionunits.errors import DamagedInputError, UnexpectedError, UserError, one_line, print_line
+from actionunits.detection.run import Outcome, Run, counts_text, exit_code
+from actionunits.detection.run_files import RunFiles
+from actionunits.errors import UserError, one_line, print_line
 from actionunits.files import cache_folder
 from actionunits.media import read_for
 from actionunits.media.standard_input import end_standard_input
-from actionunits.reports.failures import write_failures
-from actionunits.reports.outcomes import NOT_BEGUN, outcomes_table
-from actionunits.reports.summary import write_summaries
-from actionunits.reports.tables import write_csv
+from actionunits.reports.outcomes import outcomes_table
 from actionunits.runtime.processes import INTERRUPTED
 
 LINE_EVERY_S = 60.0  # of progress, where there is no terminal
@@ -62,10 +51,7 @@ def detect_inputs(
     a file to write is one of the inputs.
     """
     refuse_overwriting([entry.source for entry in inputs], [entry.paths for entry in inputs], run.options)
-    summaries = summary_files(out, run.options.relations) if run.options.episodes and whole else []
-    people = people_file(out) if run.options.same_people else None
-    failures = failures_file(out) if len(inputs) > 1 and whole else None
-    refuse_clashes([*summaries, *filter(None, [people, failures])], inputs)
+    files = RunFiles.of(inputs, out, run.options, report, whole)
     left = without_moments(inputs, run.options.neutral)
     if left is not None and not quiet:
         print(f"actionunits: {one_line(left)}", file=sys.stderr)
@@ -83,21 +69,13 @@ def detect_inputs(
         if len(inputs) > 1:
             console.print(outcomes_table([entry.source for entry in inputs], outcomes))
             console.print(bar.throughput)
-        outcomes = {entry.source: outcomes[entry.source] for entry in inputs if entry.source in outcomes}
-        if failures is not None and write_failures(failures, outcomes):
-            _print_files([failures], console)
-        if any(outcome.card for outcome in outcomes.values()):
-            page = report_file(out) if report else None
-            _print_files(_written_about_all(inputs, outcomes, summaries, people, page), console)
-        codes = [0, *(outcome.code for outcome in outcomes.values())]
-        if run.stop.is_set() and not all(source.startswith("webcam:") for source in cut_off):
+        _print_files(files.write(inputs, outcomes, shlex.join(["actionunits", *sys.argv[1:]])), console)
+        interrupted = run.stop.is_set() and not all(source.startswith("webcam:") for source in cut_off)
+        if interrupted:
             kept = any(outcome.analysis for outcome in outcomes.values())
             line = "interrupted; the files hold the frames so far" if kept else "interrupted"
             print(f"actionunits: {line}", file=sys.stderr)
-            codes.append(INTERRUPTED)
-    # A fault of ours weighs more than an input that could not be used, and that more than a damaged one.
-    order = (INTERRUPTED, UnexpectedError.exit_code, UserError.exit_code, DamagedInputError.exit_code, 0)
-    return next(code for code in order if code in codes)
+    return exit_code(outcomes.values(), interrupted)
 
 
 def _tell(outcome: Outcome, inputs: int, console: Console) -> None:
@@ -108,33 +86,6 @@ def _tell(outcome: Outcome, inputs: int, console: Console) -> None:
         console.print(one_line(outcome.line), markup=False, highlight=False, soft_wrap=True)
     if outcome.error is not None:
         print_line(outcome.error)
-
-
-def _written_about_all(
-    inputs: Sequence[Input],
-    outcomes: Mapping[str, Outcome],
-    summaries: Sequence[Path],
-    people: Path | None,
-    report: Path | None,
-) -> list[Path]:
-    """The files about all inputs that are asked for."""
-    cards = {source: outcome.card for source, outcome in outcomes.items() if outcome.card is not None}
-    person_of, written = None, list(summaries)
-    if people is not None:
-        named = people_over(list(cards.values()))
-        write_csv(people, PEOPLE_COLUMNS, (each.row() for each in named))
-        person_of = {(each.file, str(each.face_id)): each.person for each in named}
-        written.append(people)
-    if summaries:
-        write_summaries(summaries, list(cards.values()), person_of)
-    if report is None:
-        return written
-    from actionunits.reports.html_report import write_report
-
-    without = [entry.source for entry in inputs if entry.source not in cards]
-    reasons = {source: str(outcomes[source].error) if source in outcomes else NOT_BEGUN for source in without}
-    write_report(report, list(cards.values()), reasons, shlex.join(["actionunits", *sys.argv[1:]]))
-    return [*written, report]
 
 
 class _InputsBar:

@@ -140,7 +140,7 @@ def describe_command(
     folder: Annotated[Path, typer.Argument(help="Prepared folder, or folder of renders.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the pictures.")] = None,
     picture_format: Annotated[
-        str, typer.Option("--format", callback=figure_ending, help="Pictures as png, svg or pdf.")
+        str, typer.Option("--format", callback=figure_ending, help="Pictures as png, jpg, svg or pdf.")
     ] = "png",
 ) -> None:
     """How often action units occur and which go together, who is in it, how long the sequences are."""

@@ -55,9 +55,12 @@ def detect(
         bool, typer.Option("--sides", help="Also the intensities of the person's own left and right.")
     ] = False,
     gaze: Annotated[bool, typer.Option("--gaze", help="Also columns of where the eyes look.")] = False,
+    eyes_closed: Annotated[
+        bool, typer.Option("--eyes-closed", help="Also AU43: eyes that stay closed for more than half a second.")
+    ] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also draw the action units over time.")] = False,
     timeline_format: Annotated[
-        str, typer.Option(callback=figure_ending, help="Timelines as png, svg or pdf.")
+        str, typer.Option(callback=figure_ending, help="Timelines as png, jpg, svg or pdf.")
     ] = "png",
     summary: Annotated[
         bool | None,
@@ -192,6 +195,7 @@ def detect(
         relations=relations,
         same_people=same_people,
         gaze=gaze,
+        eyes_closed=eyes_closed,
     )
     if neutral is not None and is_table(neutral):
         found = with_moments(found, Path(neutral))

@@ -13,7 +13,6 @@ import typer
 from actionunits.errors import UserError
 
 LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
-FIGURE_FORMATS = ("png", "svg", "pdf")
 LARGEST_COUNT = 1_000_000
 LARGEST_BATCH = 65_536
 _EMPTY_OPTION = re.compile(r"--[a-z-]+=")
@@ -75,9 +74,11 @@ def figure_name(path: Path) -> Path:
 
 
 def figure_ending(name: str) -> str:
-    """Callback of an option that takes the format of figures."""
-    if name not in FIGURE_FORMATS:
-        raise typer.BadParameter(f"{name} is not one of {', '.join(FIGURE_FORMATS)}")
+    """Callback of an option that takes the ending of figures."""
+    from actionunits.reports.image_file import ENDINGS
+
+    if name not in ENDINGS:
+        raise typer.BadParameter(f"{name} is not one of {', '.join(ENDINGS)}")
     return name
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from actionunits.aus import au_label
+from actionunits.detection.closed_eyes import ClosedEyesOption
 from actionunits.detection.detector import Detector, follows_time
 from actionunits.detection.neutral import NeutralOption
 from actionunits.detection.options import AnalysisOptions
@@ -77,13 +78,14 @@ def analyse(
         kind = kind_of(media)
         _check(source, kind, detector, options, alone)
         reference, people = NeutralOption(detector, options, media), PeopleOption(options, media)
+        closed = ClosedEyesOption(detector, options)
         # The parts of a data set have the columns for which any kind of input has cells.
-        schema = schema_of("images" if paths.is_part else kind, detector, options)
+        schema = schema_of("images" if paths.is_part else kind, closed.aus, options)
         table = stack.enter_context(open_table(paths.table, schema))
-        collector = SummaryCollector.of_kind(kind, detector.aus, options.relations)
-        files, drawing = _drawn(stack, kind, detector, source, file, paths, options)
+        collector = SummaryCollector.of_kind(kind, closed.aus, options.relations)
+        files, drawing = _drawn(stack, kind, closed.aus, source, file, paths, options)
         results = reported(stream_media(detector, media, source, stop), progress, media.frame_count)
-        results = reference.applied(people.applied(results, stack), stack)
+        results = closed.applied(reference.applied(people.applied(results, stack), stack))
         if options.annotate and (reference.is_known_late or options.same_people):
             results = _with_pictures(results, file, options)
         _consume(results, [table.write, collector.add, *drawing, *further])
@@ -113,10 +115,10 @@ def kind_of(media: MediaReader) -> str:
     return "video" if follows_time(media) or media.fps else media.kind
 
 
-def schema_of(kind: str, detector: Detector, options: AnalysisOptions) -> RowSchema:
+def schema_of(kind: str, aus: Sequence[int], options: AnalysisOptions) -> RowSchema:
     """The columns that the options ask for."""
     blocks = (options.pose, options.landmarks, options.all_openface_aus, options.sides, options.gaze)
-    return make_schema(options.schema, detector.aus, kind, *blocks)
+    return make_schema(options.schema, aus, kind, *blocks)
 
 
 def _check(source: str, kind: str, detector: Detector, options: AnalysisOptions, alone: bool) -> None:
@@ -132,12 +134,14 @@ def check_options(source: str, kind: str, detector: Detector, options: AnalysisO
         raise UserError(f"{detector.weights} does not tell left from right; leave --sides out")
     if kind != "video" and options.frames.is_of_time:
         raise UserError(f"{source}: photographs have no times; --start and --end are for videos")
+    if kind != "video" and options.eyes_closed:
+        raise UserError(f"{source}: photographs have no times; --eyes-closed is for videos")
 
 
 def _drawn(
     stack: ExitStack,
     kind: str,
-    detector: Detector,
+    aus: Sequence[int],
     source: str,
     file: str,
     paths: OutputPaths,
@@ -158,7 +162,7 @@ def _drawn(
         from actionunits.reports.annotate import timeline_to
 
         files.append(paths.timeline(options.timeline))
-        consumers.append(stack.enter_context(timeline_to(files[-1], detector.aus, one_line(Path(source).name))))
+        consumers.append(stack.enter_context(timeline_to(files[-1], aus, one_line(Path(source).name))))
     return files, consumers
 
 

@@ -156,6 +156,7 @@ class Detector:
         landmarks: bool = True,
         sides: bool = False,
         gaze: bool = False,
+        eyes_closed: bool = False,
         same_people: bool = False,
         fps: float | None = None,
         start: float = 0.0,
@@ -186,6 +187,7 @@ class Detector:
             allow_network=allow_network,
             sides=sides,
             gaze=gaze,
+            eyes_closed=eyes_closed,
             same_people=same_people,
             frames=FrameChoice(start, end, every),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Sequence
@@ -10,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actionunits.detection.output_files import DATASET, OutputPaths, dataset_paths, output_paths
-from actionunits.detection.same_people import FILE as PEOPLE_FILE
+from actionunits.detection.spreadsheet import named_cells
 from actionunits.errors import UserError
 from actionunits.media import expand
 from actionunits.media.images import fault_of
 from actionunits.media.stores import expand_stored, is_stored
-from actionunits.reports.failures import NAME as FAILURES
-from actionunits.reports.summary import FILES as SUMMARY_FILES
-from actionunits.reports.summary import RELATION_FILES
 from actionunits.reports.tables import TABLE_SUFFIXES
+
+INPUT = "input"  # the column of a table of inputs
 
 
 @dataclass(frozen=True)
@@ -59,22 +57,25 @@ def find_inputs(
 
 def listed(table: Path) -> list[str]:
     """What the column `input` of a table names. Raises UserError where there is no such column, or nothing in it."""
-    try:
-        if table.suffix == ".parquet":
-            import pyarrow.parquet as pq
+    cells = (
+        _parquet_cells(table) if table.suffix == ".parquet" else [cell for _, (cell,) in named_cells(table, [INPUT])]
+    )
+    named = [cell for cell in cells if cell]
+    if not named:
+        raise UserError(f"{table} names no input; its column `{INPUT}` is empty")
+    return named
 
-            cells = pq.read_table(table, columns=["input"])["input"].to_pylist()
-        else:
-            with table.open(newline="", encoding="utf-8-sig") as file:
-                cells = [row["input"] for row in csv.DictReader(file)]
+
+def _parquet_cells(table: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    try:
+        cells = pq.read_table(table, columns=[INPUT])[INPUT].to_pylist()
     except OSError as error:
         raise UserError(f"cannot read {table}: {fault_of(error)}") from error
-    except (KeyError, ValueError, csv.Error):
-        raise UserError(f"{table} is no list of inputs: it needs a column 'input', with one in each row") from None
-    named = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
-    if not named:
-        raise UserError(f"{table} names no input; its column 'input' is empty")
-    return named
+    except (KeyError, ValueError):
+        raise UserError(f"{table} has no column `{INPUT}`, which names an input in each row") from None
+    return ["" if cell is None else str(cell).strip() for cell in cells]
 
 
 def shard_of(inputs: Sequence[Input], shard: str) -> list[Input]:
@@ -86,40 +87,6 @@ def shard_of(inputs: Sequence[Input], shard: str) -> list[Input]:
     if numbers is None or not 1 <= int(numbers[1]) <= int(numbers[2]):
         raise UserError(f"--shard {shard}: give the number of the share and of all, such as 1/8, ..., 8/8")
     return list(inputs[int(numbers[1]) - 1 :: int(numbers[2])])
-
-
-def failures_file(out: Path) -> Path:
-    """Where the table of inputs that failed goes: beside the tables over all inputs."""
-    return _folder(out) / FAILURES
-
-
-def summary_files(out: Path, relations: bool = False) -> list[Path]:
-    """Where the tables over all inputs go: into the folder of the results. relations: those too."""
-    return [_folder(out) / name for name in (*SUMMARY_FILES, *RELATION_FILES * relations)]
-
-
-def people_file(out: Path) -> Path:
-    """Where the table of the people of all inputs goes: beside them."""
-    return _folder(out) / PEOPLE_FILE
-
-
-def report_file(out: Path) -> Path:
-    """Where the report goes: beside them."""
-    return _folder(out) / "report.html"
-
-
-def _folder(out: Path) -> Path:
-    return out.parent if out.suffix in TABLE_SUFFIXES and not out.is_dir() else out
-
-
-def refuse_clashes(summaries: Sequence[Path], inputs: Sequence[Input]) -> None:
-    """Raises UserError where an input has the name of a table over all of them."""
-    for entry in inputs:
-        if entry.paths.table in summaries:
-            raise UserError(
-                f"the table of {entry.source} would be {entry.paths.table}, which is that of all inputs; "
-                "rename the input"
-            )
 
 
 def _is_list(word: str) -> bool:

@@ -1,13 +1,10 @@
 """Neutral moments of many videos in one table: a CSV with the columns `video` and `time`, one row per moment.
 
-A time is in seconds, or in minutes and seconds as players show it (1:05.5). Spreadsheets of any language may have
-written the file: cells are parted by commas, semicolons or tabs, and a number may have a decimal comma.
+A time is in seconds, or in minutes and seconds as players show it (1:05.5), with a decimal point or comma.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -16,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from actionunits.detection.inputs import Input
 from actionunits.detection.options import AnalysisOptions
+from actionunits.detection.spreadsheet import named_cells
 from actionunits.errors import UserError
 
 SUFFIX = ".csv"
@@ -63,26 +61,10 @@ def without_moments(inputs: Sequence[Input], neutral: str | None) -> str | None:
 
 def read_moments(table: Path) -> dict[str, list[str]]:
     """Moments by name as `parse_neutral` reads them, such as "65.5s". Raises UserError for a faulty table."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"cannot read {table}: {error.strerror}") from None
-    except ValueError:
-        raise UserError(f"{table} is not in UTF-8; save it as 'CSV UTF-8'") from None
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, restval="")
     moments: dict[str, list[str]] = {}
-    try:
-        heads = {str(head).strip().lower(): head for head in rows.fieldnames or ()}
-        missing = [column for column in COLUMNS if column not in heads]
-        if missing:
-            raise UserError(f"{table} has no column `{missing[0]}`; its first line must name `video` and `time`")
-        for row in rows:
-            name, time = (row[heads[column]].strip() for column in COLUMNS)
-            if name or time:
-                moments.setdefault(name, []).append(_moment(time, f"{table}, line {rows.line_num}"))
-    except csv.Error as error:
-        raise UserError(f"{table} is no table: {error}") from None
+    for line, (name, time) in named_cells(table, COLUMNS):
+        if name or time:
+            moments.setdefault(name, []).append(_moment(time, f"{table}, line {line}"))
     return moments
 
 

@@ -41,7 +41,7 @@ class OutputPaths:
         return self._named(RUN_CARD)
 
     def timeline(self, picture_format: str) -> Path:
-        """The timeline, as "png", "svg" or "pdf"."""
+        """The timeline, as "png", "jpg", "svg" or "pdf"."""
         return self._named(f"{TIMELINE}.{picture_format}")
 
     @property

@@ -15,9 +15,11 @@ from actionunits.detection.inputs import Input
 from actionunits.detection.workers import MOMENT_S, OnProgress, Work, share_of
 from actionunits.errors import UserError, explained
 
-# Both are read when ray is imported. What became of an input whose worker died is told in words of our own.
+# Read when ray is imported. What became of an input whose worker died is told in words of our own. A head that does
+# not answer for a minute, as on a machine with too much to do, is no reason to end a run of hours.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "died or was killed|Raylet is terminated|marked dead")
+os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "900")
 import ray
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from actionunits.detection.analysis import (
     schema_of,
     stream_media,
 )
+from actionunits.detection.closed_eyes import ClosedEyesOption
 from actionunits.detection.colour_order import ColourOrderHint
 from actionunits.detection.detector import Detector, without_image
 from actionunits.detection.neutral import NeutralOption
@@ -34,12 +34,11 @@ from actionunits.errors import UserError, extras_explained
 from actionunits.media import MediaReader, Source, input_name
 from actionunits.media.memory import MemoryReader
 from actionunits.media.stores import fetched
-from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
 from actionunits.reports.result import AuResult
 from actionunits.reports.run_card import describe_files
 from actionunits.reports.schemas import RowSchema
 from actionunits.reports.summary import SummaryCollector
-from actionunits.reports.tables import open_table, to_dataframe, write_csv
+from actionunits.reports.tables import open_table, to_dataframe
 from actionunits.reports.thumbnails import data_address
 from actionunits.types import FrameResult
 
@@ -63,8 +62,13 @@ class DetectionResult(AuResult):
 
     schema: RowSchema
     card: dict[str, Any]
+    collector: SummaryCollector
     thumbnail: str | None = None  # of the first frame with a face, as the address of an <img>
     reopen: Callable[[], MediaReader] | None = None  # None for an input that can be read only once
+
+    @cached_property
+    def _collected(self) -> SummaryCollector:
+        return self.collector
 
     @property
     def damage(self) -> str | None:
@@ -149,15 +153,9 @@ class DetectionResult(AuResult):
             UserError: where the file cannot be written.
         """
         with extras_explained():
-            from actionunits.reports.html_report import write_report
+            from actionunits.reports.html_report import ReportedInput, write_report
 
-            with tempfile.TemporaryDirectory() as folder:
-                card = dict(self.card)
-                episodes = self._collected.episodes()
-                if episodes is not None:
-                    card["episodes"] = str(Path(folder) / "episodes.csv")
-                    write_csv(Path(card["episodes"]), EPISODE_COLUMNS, (episode.row() for episode in episodes))
-                write_report(Path(path), [card], {})
+            write_report(Path(path), [ReportedInput(self.name, self.card, self._collected.episodes() or [])], {})
         return Path(path)
 
     def _repr_html_(self) -> str:
@@ -180,12 +178,14 @@ def detect_in_memory(
         kind = kind_of(media)
         check_options(name, kind, detector, options)
         reference, people = NeutralOption(detector, options, media), PeopleOption(options, media)
-        schema, collector = schema_of(kind, detector, options), SummaryCollector.of_kind(kind, detector.aus)
+        closed = ClosedEyesOption(detector, options)
+        schema = schema_of(kind, closed.aus, options)
+        collector = SummaryCollector.of_kind(kind, closed.aus, relations=True)
         watch = _Watch(media)
         frames: list[FrameResult] = []
         try:
             results = reported(map(watch, stream_media(detector, media, name)), progress, media.frame_count)
-            for result in reference.applied(people.applied(results, stack), stack):
+            for result in closed.applied(reference.applied(people.applied(results, stack), stack)):
                 collector.add(result)
                 frames.append(without_image(result))
         except KeyboardInterrupt:
@@ -202,7 +202,7 @@ def detect_in_memory(
     }
     can_reopen = media.can_repeat and media.kind != "webcam" and local is source
     reopen = partial(opened, source, options) if can_reopen else None
-    return DetectionResult(name, frames, detector.aus, kind, schema, card, watch.thumbnail, reopen)
+    return DetectionResult(name, frames, closed.aus, kind, schema, card, collector, watch.thumbnail, reopen)
 
 
 class _Watch:

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -18,12 +18,15 @@ from actionunits.detection.inputs import Input
 from actionunits.detection.neutral_table import own_options
 from actionunits.detection.options import AnalysisOptions
 from actionunits.detection.workers import Here, OnProgress, Processes, Workers
-from actionunits.errors import DamagedInputError, UserError, traced
+from actionunits.errors import DamagedInputError, UnexpectedError, UserError, extras_explained, traced
+from actionunits.faces.recognition import find_weights
 from actionunits.files import read_json
 from actionunits.media import read_for
 from actionunits.media.standard_input import NAMES as STANDARD_INPUT
 from actionunits.media.stores import is_stored, stored_state
+from actionunits.reports.number_text import people_word
 from actionunits.reports.run_card import as_json
+from actionunits.runtime.processes import INTERRUPTED
 
 MakeDetector = Callable[[], Detector]
 CLUSTERS = ("ray",)
@@ -61,6 +64,15 @@ class Outcome:
         return f"{words}, damaged" if self.card["damage"] else words
 
 
+def exit_code(outcomes: Iterable[Outcome], interrupted: bool) -> int:
+    """That of a run: a fault of ours weighs more than an input that could not be used, that more than damage."""
+    codes = {0, *(outcome.code for outcome in outcomes)}
+    if interrupted:
+        codes.add(INTERRUPTED)
+    order = (INTERRUPTED, UnexpectedError.exit_code, UserError.exit_code, DamagedInputError.exit_code, 0)
+    return next(code for code in order if code in codes)
+
+
 @dataclass
 class Run:
     """The same options for every input.
@@ -83,11 +95,15 @@ class Run:
 
         An input that fails does not stop the others. Where the worker of one dies, another takes it over; after
         ATTEMPTS workers it is set aside. Inputs that are not there are told before anything is loaded. Raises
-        UserError where the detector cannot be made, and for standard input with several workers, which have none.
+        UserError where the detector cannot be made or a package is missing, and for standard input with several
+        workers, which have none.
         """
         alone = len(inputs) == 1 and self.on is None
         if not alone and (self.on or self._count > 1) and any(entry.source in STANDARD_INPUT for entry in inputs):
             raise UserError("standard input cannot be read with --jobs; analyse it alone")
+        if self.options.same_people:
+            with extras_explained():
+                find_weights()
         for outcome in self._outcomes(inputs, alone, on_progress):
             _log.info(outcome.line)
             yield outcome
@@ -201,7 +217,7 @@ def counts_text(card: dict[str, Any]) -> str:
     """Frames, people and speed of an analysis, from its run card."""
     line = f"{card['frames_written']} frames, {card['frames_with_face']} with a face"
     people = card["people"]
-    line += "" if people is None else f", {people} {'person' if people == 1 else 'people'}"
+    line += "" if people is None else f", {people} {people_word(people)}"
     return f"{line}; {card['seconds']:.1f} s, {card['frames_per_second']:.0f} frames per second"
 
 

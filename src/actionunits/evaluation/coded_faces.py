@@ -21,6 +21,7 @@ import pandas as pd
 from actionunits.aus import AUS, au_label
 from actionunits.errors import UserError
 from actionunits.evaluation.blendshapes import BLENDSHAPES
+from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
 
 LABELS_FILE, CODES_FILE = "labels.csv", "codes.csv"
@@ -29,7 +30,7 @@ CANNOT_TELL = "u"
 # Of a table of scores: whose they are, what is known of the faces, and the scores.
 FACE_COLUMNS = (
     *("data", "reader", "au", "faces", "present", "kappa"),
-    *("auc", "auc_intensity", "f1", "f1_best", "called", "level_r", "contradictions"),
+    *("auc", "auc_intensity", "f1", "f1_best", "called", "level_r", "contradictions", "commit"),
 )
 # A face called present with less intensity than the first, or absent with more than the second, contradicts itself.
 LEAST_OF_PRESENT, MOST_OF_ABSENT = 0.5, 1.5
@@ -186,7 +187,7 @@ def score_answers(faces: CodedFaces, answers: Answers) -> pd.DataFrame:
     auc (of the score of presence), auc_intensity, f1 (of the decisions), f1_best (of the best threshold on
     these very faces: what decisions cost), called (faces called present over faces that are), level_r (Pearson
     r of intensity and level), contradictions (share of faces whose presence and intensity contradict each
-    other). NaN where a score has no value.
+    other), commit (of this program). NaN where a score has no value.
     """
     silent = np.isnan(answers.probability)
     known = faces.valid & ~silent
@@ -211,6 +212,7 @@ def score_answers(faces: CodedFaces, answers: Answers) -> pd.DataFrame:
     rows.insert(0, "au", [au_label(au) for au in faces.aus])
     rows.insert(0, "reader", answers.name)
     rows.insert(0, "data", faces.name)
+    rows["commit"] = source_commit()
     # A program that does not report an action unit has no scores for it.
     rows.loc[silent.all(0), [*columns]] = np.nan
     return rows

@@ -30,6 +30,7 @@ from actionunits.aus import au_label
 from actionunits.errors import UserError
 from actionunits.evaluation.predictions import FramePredictions, read_predictions
 from actionunits.files import write_atomically
+from actionunits.runtime.provenance import source_commit
 from actionunits.scores import bootstrap, metrics
 from actionunits.scores.events import Timeline
 
@@ -135,6 +136,7 @@ def write_comparison(path: Path | str, result: Comparison) -> None:
         "frames": result.frames,
         "subjects": result.subjects,
         "unit": result.unit,
+        "commit": source_commit(),
     }
     for position, (name, value) in enumerate(about.items()):
         table.insert(position, name, value)

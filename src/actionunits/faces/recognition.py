@@ -15,17 +15,25 @@ _PACKAGE, _WEIGHTS = "face_recognition_models", "models/dlib_face_recognition_re
 DESCRIPTION = 128
 
 
+def find_weights() -> Path:
+    """The file of the weights. Raises ModuleNotFoundError where a package of the extra `people` is missing."""
+    # Found, not imported: the code of the package of the weights needs a module that newer setuptools have no more.
+    for name in ("dlib", _PACKAGE):
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+        place = Path(spec.origin).parent
+    return place / _WEIGHTS
+
+
 class FaceDescriber:
     """Describes faces. Raises ModuleNotFoundError where a package of the extra `people` is missing."""
 
     def __init__(self) -> None:
+        weights = find_weights()
         import dlib
 
-        spec = find_spec(_PACKAGE)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(f"No module named '{_PACKAGE}'", name=_PACKAGE)
-        # Found, not imported: its own code needs a module that newer setuptools have no more.
-        self._network = dlib.face_recognition_model_v1(str(Path(spec.origin).parent / _WEIGHTS))
+        self._network = dlib.face_recognition_model_v1(str(weights))
         self._dlib = dlib
 
     def __call__(self, image_rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ def visualise(
 ) -> Activations:
     """`maximise` for a checkpoint's action units, all unless some are named.
 
-    Of a network in stages that follows time, its part that reads single pictures is climbed. Raises UserError for an
+    A network in stages that follows time is shown by its part that reads single pictures. Raises UserError for an
     AU that the model does not know, a model that needs more than a picture, and one without gradients.
     """
     from rich.console import Console

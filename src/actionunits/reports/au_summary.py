@@ -11,7 +11,7 @@ from rich.text import Text
 
 from actionunits.aus import AUS, au_label
 from actionunits.errors import one_line
-from actionunits.reports.number_text import intensity_text
+from actionunits.reports.number_text import intensity_text, people_word
 from actionunits.types import FrameResult, Prediction
 
 MAX_PEOPLE = 6
@@ -120,8 +120,8 @@ class AuSummary:
                 )
             if not rows:
                 table.add_row(_who(person), str(frames), "none", "", "", "", "", end_section=True)
-        if len(self.people) > MAX_PEOPLE:
-            table.caption = f"{len(self.people) - MAX_PEOPLE} more people, seen in fewer frames, are in the file"
+        if left_out := len(self.people[MAX_PEOPLE:]):
+            table.caption = f"In the file: {left_out} more {people_word(left_out)}, seen in fewer frames"
         return table
 
     def _shown(self, of_people: dict) -> list[tuple]:

@@ -6,13 +6,16 @@ gone on as before; after a longer time what is open ends with the last frame tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from actionunits.aus import au_label
 from actionunits.reports.schemas import Column, Row
+from actionunits.reports.tables import read_csv
 from actionunits.types import FrameResult
 
 GAP_S = 0.5
@@ -43,6 +46,16 @@ class Episode:
         """In the order of COLUMNS."""
         times = (self.onset_s, self.apex_s, self.offset_s)
         return [self.face_id, au_label(self.au), *times, self.peak, int(self.complete)]
+
+
+def read_episodes(path: Path) -> list[Episode]:
+    """Those that a table of them holds. Raises UserError where it cannot be read."""
+    rows: Iterator[list[Any]] = read_csv(path, COLUMNS)
+    found = []
+    for face_id, label, onset_s, apex_s, offset_s, peak, complete in rows:
+        strength = float("nan") if peak is None else peak
+        found.append(Episode(face_id, int(label[2:]), onset_s, apex_s, offset_s, strength, bool(complete)))
+    return found
 
 
 class _Person:

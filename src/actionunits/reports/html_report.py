@@ -5,16 +5,19 @@ Everything is in the file: it opens from a disk without a network, and prints.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from actionunits.aus import AUS, au_label
 from actionunits.errors import one_line
 from actionunits.files import write_atomically
-from actionunits.reports.number_text import percent
+from actionunits.reports.episodes import Episode, read_episodes
+from actionunits.reports.number_text import people_word, percent
 from actionunits.reports.thumbnails import moments
 
 LEAST_USABLE = 0.8  # of the frames of an input, without a warning
@@ -44,22 +47,37 @@ document.querySelectorAll('th').forEach(th => th.onclick = () => {
 """
 
 
-def write_report(
-    path: Path, cards: Sequence[Mapping[str, Any]], failures: Mapping[str, str], command: str | None = None
-) -> None:
-    """Write the report of a run from the run cards of its inputs.
+@dataclass(frozen=True)
+class ReportedInput:
+    """What the report tells of an input."""
 
-    Each is called by its `name`, where a card has one, else by its `input`. failures: reason by input, of those that
-    have no card. command: the words of the call. Raises UserError where the file cannot be written.
+    name: str  # as its readers know it
+    card: Mapping[str, Any]  # its run card
+    episodes: Sequence[Episode]
+
+    @classmethod
+    def of_card(cls, card: Mapping[str, Any], name: str | None = None) -> ReportedInput:
+        """An input whose files the card names. Raises UserError where its episodes cannot be read."""
+        episodes = read_episodes(Path(card["episodes"])) if card["episodes"] else []
+        return cls(card["input"] if name is None else name, card, episodes)
+
+
+def write_report(
+    path: Path, inputs: Sequence[ReportedInput], failures: Mapping[str, str], command: str | None = None
+) -> None:
+    """Write the report of a run.
+
+    failures: reason by input, of those of which there is nothing to tell. command: the words of the call. Raises
+    UserError where the file cannot be written.
     """
-    inputs = len(cards) + len(failures)
+    count, cards = len(inputs) + len(failures), [each.card for each in inputs]
     parts = [
-        f"<h1>Action units of {inputs} {'input' if inputs == 1 else 'inputs'}</h1>",
+        f"<h1>Action units of {count} {'input' if count == 1 else 'inputs'}</h1>",
         "" if command is None else f"<p><code>{escape(one_line(command))}</code></p>",
-        _warnings(cards, failures),
+        _warnings(inputs, failures),
         _methods(cards),
-        *(_section(card) for card in cards),
-        _summary(cards),
+        *(_section(each) for each in inputs),
+        _summary(inputs),
     ]
     body = "\n".join(part for part in parts if part)
     head = f'<meta charset="utf-8"><title>Action units</title><style>{_STYLE}</style>'
@@ -89,11 +107,11 @@ def warnings_of(card: Mapping[str, Any]) -> list[str]:
     return [*told, *card["notes"]]
 
 
-def _warnings(cards: Iterable[Mapping[str, Any]], failures: Mapping[str, str]) -> str:
+def _warnings(inputs: Iterable[ReportedInput], failures: Mapping[str, str]) -> str:
     # Most reasons begin with what they are of.
     reasons = {source: reason.removeprefix(f"{source}: ") for source, reason in failures.items()}
     lines = [f"<li><b>{_text(source)}</b>: {_text(reason)}" for source, reason in reasons.items()]
-    lines += [f"<li><b>{_text(_name(card))}</b>: {_text(told)}" for card in cards for told in warnings_of(card)]
+    lines += [f"<li><b>{_text(each.name)}</b>: {_text(told)}" for each in inputs for told in warnings_of(each.card)]
     if not lines:
         return "<p>Nothing to warn of.</p>"
     return f'<div class="warnings"><b>Before you rely on it</b><ul>{"".join(lines)}</ul></div>'
@@ -126,18 +144,16 @@ def _reference(cards: Sequence[Mapping[str, Any]]) -> str | None:
     return f"neutral moments chosen by hand in {len(named) - named.count(None)} of {len(named)} inputs"
 
 
-def _section(card: Mapping[str, Any]) -> str:
+def _section(reported: ReportedInput) -> str:
+    card, episodes = reported.card, reported.episodes
     frames = max(card["frames_written"], 1)
-    people = "" if card["people"] is None else f", {card['people']} {'person' if card['people'] == 1 else 'people'}"
+    people = "" if card["people"] is None else f", {card['people']} {people_word(card['people'])}"
     told = f"{card['frames_written']} frames, {percent(card['frames_usable'] / frames)} usable{people}"
-    parts = [f"<h2>{_text(_name(card))}</h2><p>{told}</p>"]
-    episodes = _episodes(card)
+    parts = [f"<h2>{_text(reported.name)}</h2><p>{told}</p>"]
     if episodes:
         parts.append(_timeline(episodes))
-        strongest = sorted(episodes, key=lambda row: -float(row["peak"] or 0))[:MOMENTS]
-        wanted = {
-            float(row["apex_s"]): f"{row['au']} {row['peak']}, {float(row['apex_s']):.1f} s" for row in strongest
-        }
+        strongest = sorted(episodes, key=lambda each: -np.nan_to_num(each.peak))[:MOMENTS]
+        wanted = {each.apex_s: f"{au_label(each.au)} {_peak(each)}, {each.apex_s:.1f} s" for each in strongest}
         for time_s, picture in moments(card["input"], sorted(wanted)) if _can_be_seen_again(card) else ():
             parts.append(f'<figure><img src="{picture}" alt="">{wanted[time_s]}</figure>')
     return f"<section>{''.join(parts)}</section>"
@@ -148,31 +164,28 @@ def _can_be_seen_again(card: Mapping[str, Any]) -> bool:
     return card["input_files"]["files"] == 1 and card["options"]["fps"] is None
 
 
-def _episodes(card: Mapping[str, Any]) -> list[dict[str, str]]:
-    if not card["episodes"]:
-        return []
-    with open(card["episodes"], newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def _peak(episode: Episode) -> str:
+    """Intensity at the apex; nothing where it is unknown."""
+    return f"{episode.peak:.2f}" if np.isfinite(episode.peak) else ""
 
 
-def _timeline(episodes: Sequence[Mapping[str, str]]) -> str:
+def _timeline(episodes: Sequence[Episode]) -> str:
     """A lane per person and action unit that was present, a bar per episode, the darker the stronger."""
-    lanes = sorted({(int(row["face_id"]), row["au"]) for row in episodes})
-    end_s = max(max(float(row["offset_s"]) for row in episodes), 1e-3)
+    lanes = sorted({(each.face_id, each.au) for each in episodes})
+    end_s = max(max(each.offset_s for each in episodes), 1e-3)
     scale = (WIDTH - LEFT - RIGHT) / end_s
-    names = {au_label(au): unit.name for au, unit in AUS.items()}
     drawn = []
-    for k, (person, label) in enumerate(lanes):
+    for k, (person, au) in enumerate(lanes):
         y = k * LANE
-        words = f"{person}: {label} {names[label]}"
+        words = f"{person}: {au_label(au)} {AUS[au].name}"
         drawn.append(f'<text x="0" y="{y + 12}">{words}</text>')
         drawn.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y + LANE}" y2="{y + LANE}" stroke="#ddd"/>')
-    for row in episodes:
-        y = lanes.index((int(row["face_id"]), row["au"])) * LANE
-        onset_s, offset_s = float(row["onset_s"]), float(row["offset_s"])
-        x, width = LEFT + onset_s * scale, max((offset_s - onset_s) * scale, 1.5)
-        shade = 0.25 + 0.15 * float(row["peak"] or 2.5)
-        title = f"<title>{row['au']}: {onset_s:.2f}-{offset_s:.2f} s, peak {row['peak'] or '?'}</title>"
+    for each in episodes:
+        y = lanes.index((each.face_id, each.au)) * LANE
+        x, width = LEFT + each.onset_s * scale, max((each.offset_s - each.onset_s) * scale, 1.5)
+        shade = 0.25 + 0.15 * (each.peak if np.isfinite(each.peak) else 2.5)
+        told = f"{each.onset_s:.2f}-{each.offset_s:.2f} s, peak {_peak(each) or '?'}"
+        title = f"<title>{au_label(each.au)}: {told}</title>"
         place = f'x="{x:.1f}" y="{y + 2}" width="{width:.1f}" height="{LANE - 4}"'
         drawn.append(f'<rect {place} fill="#0072b2" fill-opacity="{shade:.2f}">{title}</rect>')
     height = len(lanes) * LANE + FOOT
@@ -181,23 +194,19 @@ def _timeline(episodes: Sequence[Mapping[str, str]]) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img">{"".join(drawn)}</svg>'
 
 
-def _summary(cards: Iterable[Mapping[str, Any]]) -> str:
+def _summary(inputs: Iterable[ReportedInput]) -> str:
     headings = ("file", "face", "AU", "name", "usable", *(factor.replace("_", " ") for factor in FACTORS))
     names = {au_label(au): unit.name for au, unit in AUS.items()}
     rows = []
-    for card in cards:
-        for entry in card["summary"]:
+    for each in inputs:
+        for entry in each.card["summary"]:
             for label in (name for name in entry if name in names):
                 numbers = (entry[label][factor] for factor in FACTORS)
-                first = (_name(card), entry["face_id"], label, names[label], f"{entry['usable_share']:.2f}")
+                first = (each.name, entry["face_id"], label, names[label], f"{entry['usable_share']:.2f}")
                 cells = [*map(_text, first), *("" if n is None else f"{n:.2f}".removesuffix(".00") for n in numbers)]
                 rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells))
     head = "".join(f"<th>{heading}</th>" for heading in headings)
     return f"<h2>Summary</h2><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def _name(card: Mapping[str, Any]) -> str:
-    return str(card.get("name", card["input"]))
 
 
 def _text(text: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # pictures are also written where no figure is drawn
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 VECTOR_FORMATS = {".svg": "SVG", ".pdf": "PDF"}  # of figures, with letters as text where the format has it
+ENDINGS = tuple(suffix[1:] for suffix in FORMATS | VECTOR_FORMATS)  # of figures
 JPEG_OPTIONS = {"quality": 92, "subsampling": 0}
 DOTS_PER_INCH = 150  # of figures
 

@@ -29,6 +29,15 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
+def people_word(count: int) -> str:
+    """What so many are called.
+
+    >>> people_word(1), people_word(2)
+    ('person', 'people')
+    """
+    return "person" if count == 1 else "people"
+
+
 def clock_text(time_s: float, end_s: float, step_s: float) -> str:
     """Seconds as text on an axis that ends at `end_s`: plain below two minutes, then min:s, then h:min:s.
 

@@ -19,7 +19,7 @@ from actionunits.reports.au_relations import (
     SynchronyCollector,
 )
 from actionunits.reports.au_summary import ALL_FACES
-from actionunits.reports.number_text import intensity_text, percent
+from actionunits.reports.number_text import intensity_text, people_word, percent
 from actionunits.reports.schemas import Column, make_schema
 from actionunits.reports.summary import EPISODE_TABLE, FILE, SUMMARY_TABLE, Summary, SummaryCollector, long_rows
 from actionunits.reports.tables import rows_to_dataframe, to_dataframe
@@ -180,7 +180,7 @@ class AuResult:
         whom = f"{faces} {'face' if faces == 1 else 'faces'}"
         if self.kind == "video":
             people = len(seen.people)
-            whom = f"{seen.frames_with_face} with a face, {people} {'person' if people == 1 else 'people'}"
+            whom = f"{seen.frames_with_face} with a face, {people} {people_word(people)}"
         return f"{frames} {word}, {whom}"
 
     def _repr_html_(self) -> str:
@@ -188,8 +188,8 @@ class AuResult:
         parts = [f"<b>{escape(one_line(self.name))}</b>: {self._counts()}"]
         shown = [ALL_FACES] if self.kind == "images" else self.people
         parts += [self._person_html(person) for person in shown[:SHOWN_PEOPLE]]
-        if len(shown) > SHOWN_PEOPLE:
-            parts.append(f"{len(shown) - SHOWN_PEOPLE} more people")
+        if left_out := len(shown[SHOWN_PEOPLE:]):
+            parts.append(f"{left_out} more {people_word(left_out)}")
         return f"<div>{''.join(f'<div>{part}</div>' for part in parts)}</div>"
 
     def _person_html(self, person: int) -> str:

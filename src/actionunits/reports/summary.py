@@ -5,7 +5,6 @@ Rates and intensities are those of the frames that can be used (`Face.is_usable`
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +25,7 @@ from actionunits.reports.au_summary import ALL_FACES, AuSummary
 from actionunits.reports.episodes import COLUMNS as EPISODE_COLUMNS
 from actionunits.reports.episodes import Episode, EpisodeCollector
 from actionunits.reports.schemas import Column, Row
-from actionunits.reports.tables import write_csv
+from actionunits.reports.tables import read_csv, write_csv
 from actionunits.types import FrameResult
 
 OF_PERSON = (Column("face_id", "text"), Column("frames", "int"), Column("usable_share", "float", 4))
@@ -184,13 +183,5 @@ def _cells_of(entry: Mapping[str, Any], columns: Sequence[Column]) -> Row:
 def _rows_of_inputs(cards: Iterable[Mapping[str, Any]], field: str, columns: Sequence[Column]) -> Iterable[Row]:
     """Those of the inputs that have a file of this kind, as that holds them."""
     for card in cards:
-        if card[field] is None:
-            continue
-        with open(card[field], newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                yield [valid_text(card["input"]), *_cells(row, columns)]
-
-
-def _cells(row: Mapping[str, str], columns: Sequence[Column]) -> Row:
-    read = {"int": int, "float": float, "double": float, "text": str}
-    return [read[column.kind](row[column.name]) if row[column.name] else None for column in columns]
+        for row in read_csv(Path(card[field]), columns) if card[field] else ():
+            yield [valid_text(card["input"]), *row]

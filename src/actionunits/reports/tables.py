@@ -76,6 +76,17 @@ def write_csv(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> Non
             sink.close()
 
 
+def read_csv(path: Path, columns: Sequence[Column]) -> Iterator[Row]:
+    """The rows of a CSV that `write_csv` wrote. Raises UserError where it cannot be read."""
+    read = {"int": int, "float": float, "double": float, "text": str}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                yield [read[each.kind](row[each.name]) if row[each.name] else None for each in columns]
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as a table: {error}") from error
+
+
 def check_table_suffix(path: Path) -> None:
     """Raises UserError unless a table can be written under this name."""
     if path.suffix not in TABLE_SUFFIXES:

@@ -22,7 +22,7 @@ from actionunits.reports.au_table import AuTable, au_table
 from actionunits.reports.figure import ReportFigure
 from actionunits.reports.image_file import DOTS_PER_INCH, save_figure
 from actionunits.reports.lettering import font, shortened
-from actionunits.reports.number_text import clock_text, percent
+from actionunits.reports.number_text import clock_text, people_word, percent
 from actionunits.reports.palette import VERMILLION, intensity_colormap
 
 WIDTH_IN = 12.0
@@ -95,7 +95,7 @@ def timeline_figure(
     draw_header(figure, title or "Action units", height_in, by_intensity)
     left_out = len(data.people) - len(people)
     if face_id is None and left_out:
-        note = f"{left_out} more {'person' if left_out == 1 else 'people'}, seen for a shorter time, not drawn"
+        note = f"{left_out} more {people_word(left_out)}, seen for a shorter time, not drawn"
         figure.text(LEFT_IN / WIDTH_IN, 0.12 / height_in, note, fontsize=8, color=FAINT_TEXT)
     return figure
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actionunits.detection.analysis import Analysis
 
 Tell = Callable[[dict[str, Any]], None]
-UPLOAD = "upload"  # name of every uploaded file on disk
+UPLOAD = "the file"  # name of every uploaded file on disk, which messages and run cards call so
 NEUTRAL_PICTURE = "neutral"
 FRAMES, ROWS = "frames.ndjson", "rows.ndjson"
 SUMMARY, REPORT = f"{UPLOAD}.summary.txt", f"{UPLOAD}.report.html"
@@ -57,14 +57,9 @@ def main() -> None:
         limit_this_process(task["memory_bytes"], task["cpu_s"], task["file_bytes"])
         {"describe": _describe, "analyse": _analyse, "live": _live}[task["do"]](task, tell)
     except Exception as error:
-        tell({"failed": _without_name(one_line(str(explained(error))))})
+        tell({"failed": one_line(str(explained(error)))})
     # Threads that wait for the end of the input would wait for ever.
     os._exit(0)
-
-
-def _without_name(words: str) -> str:
-    """Words about a file that nobody but this service calls so."""
-    return words.replace(UPLOAD, "the file")
 
 
 def _describe(task: dict[str, Any], tell: Tell) -> None:
@@ -139,13 +134,13 @@ def _write_for_people(analysis: Analysis, name: str) -> None:
     """The summary and the report of an upload, under the name that its sender gave it."""
     from rich.console import Console
 
-    from actionunits.reports.html_report import write_report
+    from actionunits.reports.html_report import ReportedInput, write_report
 
     with Path(SUMMARY).open("w", encoding="utf-8") as file:
         summary = analysis.summary
         table = summary.photo_table(name) if analysis.kind == "image" else summary.video_table(name)
         Console(file=file, width=100).print(table)
-    write_report(Path(REPORT), [analysis.card | {"name": name}], {})
+    write_report(Path(REPORT), [ReportedInput.of_card(analysis.card, name)], {})
 
 
 def _lines_in(name: str) -> IO[str]:
