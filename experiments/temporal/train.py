@@ -187,8 +187,9 @@ def judged(reading: Reading, valid: list[Clip], test: list[Clip]) -> dict[str, f
         "auc": metrics.mean_over_aus(metrics.auc(present, logit, known)),
         "f1": metrics.mean_over_aus(metrics.f1(present, detected, known)),
         "f1_event": metrics.mean_over_aus(events.f1_event(present, detected, known, timeline)),
-        "icc": metrics.mean_over_aus(metrics.icc_3_1(strength, intensity, known)),
     }
+    if np.isfinite(intensity).all():
+        found["icc"] = metrics.mean_over_aus(metrics.icc_3_1(strength, intensity, known))
     draws = bootstrap.draw_subjects(len(test), bootstrap.REPLICATES, 0)
     low, high = bootstrap.interval_of_mean(bootstrap.auc(draws, owner, present, logit, known))
     return found | {"auc_low": low, "auc_high": high}
