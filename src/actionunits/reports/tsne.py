@@ -199,7 +199,8 @@ def _draw_people(panel: Axes, e: Embedding, points: np.ndarray, before: str) -> 
     panel.scatter(*points[others].T, s=5, lw=0, color=OTHER_PEOPLE, alpha=0.7)
     for person, colour in zip(shown, PERSON_COLOURS, strict=False):
         panel.scatter(*points[e.subject == person].T, s=7, lw=0, color=tuple(v / 255 for v in colour))
-    _frame(panel, f"{before}{len(persons)} people, {len(shown)} of them in colour")
+    in_colour = "" if len(shown) == len(persons) else f", {len(shown)} of them in colour"
+    _frame(panel, f"{before}{len(persons)} people{in_colour}")
 
 
 def _frame(panel: Axes, title: str) -> None:
