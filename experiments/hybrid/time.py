@@ -3,10 +3,9 @@
     python experiments/hybrid/time.py --init runs/anet/model.safetensors --train out/clips/w7? \
         --valid out/clips/valid out/clips/valid-calm --test out/clips/test out/clips/test-worse
 
-experiments/temporal/train.py says how the clips are rendered, and weights/hybrid.md where the CNN is from; it saw other
-people. What it says of each frame is computed once. Every row learns from that with the settings of
-configs/hybrid_synthau.yaml and one thing changed. Thresholds are those of the validation clips. Writes
-results/hybrid_time.csv, with 95% intervals over people, for every seed.
+`time.sh` renders the clips and trains the CNN, on other people. What it says of each frame is computed once. Every row
+learns from that with the settings of configs/hybrid_synthau.yaml and one thing changed. Thresholds are those of the
+validation clips. Writes results/hybrid_time.csv, with 95% intervals over people, for every seed.
 """
 
 from __future__ import annotations
@@ -23,9 +22,8 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "temporal"))
 from clips import Clip
-from train import ARITHMETIC, judged
+from correct import ARITHMETIC, judged
 
 from actionunits.datasets.crops.crop_data import CropData, stored_size
 from actionunits.datasets.crops.synthau import load_crops

@@ -109,7 +109,9 @@ def test_first_filters_are_drawn_strongest_first(checkpoints, tmp_path):
     f = first_filters(checkpoints["resnet18"])
     assert f.weights.shape == (2, 7, 7, 3) and f.model == "resnet18"
     weak, strong = 0.1 * f.weights[:1], np.full_like(f.weights[:1], -2.0)
-    shown = [panel.get_images()[0].get_array() for panel in filter_figure(Filters("m", np.vstack([weak, strong]))).axes]
+    shown = [
+        panel.get_images()[0].get_array() for panel in filter_figure(Filters("m", np.vstack([weak, strong]))).axes
+    ]
     assert (shown[0] == 0).all() and np.ptp(shown[1]) > 0.5
     words = ["report", "filters", str(checkpoints["renet"]), "--out", str(tmp_path / "a.png")]
     assert CliRunner().invoke(app, words).exit_code == 0 and (tmp_path / "a.png").is_file()

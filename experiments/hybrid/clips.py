@@ -25,7 +25,7 @@ class Clip:
 
 
 def read_clips(folder: Path, detector: Detector) -> list[Clip]:
-    """All clips of a folder of renders; frames in which no face was found are left out.
+    """All clips of a folder of renders; frames and clips in which no face was found are left out.
 
     What the detector says is read from a file in the folder where there is one for these weights. Raises UserError
     where the folder holds no renders.
@@ -36,6 +36,8 @@ def read_clips(folder: Path, detector: Detector) -> list[Clip]:
     clips = []
     for name, rows in table.groupby("clip", observed=True, sort=True):
         kept, logit, intensity = _outputs(folder / str(name), detector)
+        if not len(kept):
+            continue
         labels = rows.sort_values("frame").iloc[kept]
         present = labels[names].to_numpy() > 0
         clips.append(Clip(logit, intensity, present, labels[[f"{au}_r" for au in names]].to_numpy(np.float32)))
