@@ -17,7 +17,7 @@ from small_models import AUS, SMALL, random_batch
 from actionunits import configs
 from actionunits.cli import main
 from actionunits.errors import UserError
-from actionunits.models.batch import Batch
+from actionunits.models.batch import Batch, Output
 from actionunits.models.hybrid import HybridConfig, HybridNet
 from actionunits.models.hybrid.cnn import Cnn, fc6_cells
 from actionunits.models.hybrid.fusion import Fusion
@@ -32,6 +32,7 @@ from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.training.run import run
 from actionunits.training.sequence_source import SequenceSource, frame_features
 from actionunits.training.settings import make_settings, read_config_file
+from actionunits.training.source import CropSource, rows_of_stage
 from actionunits.training.start import start_from
 from actionunits.training.validation import predict_crops
 
@@ -47,6 +48,8 @@ TRAINING = TINY | {
     "fusion_epochs": 2,
     "sequences_per_step": 2,
     "least_active": 0.0,
+    "join": "clip",
+    "fusion_people": 0.0,
     "validate_every_epochs": 1,
 }
 
@@ -164,28 +167,31 @@ def test_lstm_scores_are_the_tanh_whose_margin_is_kept():
     torch.testing.assert_close(score, expected)
 
 
+@pytest.mark.parametrize("standardized", [False, True])
 @pytest.mark.parametrize("energy", [0.5, 0.9, 0.98, 1.0])
-def test_projection_is_pca_with_the_wanted_energy(energy):
+def test_projection_is_pca_with_the_wanted_energy(energy, standardized):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(60, 9)) @ np.diag(1.6 ** -np.arange(9)) @ np.linalg.qr(rng.normal(size=(9, 9)))[0] + 0.3
-    net = Projection(9, 6).double()
+    net = Projection(9, 6, standardized).double()
     net.fit(torch.from_numpy(rows).split(13), energy)
     reference = PCA().fit(rows)
     kept = min(6, int(np.searchsorted(reference.explained_variance_ratio_.cumsum(), energy - 1e-12)) + 1)
     ours, theirs = net(torch.from_numpy(rows)).numpy(), reference.transform(rows)[:, :kept]
     assert not ours[:, kept:].any() and net.fitted
     sign = np.sign((ours[:, :kept] * theirs).sum(0))
-    np.testing.assert_allclose(ours[:, :kept], sign * theirs / theirs[:, 0].std(), atol=1e-9)
+    scale = theirs.std(0) if standardized else theirs[:, 0].std()
+    np.testing.assert_allclose(ours[:, :kept], sign * theirs / scale, atol=1e-9)
 
 
-def test_fusion_is_two_layers_on_unit_scores():
+@pytest.mark.parametrize("unit_length", [True, False])
+def test_fusion_is_two_layers_on_scores(unit_length):
     torch.manual_seed(0)
-    net = Fusion(3, 4).double()
+    net = Fusion(3, 4, unit_length).double()
     spatial, temporal = torch.randn(2, 5, 3, dtype=torch.float64)
     for b in range(5):
         stacked = []
         for scores in (spatial[b].tolist(), temporal[b].tolist()):
-            length = math.sqrt(sum(value * value for value in scores))
+            length = math.sqrt(sum(value * value for value in scores)) if unit_length else 1
             stacked += [value / length for value in scores]
         hidden = [
             max(0.0, sum(stacked[k] * net.mixing[k, u].item() for k in range(6)) + net.bias[u].item())
@@ -342,6 +348,29 @@ def test_training_frames_pass_the_cnn_once_for_both_later_stages(tmp_path, monke
     assert rows == [160]
 
 
+def test_clips_of_a_person_are_one_sequence_in_order_of_task():
+    data = random_people(160)
+    data = dataclasses.replace(data, subject=data.subject // 2)
+    rows = source(data, join="person")[0].order(0)
+    assert [len(stretch) for stretch in rows] == [40] * 4
+    for stretch in rows:
+        assert len(set(data.subject[stretch])) == 1
+        assert (np.diff(data.clip[stretch] * 1000 + data.frame[stretch]) > 0).all()
+
+
+def test_the_fusion_learns_from_people_whom_the_other_stages_have_not_seen():
+    data = random_people(160)
+    cnn, lstm, fusion = HybridNet(HybridConfig(**(TRAINING_MODEL | {"fusion_people": 0.3})), data.aus).stages()
+    learned, held_out = (set(data.subject[rows_of_stage(data, stage, 3)]) for stage in (lstm, fusion))
+    assert cnn.people == lstm.people and learned and held_out
+    assert not learned & held_out and learned | held_out == set(data.subject)
+    shown = SequenceSource(data, lstm, 1, HybridNet(HybridConfig(**TRAINING_MODEL), data.aus), seed=3).order(0)
+    assert {person for rows in shown for person in data.subject[rows]} == learned
+    assert set(data.subject[CropSource(data, cnn, 0, 42, 3)._rows]) == learned
+    with pytest.raises(UserError, match="a part of the training people of its own, and there are too few"):
+        rows_of_stage(data.subset(data.subject == 0), fusion, 3)
+
+
 def test_frames_that_do_not_count_have_no_part_in_the_loss():
     data = random_people(160)
     batches, model = source(data)
@@ -352,10 +381,14 @@ def test_frames_that_do_not_count_have_no_part_in_the_loss():
     other = dataclasses.replace(batch, au_present=spoilt.view(40, 3))
     values = [float(model.losses(model(b), b)["margin"].detach()) for b in (batch, other)]
     assert values[0] == values[1] > 0
+    model.config = dataclasses.replace(model.config, lstm_loss="cross_entropy")
+    said = model(batch).au_logit
+    expected = cross_entropy(said, batch.au_present, batch.au_present_valid)
+    assert torch.equal(model.losses(Output(said), batch)["cross_entropy"], expected)
 
 
 def test_clips_that_are_too_short_are_told():
-    with pytest.raises(UserError, match="leaves the first 20 frames of a clip out of its loss, and the longest"):
+    with pytest.raises(UserError, match="leaves the first 20 frames of a sequence out of its loss, and the longest"):
         source(random_people(160), context_frames=20)
     with pytest.raises(UserError, match=r"2\.5 active action units per frame"):
         source(random_people(160), least_active=2.5)
@@ -414,6 +447,7 @@ def test_configurations_can_be_read():
     ("settings", "line"),
     [
         ({"variant": "gru"}, "variant is 'gru'; it must be one of anet, lstm, hybrid"),
+        ({"join": "video"}, "join is 'video'; it must be one of person, clip"),
         ({"image_size": 40}, "of 40 pixels the convolutions leave nothing at stride 4"),
         ({"lstm_units": 0}, "lstm_units is 0; it must be at least 1"),
         ({"lstm_dropout": 1.0}, "lstm_dropout is 1.0; it must be below 1"),
@@ -465,7 +499,7 @@ def drawn(tmp_path_factory):
     [
         (
             ["train", "hybrid", "--data", "many", "--valid", "valid", "--epochs", "1"],
-            "leaves the first 10 frames of a clip out of its loss, and the longest training clip has 8",
+            "leaves the first 10 frames of a sequence out of its loss, and the longest has 8",
         ),
         (["train", "hybrid", "--data", "unknown", "--valid", "valid"], "no frame of the training data has a known"),
         (["crossval", "hybrid", "--data", "valid"], "the data holds 1 people; folds need two or more"),

@@ -1,5 +1,7 @@
 """Pictures of what a model holds: its relations, and its features on the plane of t-SNE."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 from actionunits.cli import app
 from actionunits.errors import UserError
 from actionunits.models import find_model
+from actionunits.reports.filters import Filters, filter_figure, first_filters
 from actionunits.reports.relations import model_relation_figure
 from actionunits.reports.tsne import embed, embedding_figure, lines, plane
 from actionunits.training.checkpoint import save_checkpoint
@@ -102,7 +105,31 @@ def test_commands_write_pictures(data, checkpoints, tmp_path):
     assert isinstance(CliRunner().invoke(app, [*relations, str(tmp_path / "b.gif")]).exception, UserError)
 
 
+def test_first_filters_are_drawn_strongest_first(checkpoints, tmp_path):
+    f = first_filters(checkpoints["resnet18"])
+    assert f.weights.shape == (2, 7, 7, 3) and f.model == "resnet18"
+    weak, strong = 0.1 * f.weights[:1], np.full_like(f.weights[:1], -2.0)
+    shown = [
+        panel.get_images()[0].get_array() for panel in filter_figure(Filters("m", np.vstack([weak, strong]))).axes
+    ]
+    assert (shown[0] == 0).all() and np.ptp(shown[1]) > 0.5
+    words = ["report", "filters", str(checkpoints["renet"]), "--out", str(tmp_path / "a.png")]
+    assert CliRunner().invoke(app, words).exit_code == 0 and (tmp_path / "a.png").is_file()
+
+
+def test_a_person_panel_has_as_many_colours_as_can_be_told_apart(data, checkpoints):
+    e = embed(checkpoints["resnet18"], [data], (4,), frames=24)
+    many = replace(e, subject=np.arange(24) // 2)
+    *_, panel = embedding_figure(many, people=True).axes
+    assert panel.get_title("left") == "12 people, 7 of them in colour"
+    assert [len(points.get_offsets()) for points in panel.collections] == [10] + 7 * [2]
+    colours = {tuple(points.get_facecolor()[0]) for points in panel.collections}
+    assert len(colours) == 8
+
+
 def test_what_cannot_be_drawn_is_one_line(data, checkpoints):
+    with pytest.raises(UserError, match="no convolution reads the picture"):
+        first_filters(checkpoints["hog"])
     with pytest.raises(UserError, match="does not know AU06"):
         embed(checkpoints["renet"], [data], (6,))
     with pytest.raises(UserError, match="5 frames are too few"):

@@ -103,6 +103,18 @@ def test_first_frame_is_the_neutral_anchor(written):
     assert table[[f"{label}_r" for label in LABELS]].to_numpy().any()
 
 
+def test_clips_can_begin_anywhere_and_the_card_says_so(facekit_dir, written, tmp_path):
+    plan = small_plan(subjects=1, begin="anywhere")
+    write_dataset(facekit_dir, tmp_path / "out", plan, workers=1)
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["begin"] == "anywhere"
+    assert json.loads((written / "dataset.json").read_text())["begin"] == "rest"
+    table = pd.read_parquet(tmp_path / "out" / "frames.parquet")
+    first = table[table["frame"] == 0][[f"{label}_r" for label in LABELS]]
+    assert first.to_numpy().max() > 0.5
+    with pytest.raises(UserError, match="holds another data set"):
+        write_dataset(facekit_dir, tmp_path / "out", small_plan(subjects=1), workers=1)
+
+
 def test_assets_are_recorded_and_credited(facekit_dir, assets_dir, tmp_path):
     plan, out = small_plan(subjects=4, clips=1, frames=1), tmp_path / "out"
     write_dataset(facekit_dir, out, plan, assets=assets_dir, workers=1)
@@ -283,6 +295,7 @@ def test_a_wrong_face_model_is_told_before_anything_is_written(tmp_path):
         ({"seed": -1}, "--seed must not be negative"),
         ({"look": "cinema"}, "--look must be studio or wild, not cinema"),
         ({"rates": "even"}, "--rates must be published or balanced, not even"),
+        ({"begin": "late"}, "--begin must be rest or anywhere, not late"),
     ],
 )
 def test_options_out_of_range_are_refused(changed, message):

@@ -9,7 +9,7 @@ import pytest
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.synth.expressions import MEDIAL_AUS, REPERTOIRES
-from actionunits.synth.motion import SPEECH_SHAPES, ClipMotion, sample_motion
+from actionunits.synth.motion import LEAD_IN_S, SPEECH_SHAPES, ClipMotion, sample_motion
 from actionunits.synth.prototypes import ONE_SIDED, PROTOTYPES, SPOKEN
 from actionunits.synth.schedule import Scheduler
 
@@ -325,6 +325,23 @@ def test_any_length_and_frame_rate_is_possible(frames, fps):
         assert clip.au_left.shape == (frames, len(SYNTH_AUS))
         assert not clip.au_intensity[0].any()
         assert np.isfinite(clip.au_left).all()
+
+
+def test_a_clip_that_begins_anywhere_is_cut_out_of_a_longer_one():
+    begun = []
+    for seed in range(40):
+        clip = sample_motion(np.random.default_rng(seed), "wild", 50, 25.0, "balanced", begin="anywhere")
+        rng = np.random.default_rng(seed)
+        before = round(rng.uniform(*LEAD_IN_S) * 25)
+        longer = sample_motion(rng, "wild", before + 50, 25.0, "balanced")
+        for name in ("au_left", "au_right", "speech", "gaze_deg", "pose_deg", "position"):
+            np.testing.assert_array_equal(getattr(clip, name), getattr(longer, name)[before:])
+        np.testing.assert_allclose(clip.time_s, np.arange(50) / 25)
+        last = max(event.onset_s for event in longer.events)
+        assert max(event.onset_s for event in clip.events) == pytest.approx(last - before / 25)
+        assert all(event.end_s > 0 for event in clip.events)
+        begun.append(clip.au_intensity[0].max() >= 1)
+    assert 0.5 < np.mean(begun) < 1
 
 
 def test_what_cannot_be_sampled_is_refused():

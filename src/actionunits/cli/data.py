@@ -38,6 +38,9 @@ def synth(
         Path | None,
         typer.Option(help="Folder of photographed skins, eyes and surroundings for most people and clips."),
     ] = None,
+    begin: Annotated[
+        str, typer.Option(help="Clips begin at rest (rest), or in the middle of what goes on (anywhere).")
+    ] = "rest",
     workers: WorkersOption = None,
 ) -> None:
     """Render labelled clips of people who do not exist: videos, and a table of exact labels."""
@@ -48,7 +51,7 @@ def synth(
 
     look = look or (find_layout(layout).look if layout else "studio")
     clips = (find_layout(layout).clips if layout else DEFAULT_CLIPS) if clips is None else clips
-    plan = Plan(look, subjects, clips, frames, size, fps, seed, rates, flow)  # type: ignore[arg-type]
+    plan = Plan(look, subjects, clips, frames, size, fps, seed, rates, flow, begin=begin)  # type: ignore[arg-type]
     with told_when_interrupted(), frames_progress("rendering") as on_progress:
         if layout:
             write_layout(facekit, out, layout, plan, assets=assets, workers=workers, on_progress=on_progress)

@@ -85,6 +85,17 @@ def activation(
 
 
 @app.command()
+def filters(checkpoint: CheckpointArgument, out: FigureOption) -> None:
+    """Draw the filters of the first convolution of any model (hybrid network, Fig. 2)."""
+    from actionunits.reports.filters import filter_figure, first_filters
+    from actionunits.reports.image_file import save_figure
+    from actionunits.weights.locate import find_weights
+
+    found = first_filters(find_weights(checkpoint))
+    typer.echo(f"written to {save_figure(filter_figure(found), out)}")
+
+
+@app.command()
 def onsets(
     predictions: Annotated[
         list[Path], typer.Argument(help="Outputs per frame, as evaluate --predictions and crossval write them.")

@@ -28,11 +28,13 @@ WINDOW = 7  # frames of the moving average
 _MARGIN = 1e-6  # keeps the log-odds of a saturated probability finite
 
 
-def _average(values: np.ndarray) -> np.ndarray:
+def average(values: np.ndarray) -> np.ndarray:
+    """Mean over `WINDOW` frames around each, (T, ...)."""
     return uniform_filter1d(values, WINDOW, axis=0, mode="nearest")
 
 
-def _lowest_so_far(values: np.ndarray) -> np.ndarray:
+def lowest_so_far(values: np.ndarray) -> np.ndarray:
+    """Lowest value up to each frame, (T, ...)."""
     return np.minimum.accumulate(values, axis=0)
 
 
@@ -75,10 +77,10 @@ def _of_clip(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Log-odds and intensities of one clip, (T, A) each in time order."""
     if reading == "average":
-        return _average(odds), None if intensity is None else _average(intensity)
+        return average(odds), None if intensity is None else average(intensity)
     if reading == "minimum":
-        moved = odds + usual - _lowest_so_far(odds)
-        rest = None if intensity is None else _lowest_so_far(intensity)
+        moved = odds + usual - lowest_so_far(odds)
+        rest = None if intensity is None else lowest_so_far(intensity)
     else:
         found = resting_face(odds, np.full_like(odds, np.nan) if intensity is None else intensity, usual)
         if found is None:

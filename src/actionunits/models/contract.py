@@ -29,6 +29,7 @@ class SequenceSampling:
     frames: int  # of each; shorter clips come whole
     context: int  # frames at the start of each that no loss sees
     least_active: float  # mean number of active AUs per frame; others are left out
+    joined: bool = False  # a person's clips, one after the other, are one sequence
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Stage:
     undecayed: tuple[str, ...] = ()  # prefixes of names that weight decay spares, besides all vectors
     patience: int = 0  # validations without a better score that end the stage; 0: none do
     sequences: SequenceSampling | None = None  # batches of clips' features in time order, `batch_size` sequences each
+    # From where to where, of the training people in an order that the seed shuffles, the stage learns.
+    people: tuple[float, float] = (0.0, 1.0)
     time_share: float = 1.0  # part of a time budget, relative to the other stages
 
     @classmethod

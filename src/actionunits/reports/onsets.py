@@ -84,5 +84,6 @@ def onset_figure(found: Mapping[str, Boundaries]) -> Figure:
         panel.set_ylim(0, 1)
         panel.grid(alpha=0.3)
     figure.axes[0].set_ylabel("share of true events", fontsize=9)
+    figure.suptitle("How exactly models find where events begin and end", fontsize=10)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8.5)
     return figure

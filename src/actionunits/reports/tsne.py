@@ -24,7 +24,7 @@ from actionunits.evaluation.divergence import hand_made_features
 from actionunits.evaluation.neighbours import same_au, same_person
 from actionunits.models.contract import HasFeatures
 from actionunits.reports.figure import ReportFigure
-from actionunits.reports.palette import BLUE, BLUISH_GREEN
+from actionunits.reports.palette import PERSON_COLOURS, SKY_BLUE, VERMILLION
 from actionunits.training.checkpoint import load_checkpoint
 
 PAPERS_AUS = (4, 10, 12, 24)  # RE-Net, Fig. 3
@@ -32,6 +32,7 @@ FRAMES = 1000
 COMPONENTS = 50  # features are brought down to by PCA first, as van der Maaten & Hinton do (JMLR 2008, Sec. 4.2)
 LEAST_FRAMES = 10
 BATCH_SIZE = 16
+OTHER_PEOPLE = "0.82"  # light grey
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,10 @@ def _plane(features: np.ndarray, seed: int) -> np.ndarray:
 
 
 def embedding_figure(e: Embedding, people: bool = False) -> Figure:
-    """A panel per AU, a column per kind of features: frames that show it in green, others in blue, unknown left out.
+    """A panel per AU, a column per kind of features: frames that show it in red, others in blue, unknown left out.
 
-    people: one more panel, all frames with a colour for every person. Of one kind of features, panels stand in rows.
+    people: one more panel, with a colour for each of the people with most frames and grey for the others. Of one kind
+    of features, panels stand in rows.
     """
     count, kinds = len(e.aus) + people, len(e.points)
     columns = min(4, count) if kinds == 1 else kinds
@@ -180,7 +182,7 @@ def embedding_figure(e: Embedding, people: bool = False) -> Figure:
 def _draw_au(panel: Axes, e: Embedding, points: np.ndarray, a: int, before: str) -> None:
     """Frames coloured by one AU."""
     au = e.aus[a]
-    for present, colour, word in ((0, BLUE, "absent"), (1, BLUISH_GREEN, "present")):
+    for present, colour, word in ((0, SKY_BLUE, "absent"), (1, VERMILLION, "present")):
         some = e.au_present_valid[:, a] & ((e.au_present[:, a] > 0) == bool(present))
         x, y = points[some].T
         panel.scatter(x, y, s=5, lw=0, color=tuple(v / 255 for v in colour), alpha=0.7, label=word)
@@ -190,11 +192,15 @@ def _draw_au(panel: Axes, e: Embedding, points: np.ndarray, a: int, before: str)
 
 
 def _draw_people(panel: Axes, e: Embedding, points: np.ndarray, before: str) -> None:
-    """Frames coloured by person; colours are spread over a wheel, so that only neighbours on it look alike."""
-    persons, number = np.unique(e.subject, return_inverse=True)
-    x, y = points.T
-    panel.scatter(x, y, s=5, lw=0, c=number / len(persons), cmap="hsv", vmin=0, vmax=1, alpha=0.7)
-    _frame(panel, f"{before}{len(persons)} people")
+    """Frames coloured by person, as far as there are colours that everybody can tell apart."""
+    persons, frames = np.unique(e.subject, return_counts=True)
+    shown = persons[np.argsort(-frames, kind="stable")[: len(PERSON_COLOURS)]]
+    others = ~np.isin(e.subject, shown)
+    panel.scatter(*points[others].T, s=5, lw=0, color=OTHER_PEOPLE, alpha=0.7)
+    for person, colour in zip(shown, PERSON_COLOURS, strict=False):
+        panel.scatter(*points[e.subject == person].T, s=7, lw=0, color=tuple(v / 255 for v in colour))
+    in_colour = "" if len(shown) == len(persons) else f", {len(shown)} of them in colour"
+    _frame(panel, f"{before}{len(persons)} people{in_colour}")
 
 
 def _frame(panel: Axes, title: str) -> None:

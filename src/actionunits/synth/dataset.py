@@ -21,7 +21,7 @@ from actionunits.files import write_atomically
 from actionunits.synth.assets import read_assets, write_credits
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.folder import claim_folder, make_folder, remove_unfinished
-from actionunits.synth.motion import Look, Rates, sample_motion
+from actionunits.synth.motion import Begin, Look, Rates, sample_motion
 from actionunits.synth.people import casting_of, render_people
 from actionunits.synth.render import ClipLabels, ClipRenderer
 from actionunits.synth.scene import sample_scene
@@ -52,6 +52,7 @@ class Plan:
     rates: Rates = "published"
     flow: bool = False
     assets: str | None = None  # fingerprint of the folder of assets
+    begin: Begin = "rest"
 
     def __post_init__(self) -> None:
         for name in ("subjects", "clips", "frames"):
@@ -68,6 +69,8 @@ class Plan:
             raise UserError(f"--look must be studio or wild, not {self.look}")
         if self.rates not in ("published", "balanced"):
             raise UserError(f"--rates must be published or balanced, not {self.rates}")
+        if self.begin not in ("rest", "anywhere"):
+            raise UserError(f"--begin must be rest or anywhere, not {self.begin}")
 
     def subject_name(self, subject: int) -> str:
         """Name of a person; no two plans with another look or seed share one."""
@@ -146,7 +149,7 @@ def _render_subject(facekit: str, assets_folder: str | None, out: Path, plan: Pl
         if _is_done(out, plan, subject, clip):
             continue
         rng = np.random.default_rng((plan.seed, code, subject, clip + 1))
-        motion = sample_motion(rng, plan.look, plan.frames, plan.fps, plan.rates)
+        motion = sample_motion(rng, plan.look, plan.frames, plan.fps, plan.rates, plan.begin)
         scene = sample_scene(rng, plan.look, plan.size, plan.frames / plan.fps, assets)
         _write_clip(ClipRenderer(person, scene, motion, plan.size, rng), out, plan, subject, clip)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,13 +16,16 @@ __all__ = ["SPEECH_SHAPES", "ClipMotion", "Event", "sample_motion"]
 
 Look = Literal["studio", "wild"]
 Rates = Literal["published", "balanced"]
+Begin = Literal["rest", "anywhere"]
+
+LEAD_IN_S = (1.0, 4.0)  # what goes on before the first frame of a clip that begins anywhere
 
 
 @dataclass(frozen=True)
 class ClipMotion:
-    """Everything that moves in a clip of T frames; A is the length of SYNTH_AUS. The first frame is neutral.
+    """Everything that moves in a clip of T frames; A is the length of SYNTH_AUS.
 
-    Left and right are the person's own sides.
+    The first frame is neutral, unless the clip begins anywhere. Left and right are the person's own sides.
     """
 
     fps: float
@@ -40,11 +43,28 @@ class ClipMotion:
         """Overall intensity (T, A), 0-5: that of the stronger side, so a one-sided action counts in full."""
         return np.maximum(self.au_left, self.au_right)
 
+    def without_first(self, frames: int) -> ClipMotion:
+        """What follows after so many frames, as a clip of its own."""
+        since_s = frames / self.fps
+        moved = {name: value[frames:] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        events = (
+            Event(e.kind, e.aus, *(t - since_s for t in astuple(e)[2:])) for e in self.events if e.end_s > since_s
+        )
+        return replace(self, **(moved | {"time_s": self.time_s[: -frames or None], "events": tuple(events)}))
+
 
 def sample_motion(
-    rng: np.random.Generator, look: Look, frames: int, fps: float, rates: Rates = "published"
+    rng: np.random.Generator,
+    look: Look,
+    frames: int,
+    fps: float,
+    rates: Rates = "published",
+    begin: Begin = "rest",
 ) -> ClipMotion:
     """Draw the motion of one clip.
+
+    begin: "rest" has a neutral first frame; "anywhere" cuts the clip out of a longer one, so that its first frame
+    may be in the middle of an expression.
 
     `look` sets head, camera and eye movement and, with the published rates, how often each AU acts: near BP4D
     for "studio", near DISFA and GFT for "wild". With balanced rates every AU acts in 15-30% of the frames in
@@ -56,6 +76,9 @@ def sample_motion(
         raise ValueError(f"unknown look {look!r} or rates {rates!r}")
     if frames < 1 or not fps > 0:
         raise ValueError(f"cannot sample {frames} frames at {fps} frames per second")
+    if begin == "anywhere":
+        before = round(rng.uniform(*LEAD_IN_S) * fps)
+        return sample_motion(rng, look, before + frames, fps, rates).without_first(before)
     time_s = np.arange(frames) / fps
     style = HEAD_STYLES[look]
     pose_deg = head_pose(rng, style, time_s)

@@ -20,6 +20,7 @@ from actionunits.datasets.sampling.sequences import pad_sequences, sub_sequences
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.contract import LearnsFromSequences, Stage
+from actionunits.training.source import rows_of_stage
 
 
 @torch.no_grad()
@@ -53,11 +54,15 @@ class SequenceSource:
         assert stage.sequences is not None
         if not isinstance(model, LearnsFromSequences):
             raise ValueError(f"stage '{stage.name}' learns from sequences, and its model is no LearnsFromSequences")
-        longest = int(np.bincount(data.clip).max())
+        self._rows = rows_of_stage(data, stage, seed)
+        self._sequence, self._place = data.clip, data.frame
+        if stage.sequences.joined:
+            self._sequence, self._place = data.subject, np.argsort(np.lexsort((data.frame, data.clip)))
+        longest = int(np.bincount(self._sequence[self._rows]).max())
         if longest <= stage.sequences.context:
             raise UserError(
-                f"stage '{stage.name}' leaves the first {stage.sequences.context} frames of a clip out of its loss, "
-                f"and the longest training clip has {longest}; train on longer clips or set context_frames lower"
+                f"stage '{stage.name}' leaves the first {stage.sequences.context} frames of a sequence out of its "
+                f"loss, and the longest has {longest}; train on longer clips or set context_frames lower"
             )
         if stage.batch_size % world_size:
             raise UserError(f"batch size {stage.batch_size} does not divide over {world_size} devices")
@@ -71,19 +76,19 @@ class SequenceSource:
     def order(self, epoch: int) -> list[np.ndarray]:
         """Stretches of an epoch in the order of use, row numbers each."""
         if epoch != self._epoch:
-            s, data = self.sampling, self.data
+            s, data, rows = self.sampling, self.data, self._rows
             found = sub_sequences(
-                data.clip,
-                data.frame,
-                data.au_present,
-                data.au_present_valid,
+                self._sequence[rows],
+                self._place[rows],
+                data.au_present[rows],
+                data.au_present_valid[rows],
                 self.seed,
                 epoch,
                 s.per_clip,
                 s.frames,
                 s.least_active,
             )
-            found = [rows for rows in found if len(rows) > s.context]
+            found = [rows[stretch] for stretch in found if len(stretch) > s.context]
             if not found:
                 raise UserError(
                     f"no stretch of the training clips is longer than {s.context} frames and has {s.least_active:g} "

@@ -11,7 +11,7 @@ import torch
 
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.sampling.augment import AugmentConfig, augment
-from actionunits.datasets.sampling.rows import Sampler, rank_slice
+from actionunits.datasets.sampling.rows import Sampler, rank_slice, rows_of_people
 from actionunits.datasets.sampling.sequences import FacePairSampler, PairSampler
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
@@ -65,6 +65,17 @@ def usable_rows(data: CropData, stage: Stage) -> np.ndarray:
     return np.flatnonzero(usable)
 
 
+def rows_of_stage(data: CropData, stage: Stage, seed: int) -> np.ndarray:
+    """Numbers of the rows whose people the stage learns from. Raises UserError where there is nobody."""
+    rows = rows_of_people(data.subject, stage.people, seed)
+    if not len(rows):
+        raise UserError(
+            f"stage '{stage.name}' learns from a part of the training people of its own, and there are too few; "
+            "train on more people, or let all stages learn from all of them"
+        )
+    return rows
+
+
 class CropSource:
     """Augmented batches for one stage; each process of several takes its part of every batch.
 
@@ -89,7 +100,7 @@ class CropSource:
         world_size: int = 1,
         teacher: CropPredictions | None = None,
     ) -> None:
-        rows = usable_rows(data, stage)
+        rows = np.intersect1d(usable_rows(data, stage), rows_of_stage(data, stage, seed))
         self.data = data
         self.stage = stage
         self.stage_number = stage_number

@@ -67,6 +67,17 @@ def even_clips(clip: np.ndarray, count: int) -> np.ndarray:
     return np.flatnonzero(np.isin(clip, numbers[even_rows(len(numbers), wanted)]))
 
 
+def rows_of_people(subject: np.ndarray, share: tuple[float, float], seed: int) -> np.ndarray:
+    """Row numbers of a part of the people, ascending; none where the part is less than half a person.
+
+    subject: (N,) number of each row's person. share: where the part begins and ends among the people, in an order
+    that the seed shuffles: parts that do not overlap share nobody.
+    """
+    people = np.random.default_rng(seed).permutation(np.unique(subject))
+    begin, end = (round(part * len(people)) for part in share)
+    return np.flatnonzero(np.isin(subject, people[begin:end]))
+
+
 def rank_slice(indices: np.ndarray, rank: int, world_size: int) -> np.ndarray:
     """The part of a batch that one of several processes takes; the parts make up the whole batch."""
     return indices[rank::world_size]

@@ -53,8 +53,8 @@ def active_aus(au_present: np.ndarray, au_present_valid: np.ndarray) -> float:
 
 
 def sub_sequences(
-    clip: np.ndarray,
-    frame: np.ndarray,
+    sequence: np.ndarray,
+    place: np.ndarray,
     au_present: np.ndarray,
     au_present_valid: np.ndarray,
     seed: int,
@@ -63,16 +63,16 @@ def sub_sequences(
     length: int = SUB_SEQUENCE_FRAMES,
     least_active: float = LEAST_ACTIVE,
 ) -> list[np.ndarray]:
-    """Random stretches of the clips, row numbers in frame order: `count` of `length` rows from each clip.
+    """Random stretches of sequences, row numbers in order of time: `count` of `length` rows from each sequence.
 
-    A clip of `length` rows or fewer comes once, whole. Stretches with fewer than `least_active` active AUs per frame
-    (see `active_aus`) are left out: most frames show few AUs, and an LSTM trained on them learns to say no. What a
-    clip gives depends on seed, epoch and the clip's number alone. clip, frame: (N,); labels: (N, A).
-    Raises UserError where no stretch is left.
+    A sequence of `length` rows or fewer comes once, whole. Stretches with fewer than `least_active` active AUs per
+    frame (see `active_aus`) are left out: most frames show few AUs, and an LSTM trained on them learns to say no. What
+    a sequence gives depends on seed, epoch and its number alone. sequence: (N,) the number of each row's sequence, a
+    clip's or a person's; place: (N,) where in it the row is; labels: (N, A). Raises UserError where no stretch is left.
     """
     found = []
-    for number in np.unique(clip):
-        (rows,) = rows_of_clips(clip, frame, [number])
+    for number in np.unique(sequence):
+        (rows,) = rows_of_clips(sequence, place, [number])
         if len(rows) <= length:
             starts = np.zeros(1, np.int64)
         else:

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 class Fusion(nn.Module):
     """Scores of both, (B, A) each, to the fused score of every AU."""
 
-    def __init__(self, aus: int, units: int) -> None:
+    def __init__(self, aus: int, units: int, unit_length: bool) -> None:
+        """unit_length: whether the scores of a frame become a vector of length one, as the paper has it."""
         super().__init__()
+        self.unit_length = unit_length
         # A row per score, those of the CNN first: rows are what a start from other AUs takes over.
         self.mixing = nn.Parameter(torch.empty(2 * aus, units))
         self.bias = nn.Parameter(torch.zeros(units))
@@ -22,5 +24,7 @@ class Fusion(nn.Module):
         self.output = nn.Linear(units, aus)
 
     def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
-        stacked = torch.cat([F.normalize(spatial, dim=1), F.normalize(temporal, dim=1)], 1)
+        if self.unit_length:
+            spatial, temporal = F.normalize(spatial, dim=1), F.normalize(temporal, dim=1)
+        stacked = torch.cat([spatial, temporal], 1)
         return self.output(F.relu(stacked @ self.mixing + self.bias))

@@ -33,6 +33,7 @@ from actionunits.models.hybrid.config import VARIANTS, HybridConfig
 from actionunits.models.hybrid.fusion import Fusion
 from actionunits.models.hybrid.lstm import LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
+from actionunits.models.layers.middle import middle_of
 
 STAGES = ("cnn", "lstm", "fusion")
 # What forward() computes: that of a variant, or ANet^T, whose last layer reads fc7 at unit length.
@@ -63,17 +64,17 @@ class HybridNet(
         # Which of NETWORKS the weights are of: it decides what runs, and is a part of every saved state.
         self.register_buffer("network", torch.tensor(NETWORKS.index(c.variant)))
         # The CNN first: with one seed it starts alike in all variants.
-        self.cnn = Cnn(c.image_size, c.width, c.stride, c.fc_units, outputs, c.dropout)
+        self.cnn = Cnn(c.seen_size, c.width, c.stride, c.fc_units, outputs, c.dropout)
         self.projection: Projection | None = None
         self.lstm: StackedLstm | None = None
         self.fusion: Fusion | None = None
         if c.variant in ("lstm", "hybrid"):
-            self.projection = Projection(c.fc_units, c.components)
+            self.projection = Projection(c.fc_units, c.components, c.component_scale == "each")
             self.lstm = StackedLstm(
                 self.projection.outputs, c.lstm_units, c.lstm_layers, outputs, c.lstm_dropout, c.initial_range
             )
         if c.variant == "hybrid":
-            self.fusion = Fusion(outputs, c.fusion_units)
+            self.fusion = Fusion(outputs, c.fusion_units, c.fusion_scores == "unit")
 
     def enter_stage(self, stage: Stage) -> None:
         """Become the network that a stage trains."""
@@ -112,9 +113,13 @@ class HybridNet(
         self.enter_network("anet_t")
         return self.cnn.fc8
 
+    def fc7(self, batch: Batch) -> Tensor:
+        """What the CNN makes of the pictures, (B, fc_units)."""
+        return self.cnn(middle_of(batch.image, self.config.magnification, self.config.seen_size))
+
     def features(self, batch: Batch) -> Tensor:
         """The representation "fc7", of unit length, (B, fc_units). Sec. III-A."""
-        return F.normalize(_full(self.cnn(batch.image)), dim=1)
+        return F.normalize(_full(self.fc7(batch)), dim=1)
 
     def fit(self, batches: Iterable[Batch]) -> None:
         """Take the components of fc7 from the training frames, unless they were taken before."""
@@ -125,7 +130,7 @@ class HybridNet(
     def frame_features(self, batch: Batch) -> Tensor:
         """All that the later stages read of a frame: components of fc7 and the CNN's scores, (B, K + A)."""
         assert self.projection is not None
-        fc7 = self.cnn(batch.image)
+        fc7 = self.fc7(batch)
         with torch.autocast(fc7.device.type, enabled=False):
             return torch.cat([self.projection(F.normalize(_full(fc7), dim=1)), self.cnn.scores(fc7)], 1)
 
@@ -146,7 +151,7 @@ class HybridNet(
         """
         network = NETWORKS[int(self.network)]
         if network == "anet":
-            return Output(self.cnn.scores(self.cnn(batch.image))), state
+            return Output(self.cnn.scores(self.fc7(batch))), state
         if network == "anet_t":
             return Output(self.cnn.scores(self.features(batch))), state
         assert self.projection is not None and self.lstm is not None
@@ -164,24 +169,28 @@ class HybridNet(
             return Output(self.fusion(spatial, torch.tanh(temporal))), state
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy of CNN and fusion, Eq. (4) of the LSTMs, over the known labels."""
+        """Cross-entropy of CNN and fusion, Eq. (4) of the LSTMs unless it is set otherwise, over the known labels."""
         z, y, v = output.au_logit, batch.au_present, batch.au_present_valid
         if y is None or v is None:
             raise ValueError("the batch carries no occurrence labels")
-        if NETWORKS[int(self.network)] == "lstm":
+        if NETWORKS[int(self.network)] == "lstm" and self.config.lstm_loss == "margin":
             return {"margin": loss.margin_loss(torch.tanh(z / 2), y, v, self.config.margin)}
         return {"cross_entropy": loss.cross_entropy(z, y, v)}
 
     def stages(self) -> list[Stage]:
         """The CNN on pictures, then the LSTMs and the fusion on its features of whole stretches of clips."""
         c = self.config
-        sequences = SequenceSampling(c.sequences_per_clip, c.sequence_frames, c.context_frames, c.least_active)
+        sequences = SequenceSampling(
+            c.sequences_per_clip, c.sequence_frames, c.context_frames, c.least_active, c.join == "person"
+        )
         common: dict[str, Any] = {"batch_size": c.sequences_per_step, "momentum": c.momentum, "sequences": sequences}
+        fitted = 1 - c.fusion_people
         stages = [
-            Stage.of(c, name="cnn", parameters=("cnn.",)),
+            Stage.of(c, name="cnn", parameters=("cnn.",), people=(0, fitted)),
             Stage(
                 name="lstm",
                 parameters=("lstm.",),
+                people=(0, fitted),
                 epochs=c.lstm_epochs,
                 optimizer=c.lstm_optimizer,
                 lr=c.lstm_lr,
@@ -193,6 +202,7 @@ class HybridNet(
             Stage(
                 name="fusion",
                 parameters=("fusion.",),
+                people=(fitted, 1) if c.fusion_people else (0, 1),
                 epochs=c.fusion_epochs,
                 optimizer="adam",
                 lr=c.fusion_lr,

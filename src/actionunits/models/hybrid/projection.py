@@ -1,7 +1,7 @@
 """PCA of the L2-normalised fc7, kept as tensors of the network (Sec. III-B, "Practical issues").
 
-Deviation: one factor for all components gives the first of them unit variance. Vectors of length one hardly move an
-LSTM whose weights start within +-0.08.
+Deviation: components are multiplied by one factor, which gives the first of them unit variance, or each by its own.
+Vectors of length one hardly move an LSTM whose weights start within +-0.08.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ class Projection(nn.Module):
     matrix: Tensor
     fitted: Tensor
 
-    def __init__(self, features: int, components: int) -> None:
+    def __init__(self, features: int, components: int, standardized: bool) -> None:
+        """standardized: whether each component has unit variance, and not the first alone."""
         super().__init__()
+        self.standardized = standardized
         components = min(features, components)
         self.outputs = components
         self.register_buffer("mean", torch.zeros(features))
@@ -48,7 +50,8 @@ class Projection(nn.Module):
         kept = min(self.outputs, int((share < energy - 1e-12).sum()) + 1)
         self.mean.copy_(mean)
         self.matrix.zero_()
-        self.matrix[:kept] = (direction[:kept] / variance[0].sqrt().clamp(min=1e-12)).to(self.matrix)
+        scale = variance[:kept, None] if self.standardized else variance[0]
+        self.matrix[:kept] = (direction[:kept] / scale.sqrt().clamp(min=1e-12)).to(self.matrix)
         self.fitted.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ def _render_subject(facekit: str, assets_folder: str | None, root: Path, name: s
         if _mark(root, subject, task).is_file():
             continue
         rng = np.random.default_rng((plan.seed, code, subject, task + 1, layout.number))
-        motion = sample_motion(rng, plan.look, plan.frames, plan.fps, plan.rates)
+        motion = sample_motion(rng, plan.look, plan.frames, plan.fps, plan.rates, plan.begin)
         scene = sample_scene(rng, plan.look, plan.size, plan.frames / plan.fps, assets)
         renderer = ClipRenderer(person, scene, motion, plan.size, rng)
         writer.write_clip(root, labelled_clip(renderer, subject, task, plan.fps))
