@@ -196,9 +196,11 @@ def _draw_people(panel: Axes, e: Embedding, points: np.ndarray, before: str) -> 
     persons, frames = np.unique(e.subject, return_counts=True)
     shown = persons[np.argsort(-frames, kind="stable")[: len(PERSON_COLOURS)]]
     others = ~np.isin(e.subject, shown)
-    panel.scatter(*points[others].T, s=5, lw=0, color=OTHER_PEOPLE, alpha=0.7)
+    x, y = points.T
+    panel.scatter(x[others], y[others], s=5, lw=0, color=OTHER_PEOPLE, alpha=0.7)
     for person, colour in zip(shown, PERSON_COLOURS, strict=False):
-        panel.scatter(*points[e.subject == person].T, s=7, lw=0, color=tuple(v / 255 for v in colour))
+        own = e.subject == person
+        panel.scatter(x[own], y[own], s=7, lw=0, color=tuple(v / 255 for v in colour))
     in_colour = "" if len(shown) == len(persons) else f", {len(shown)} of them in colour"
     _frame(panel, f"{before}{len(persons)} people{in_colour}")
 

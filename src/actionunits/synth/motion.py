@@ -46,11 +46,18 @@ class ClipMotion:
     def without_first(self, frames: int) -> ClipMotion:
         """What follows after so many frames, as a clip of its own."""
         since_s = frames / self.fps
-        moved = {name: value[frames:] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        events = (
-            Event(e.kind, e.aus, *(t - since_s for t in astuple(e)[2:])) for e in self.events if e.end_s > since_s
+        events = (Event(e.kind, e.aus, *(t - since_s for t in astuple(e)[2:])) for e in self.events if e.end_s > since_s)
+        return replace(
+            self,
+            time_s=self.time_s[: len(self.time_s) - frames],
+            au_left=self.au_left[frames:],
+            au_right=self.au_right[frames:],
+            speech=self.speech[frames:],
+            gaze_deg=self.gaze_deg[frames:],
+            pose_deg=self.pose_deg[frames:],
+            position=self.position[frames:],
+            events=tuple(events),
         )
-        return replace(self, **(moved | {"time_s": self.time_s[: -frames or None], "events": tuple(events)}))
 
 
 def sample_motion(

@@ -65,9 +65,12 @@ class Half(nn.Module):
         )
 
 
-def _convolution(channels: int, outputs: int, kernel: int, **options: int) -> list[nn.Module]:
+def _convolution(
+    channels: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> list[nn.Module]:
     """Convolution, batch norm, ReLU."""
-    return [nn.Conv2d(channels, outputs, kernel, bias=False, **options), nn.BatchNorm2d(outputs), nn.ReLU()]
+    layer = nn.Conv2d(channels, outputs, kernel, stride, padding, dilation, bias=False)
+    return [layer, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 class SplitBrain(nn.Module, TransfersByProbe):
