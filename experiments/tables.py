@@ -332,6 +332,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ofnet_transfer_tests": ofnet_tables.ofnet_transfer_tests,
     "renet_cost": renet_tables.cost,
     "renet_labels": renet_tables.equal_labels,
+    "renet_new_au": renet_tables.new_aus,
     "renet_related": renet_tables.related_sets,
     "renet_related_tests": renet_tables.related_tests,
     "renet_released": renet_tables.released_tests,

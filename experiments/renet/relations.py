@@ -62,7 +62,7 @@ SEEDS: dict[Rates, dict[str, int]] = {
 }
 UNSEEN = "RE-Net without AU"
 RARE = (1, 2, 4, 15, 23, 24)  # below a quarter of the frames in BP4D
-NEW_AUS = (1, 2, 4, 6, 7, 10, 12, 15, 23, 24)
+NEW_AUS = (1, 2, 4, 6, 7, 10, 12, 15)
 REPLICATES = 400
 
 
