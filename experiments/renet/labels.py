@@ -15,7 +15,7 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.fresh_source import FreshFrames, FreshSource
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.labels import with_relations
-from actionunits.training.loop import train
+from actionunits.training.loop import BatchSource, TrainResult, train
 from actionunits.training.settings import Settings, make_settings, parse_assignments, read_config_file
 from actionunits.training.source import step_seed
 from actionunits.training.start import start_from
@@ -64,29 +64,35 @@ ROWS = (
 )
 
 
-def smaller(rows: FreshRows, size: int) -> FreshRows:
-    """The same frames with crops of another width."""
-    images = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in rows.images]
+def small_person(plan: FreshPlan, folder: Path, size: int, magnification: float, number: int) -> FreshRows:
+    """One person of a plan, with the middle of each crop, this much larger, in `size` pixels."""
+    rows = kept_person(plan, folder, number)
+    edge = round(plan.crop_size * (1 - 1 / magnification) / 2)
+    inside = slice(edge, plan.crop_size - edge)
+    images = [cv2.resize(image[inside, inside], (size, size), interpolation=cv2.INTER_AREA) for image in rows.images]
     return dataclasses.replace(rows, images=np.stack(images))
 
 
-def people(plan: FreshPlan, folder: Path, number: int, workers: int, size: int) -> list[FreshRows]:
-    """The first people of a plan, with crops of `size` pixels."""
+def people(
+    plan: FreshPlan, folder: Path, numbers: Sequence[int], workers: int, size: int, magnification: float = 1.0
+) -> list[FreshRows]:
+    """Some people of a plan, rendered into the folder where they are not there; see `small_person`."""
+    one = partial(small_person, plan, folder, size, magnification)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), be_a_worker) as pool:
-        found = pool.map(partial(kept_person, plan, folder), range(number), chunksize=8)
-        return [smaller(rows, size) for rows in found]
+        return list(pool.map(one, numbers, chunksize=8))
 
 
 class OneLabel:
     """Batches of `source` in which a single AU, drawn anew for each, has labels."""
 
-    def __init__(self, source: FreshSource, seed: int) -> None:
-        self.source, self.seed, self.steps_per_epoch = source, seed, source.steps_per_epoch
+    def __init__(self, source: BatchSource, seed: int, aus: int) -> None:
+        """aus: how many the batches have."""
+        self.source, self.seed, self.aus, self.steps_per_epoch = source, seed, aus, source.steps_per_epoch
 
     def batches(self, start: int) -> Generator[Batch, None, None]:
         for step, batch in enumerate(self.source.batches(start), start):
-            chosen = np.random.default_rng(step_seed(self.seed, 9, step)).integers(len(SYNTH_AUS))
-            only = torch.zeros(len(SYNTH_AUS), dtype=torch.bool)
+            chosen = np.random.default_rng(step_seed(self.seed, 9, step)).integers(self.aus)
+            only = torch.zeros(self.aus, dtype=torch.bool)
             only[chosen] = True
             assert batch.au_present_valid is not None and batch.au_intensity_valid is not None
             present, intensity = batch.au_present_valid & only, batch.au_intensity_valid & only
@@ -97,6 +103,27 @@ def settings_of(model: str, changes: list[str], steps: int) -> Settings:
     """Those of configs/MODEL_synthau.yaml, small, for so many steps of five epochs."""
     words = [*COMMON, "epochs=5", "ema_decay=0.99", f"validate_every_epochs={2 * steps}", *changes]
     return make_settings(model, read_config_file(f"{model}_synthau") | parse_assignments(words))
+
+
+def trained(
+    model_name: str,
+    settings: Settings,
+    aus: tuple[int, ...],
+    source_of: Callable[[Stage, int], BatchSource],
+    seed: int,
+    out: Path,
+    start: Path | None = None,
+) -> TrainResult:
+    """A network trained to its last step; start: the ResNet-18 that lends its body."""
+    torch.manual_seed(seed)
+    model = find_model(model_name).model(settings.model, aus)
+    if start is not None:
+        start_from(model, start, body_only=True)
+    fabric = make_fabric(Hardware(precision="bf16", devices="1"))
+    result = train(model, source_of, out, dataclasses.replace(settings.loop, seed=seed), fabric)
+    if not result.finished:
+        raise KeyboardInterrupt
+    return result
 
 
 def train_row(
@@ -115,21 +142,14 @@ def train_row(
     """
     name, model_name, changes, one_label = row
     settings = with_relations(settings_of(model_name, changes, steps), shown)
-    torch.manual_seed(seed)
-    model = find_model(model_name).model(settings.model, SYNTH_AUS)
-    if start is not None:
-        start_from(model, start, body_only=True)
     size = settings.model.image_size
 
     def source_of(stage: Stage, number: int) -> FreshSource | OneLabel:
         source = FreshSource(frames, stage, number, size, seed, settings.augment, steps // 5)
-        return OneLabel(source, seed) if one_label else source
+        return OneLabel(source, seed, len(SYNTH_AUS)) if one_label else source
 
-    fabric = make_fabric(Hardware(precision="bf16", devices="1"))
     began = time.process_time()
-    result = train(model, source_of, out, dataclasses.replace(settings.loop, seed=seed), fabric)
-    if not result.finished:
-        raise KeyboardInterrupt
+    result = trained(model_name, settings, SYNTH_AUS, source_of, seed, out, start)
     seconds = time.process_time() - began
     save_checkpoint(out / "model.safetensors", result.model, {"data": {}}, "float32")
     found = scores(test, predict_crops(result.model, test, size))
@@ -160,7 +180,7 @@ def main() -> int:
     size = stored_size(73)
     plan = FreshPlan(options.facekit, options.seed_of_people, KEPT_SIZE, options.assets)
     unseen = dataclasses.replace(plan, seed=plan.seed + 1)
-    trained = people(plan, options.people_folder, options.people, options.workers, size)
+    trained = people(plan, options.people_folder, range(options.people), options.workers, size)
     frames = FreshFrames(dataclasses.replace(plan, crop_size=size), plan.frames * len(trained), torch.device("cpu"))
     for rows in trained:
         frames.add(rows)
@@ -168,7 +188,7 @@ def main() -> int:
     test = as_crop_data(
         unseen,
         range(options.test_people),
-        people(unseen, options.people_folder, options.test_people, options.workers, size),
+        people(unseen, options.people_folder, range(options.test_people), options.workers, size),
     )
     related = np.abs(label_relations(shown.au_present, shown.au_present_valid, shown.aus))
     mean_r = (related.sum() - len(related)) / (related.size - len(related))

@@ -22,6 +22,8 @@ TESTS = {
     "renet_resnet18_disfa": ("RE-Net less ResNet-18, DISFA", "mean"),
 }
 
+RARE = ("AU01", "AU02", "AU04", "AU15", "AU23", "AU24")  # below a quarter of the frames in BP4D
+
 RELEASED = {
     "renet_equal_time_studio": ("RE-Net less ResNet-18, 38 minutes each, studio", "mean"),
     "renet_equal_time_wild": ("RE-Net less ResNet-18, 38 minutes each, wild", "mean"),
@@ -58,6 +60,56 @@ def equal_labels() -> str:
         each = ", ".join(number(value, 3) for value in seeds["auc"])
         rows.append([str(name), *(number(seeds[score].mean(), 3) for score in ("auc", "icc")), each])
     return rows_to_markdown(["trained", "AUC", "ICC", "AUC of each seed"], rows)
+
+
+def related_sets() -> str:
+    """Mean AUC of relations.py on both sets of people, with its spread over seeds; beside it that of rare AUs."""
+    table = pd.read_csv(RESULTS / "renet_relations.csv")
+    rows = []
+    for (rates, name), runs in table.groupby(["rates", "row"], sort=False):
+        each = runs.groupby("seed")["auc"].mean()
+        rare = runs[runs["au"].isin(RARE)]["auc"].mean()
+        values = [number(value, 3) for value in (each.mean(), rare, each.std())]
+        rows.append([f"`{rates}`", str(name), str(len(each)), *values])
+    return rows_to_markdown(["people", "trained", "seeds", "AUC", "AUC of rare AUs", "spread over seeds"], rows)
+
+
+def related_tests() -> str:
+    """Differences of relations.py, with intervals over people."""
+    table = pd.read_csv(RESULTS / "renet_relations_tests.csv")
+    rows = []
+    for row in table.to_dict("records"):
+        bounds = [f"{row[name]:+.3f}" for name in ("difference", "low", "high")]
+        rows.append(
+            [f"`{row['rates']}`", f"RE-Net less {row['second']}", row["aus"], *bounds, number(row["sd_of_seeds"], 3)]
+        )
+    return rows_to_markdown(["people", "AUC of", "AUs", "difference", "low", "high", "spread over seeds"], rows)
+
+
+def new_aus() -> str:
+    """AUs that were left out (Table 6), beside their nearest known AU and beside themselves when trained."""
+    table = pd.read_csv(RESULTS / "renet_new_au.csv")
+    rows = []
+    for row in table.to_dict("records"):
+        values = [number(row[f"auc_{name}"], 3) for name in ("unseen", "nearest", "trained")]
+        bounds = [f"{row[name]:+.3f}" for name in ("less_nearest", "low", "high")]
+        rows.append([f"`{row['rates']}`", row["au"], row["nearest"], number(row["r"], 2), *values, *bounds])
+    for rates, aus in table.groupby("rates", sort=False):
+        values = [number(aus[f"auc_{name}"].mean(), 3) for name in ("unseen", "nearest", "trained")]
+        rows.append(
+            [
+                f"`{rates}`",
+                "mean",
+                "",
+                number(aus["r"].mean(), 2),
+                *values,
+                f"{aus['less_nearest'].mean():+.3f}",
+                "",
+                "",
+            ]
+        )
+    head = ["people", "left out", "nearest", "r", "AUC", "of nearest", "trained", "less nearest", "low", "high"]
+    return rows_to_markdown(head, rows)
 
 
 def small_tests() -> str:

@@ -41,7 +41,7 @@ def test_clips_and_labels_are_written_and_counted(run, facekit_dir, tmp_path):
     ("words", "message"),
     [
         (["--look", "cinema"], "--look must be studio or wild, not cinema"),
-        (["--rates", "even"], "--rates must be published or balanced"),
+        (["--rates", "even"], "--rates must be published, balanced or together"),
         (["--size", "47"], "--size must be an even number of pixels from 32 to 4096, not 47"),
         (["--subjects", "0"], "--subjects must be at least 1"),
         (["--fps", "nan"], "nan is not above 0"),

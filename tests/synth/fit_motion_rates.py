@@ -7,6 +7,7 @@ import numpy as np
 from actionunits.aus import SYNTH_AUS
 from actionunits.synth.expressions import REPERTOIRES
 from actionunits.synth.motion import sample_motion
+from actionunits.synth.trajectories import HEAD_STYLES
 
 CLIPS = ((64, 25.0), (12, 3.0), (200, 25.0))
 SMALLEST_WEIGHT = 0.01
@@ -23,7 +24,7 @@ def measured_rate(look: str, rates: str, clips: int, seed: int) -> np.ndarray:
 
 
 def fit(key: str, rounds: int = 14, clips: int = 700) -> None:
-    look, rates = ("studio", "balanced") if key == "balanced" else (key, "published")
+    look, rates = (key, "published") if key in HEAD_STYLES else ("studio", key)
     target = np.array(list(REPERTOIRES[key].target_rate.values()))
     for i in range(rounds):
         weight = np.array(list(REPERTOIRES[key].single_weight.values()))

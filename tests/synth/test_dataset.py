@@ -294,7 +294,7 @@ def test_a_wrong_face_model_is_told_before_anything_is_written(tmp_path):
         ({"fps": float("inf")}, "--fps must be"),
         ({"seed": -1}, "--seed must not be negative"),
         ({"look": "cinema"}, "--look must be studio or wild, not cinema"),
-        ({"rates": "even"}, "--rates must be published or balanced, not even"),
+        ({"rates": "even"}, "--rates must be published, balanced or together, not even"),
         ({"begin": "late"}, "--begin must be rest or anywhere, not late"),
     ],
 )

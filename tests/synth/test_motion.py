@@ -18,6 +18,9 @@ KEYS = {"studio": ("studio", "published"), "wild": ("wild", "published"), "balan
 # Shares of frames with the AU present in BP4D (Zhang et al., Image and Vision Computing 32, 2014).
 BP4D_RATE = {1: 0.21, 2: 0.17, 4: 0.20, 6: 0.46, 7: 0.55, 10: 0.59, 12: 0.56, 14: 0.47, 15: 0.17, 17: 0.34}
 BP4D_RATE |= {23: 0.17, 24: 0.15}
+# Limits of the correlations of presences with the rates "together"; in BP4D AU1 and AU2, AU6 and AU12 have about .7.
+TOGETHER_R = {(1, 2): (0.6, 0.82), (6, 12): (0.6, 0.82), (10, 12): (0.55, 0.8), (6, 10): (0.5, 0.75)}
+TOGETHER_R |= {(23, 24): (0.45, 0.75), (15, 17): (0.35, 0.6), (25, 26): (0.35, 0.65), (4, 7): (0.25, 0.5)}
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +152,20 @@ def test_few_aus_act_at_a_time_and_neutral_intervals_exist(clips, key):
     assert np.mean(together == 0) > 0.08
 
 
+def test_together_has_the_rates_and_correlations_of_bp4d_in_clips_of_any_length():
+    for frames, fps, count in ((10, 3.0, 600), (64, 25.0, 300)):
+        rng = np.random.default_rng(9)
+        active = present([sample_motion(rng, "wild", frames, fps, "together") for _ in range(count)])
+        rate, related = active.mean(0), np.corrcoef(active.T)
+        for au, published in BP4D_RATE.items():
+            # The most frequent are held at .5, so that not everything acts at once.
+            assert rate[COLUMN[au]] == pytest.approx(min(published, 0.5), abs=0.09), f"AU{au}"
+        for (one, other), (low, high) in TOGETHER_R.items():
+            assert low < related[COLUMN[one], COLUMN[other]] < high, f"AU{one} and AU{other}"
+        assert rate.min() > 0.01, "no AU is left out"
+        assert np.mean(~active.any(1)) > 0.12, "neutral frames exist"
+
+
 def test_pressed_lips_and_open_mouth_exclude_each_other(clips):
     for drawn in clips.values():
         au = np.concatenate([clip.au_intensity for clip in drawn])
@@ -232,7 +249,7 @@ def test_blinks_come_at_a_human_rate_and_last_as_long(clips):
 
 def test_every_kind_of_event_is_scheduled_and_seen(clips):
     kinds = Counter(event.kind for clip in clips["wild"] for event in clip.events)
-    assert set(kinds) == {*PROTOTYPES, "single", "pair", "micro", "speech", "blink", "fidget"}
+    assert set(kinds) == {*REPERTOIRES["wild"].emotion_weight, "single", "pair", "micro", "speech", "blink", "fidget"}
     for clip in clips["wild"][:100]:
         for event in clip.events:
             assert 0.0 <= event.onset_s < event.apex_s <= event.offset_s < event.end_s

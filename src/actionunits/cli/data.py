@@ -29,7 +29,11 @@ def synth(
     fps: Annotated[float, typer.Option(callback=FRAME_RATE, help="Frames per second.")] = 25.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
     rates: Annotated[
-        str, typer.Option(help="How often AUs act: published (as in the coded data sets) or balanced (for training).")
+        str,
+        typer.Option(
+            help="How often AUs act: published (as in the coded data sets), balanced (for training) or together "
+            "(as often, and as much together, as in BP4D)."
+        ),
     ] = "published",
     flow: Annotated[
         bool, typer.Option("--flow", help="Also write the motion from every frame to the first.")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from dataclasses import astuple, dataclass, replace
 from typing import Literal
+=======
+from dataclasses import dataclass
+from typing import Literal, get_args
+>>>>>>> wt-renet
 
 import numpy as np
 
@@ -15,10 +20,15 @@ from actionunits.synth.trajectories import HEAD_STYLES, ease, gaze, head_pose, h
 __all__ = ["SPEECH_SHAPES", "ClipMotion", "Event", "sample_motion"]
 
 Look = Literal["studio", "wild"]
+<<<<<<< HEAD
 Rates = Literal["published", "balanced"]
 Begin = Literal["rest", "anywhere"]
 
 LEAD_IN_S = (1.0, 4.0)  # what goes on before the first frame of a clip that begins anywhere
+=======
+Rates = Literal["published", "balanced", "together"]
+RATES: tuple[Rates, ...] = get_args(Rates)
+>>>>>>> wt-renet
 
 
 @dataclass(frozen=True)
@@ -75,11 +85,12 @@ def sample_motion(
 
     `look` sets head, camera and eye movement and, with the published rates, how often each AU acts: near BP4D
     for "studio", near DISFA and GFT for "wild". With balanced rates every AU acts in 15-30% of the frames in
-    either look. The motion is defined in continuous time: the same generator state and the same length give the same
-    motion whatever the frame rate. Clips under about a second are too short to reach these rates.
+    either look; with "together" AUs act about as often as in BP4D, and as much together. The motion is defined in
+    continuous time: the same generator state and the same length give the same motion whatever the frame rate. Clips
+    under about a second are too short to reach these rates.
     Raises ValueError for an unknown look or rates, less than one frame or a frame rate that is not positive.
     """
-    if look not in HEAD_STYLES or rates not in ("published", "balanced"):
+    if look not in HEAD_STYLES or rates not in RATES:
         raise ValueError(f"unknown look {look!r} or rates {rates!r}")
     if frames < 1 or not fps > 0:
         raise ValueError(f"cannot sample {frames} frames at {fps} frames per second")
@@ -94,7 +105,7 @@ def sample_motion(
     events: tuple[Event, ...] = ()
     channels = np.zeros((2, len(SYNTH_AUS) + len(SPEECH_SHAPES), frames))
     if frames > 1:
-        repertoire = REPERTOIRES["balanced" if rates == "balanced" else look]
+        repertoire = REPERTOIRES[look if rates == "published" else rates]
         events, pulses = Scheduler(rng, repertoire, float(time_s[-1])).run()
         channels = trace(pulses, time_s)
     left, right = (suppress_lid_raise(side[: len(SYNTH_AUS)]) for side in channels)

@@ -14,7 +14,19 @@ from dataclasses import dataclass
 # (action unit, chance of taking part, strength relative to the expression's)
 Member = tuple[int, float, float]
 
+# Expressions of the rates "together": their members nearly always act together, as in the labels of BP4D.
 # fmt: off
+BOUND: dict[str, tuple[Member, ...]] = {
+    "full smile": (
+        (6, 0.82, 1.3), (12, 0.98, 1.5), (10, 0.85, 1.2), (7, 0.75, 1.1), (14, 0.6, 1.2), (25, 0.45, 1.3),
+        (26, 0.3, 1.2),
+    ),
+    "raised brows": ((1, 0.95, 1.4), (2, 0.9, 1.4), (5, 0.15, 1.0)),
+    "frown": ((4, 0.98, 1.4), (7, 0.95, 1.3)),
+    "pressed lips": ((23, 0.85, 1.3), (24, 0.8, 1.3), (17, 0.5, 1.1), (14, 0.3, 1.0)),
+    "shrugging mouth": ((17, 0.95, 1.3), (15, 0.8, 1.2)),
+    "open mouth": ((25, 0.98, 1.5), (26, 0.9, 1.4)),
+}
 PROTOTYPES: dict[str, tuple[Member, ...]] = {
     "happiness": ((6, 0.75, 0.9), (12, 0.95, 1.1), (7, 0.25, 0.7), (10, 0.15, 0.6), (25, 0.5, 0.9), (26, 0.25, 0.6)),
     "laugh": ((6, 0.9, 1.5), (7, 0.55, 1.1), (12, 0.95, 1.7), (25, 0.9, 1.6), (26, 0.8, 1.3), (45, 0.2, 1.6)),
@@ -61,7 +73,7 @@ PROTOTYPES: dict[str, tuple[Member, ...]] = {
     "doubt": ((2, 0.95, 1.2), (1, 0.5, 1.0), (4, 0.6, 0.9), (7, 0.2, 0.7), (14, 0.2, 0.7)),
     "grimace": ((20, 0.95, 1.4), (25, 0.8, 1.0), (15, 0.2, 0.8), (4, 0.3, 0.8), (7, 0.3, 0.8), (1, 0.25, 0.9)),
     "wink": ((45, 1.0, 2.4), (6, 0.7, 1.1), (7, 0.3, 1.0), (12, 0.5, 0.9), (25, 0.15, 0.7)),
-}
+} | BOUND
 # fmt: on
 
 

@@ -108,14 +108,14 @@ class Scheduler:
         solo = rng.random() < plan.solo_share
         weights = np.array([plan.single_weight[au] for au in SYNTH_AUS])
         singles = rng.poisson(liveliness * weights / share)
-        emotions = rng.poisson(liveliness * np.array([plan.emotion_weight[k] for k in PROTOTYPES]) / share)
+        emotions = rng.poisson(liveliness * np.array(list(plan.emotion_weight.values())) / share)
         speeches = rng.poisson(liveliness * plan.speech_weight / share)
         if solo:
             chosen = int(rng.integers(len(SYNTH_AUS)))
             singles = np.where(np.arange(len(SYNTH_AUS)) == chosen, 1 + rng.poisson(0.5 / share), 0)
             emotions, speeches = np.zeros_like(emotions), 0
         todo: list[tuple[str, tuple[int, ...]]] = [("speech", (25, 26))] * int(speeches)
-        for kind, count in zip(PROTOTYPES, emotions, strict=True):
+        for kind, count in zip(plan.emotion_weight, emotions, strict=True):
             todo += [(kind, ())] * int(count)
         todo += self._group(np.repeat(SYNTH_AUS, singles), pairs=not solo)
         times = draw_times(rng, len(todo), self.span_s)
