@@ -21,11 +21,7 @@ from actionunits.files import write_atomically
 from actionunits.synth.assets import read_assets, write_credits
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.folder import claim_folder, make_folder, remove_unfinished
-<<<<<<< HEAD
-from actionunits.synth.motion import Begin, Look, Rates, sample_motion
-=======
-from actionunits.synth.motion import RATES, Look, Rates, sample_motion
->>>>>>> wt-renet
+from actionunits.synth.motion import RATES, Begin, Look, Rates, sample_motion
 from actionunits.synth.people import casting_of, render_people
 from actionunits.synth.render import ClipLabels, ClipRenderer
 from actionunits.synth.scene import sample_scene
@@ -71,15 +67,10 @@ class Plan:
             raise UserError(f"--seed must not be negative, and at most {LARGEST_SEED}, not {self.seed}")
         if self.look not in LOOK_CODE:
             raise UserError(f"--look must be studio or wild, not {self.look}")
-<<<<<<< HEAD
-        if self.rates not in ("published", "balanced"):
-            raise UserError(f"--rates must be published or balanced, not {self.rates}")
-        if self.begin not in ("rest", "anywhere"):
-            raise UserError(f"--begin must be rest or anywhere, not {self.begin}")
-=======
         if self.rates not in RATES:
             raise UserError(f"--rates must be {', '.join(RATES[:-1])} or {RATES[-1]}, not {self.rates}")
->>>>>>> wt-renet
+        if self.begin not in ("rest", "anywhere"):
+            raise UserError(f"--begin must be rest or anywhere, not {self.begin}")
 
     def subject_name(self, subject: int) -> str:
         """Name of a person; no two plans with another look or seed share one."""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from dataclasses import astuple, dataclass, replace
-from typing import Literal
-=======
-from dataclasses import dataclass
 from typing import Literal, get_args
->>>>>>> wt-renet
 
 import numpy as np
 
@@ -20,15 +15,11 @@ from actionunits.synth.trajectories import HEAD_STYLES, ease, gaze, head_pose, h
 __all__ = ["SPEECH_SHAPES", "ClipMotion", "Event", "sample_motion"]
 
 Look = Literal["studio", "wild"]
-<<<<<<< HEAD
-Rates = Literal["published", "balanced"]
+Rates = Literal["published", "balanced", "together"]
+RATES: tuple[Rates, ...] = get_args(Rates)
 Begin = Literal["rest", "anywhere"]
 
 LEAD_IN_S = (1.0, 4.0)  # what goes on before the first frame of a clip that begins anywhere
-=======
-Rates = Literal["published", "balanced", "together"]
-RATES: tuple[Rates, ...] = get_args(Rates)
->>>>>>> wt-renet
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,9 @@ class ClipMotion:
     def without_first(self, frames: int) -> ClipMotion:
         """What follows after so many frames, as a clip of its own."""
         since_s = frames / self.fps
-        events = (Event(e.kind, e.aus, *(t - since_s for t in astuple(e)[2:])) for e in self.events if e.end_s > since_s)
+        events = (
+            Event(e.kind, e.aus, *(t - since_s for t in astuple(e)[2:])) for e in self.events if e.end_s > since_s
+        )
         return replace(
             self,
             time_s=self.time_s[: len(self.time_s) - frames],
