@@ -268,6 +268,15 @@ class BuildsOnVariants(Protocol):
 
 
 @runtime_checkable
+class TrainsMoreThanItReads(Protocol):
+    """Has modules that training needs and no prediction reads: checkpoints hold none of them."""
+
+    def unread(self) -> tuple[str, ...]:
+        """Their name prefixes, once the model is what its last stage trains; before, none."""
+        ...
+
+
+@runtime_checkable
 class RelatesAus(Protocol):
     """Has weights with a row and a column per AU, for a start from weights of other AUs: `--init`."""
 
@@ -369,6 +378,7 @@ ABILITIES: tuple[type, ...] = (
     TakesAuRows,
     GoesOnFrom,
     BuildsOnVariants,
+    TrainsMoreThanItReads,
     RelatesAus,
     TransfersByRegression,
     TransfersBySvm,
