@@ -1,0 +1,192 @@
+"""FVGG, E-Net and EAC-Net after equally many steps, from one VGG-19, on the same frames, with several seeds.
+
+    python experiments/eacnet/equal_steps.py --facekit DIR --assets ASSETS --keep out/people --imagenet vgg.safetensors \
+        --out out/equal
+
+The paper's order is three stages, each from the network before: a network that comes later has then trained longer.
+Here every row has three stages of as many steps. The VGG-19 is that of `pretrain.py`. As in the paper, FVGG trains
+groups 4 and 5, E-Net groups 3 to 5, and EAC-Net its crops alone; what groups 1 and 2 make of a frame is computed once.
+Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and the networks; writes
+results/eacnet_equal.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from low_groups import AboveLowGroups, LowMaps, LowSource, low_maps, people_of, predict, start_network
+from safetensors.torch import load_file
+from torch import Tensor
+
+from actionunits.aus import SYNTH_AUS
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.evaluation.predictions import FramePredictions, write_predictions
+from actionunits.evaluation.protocols import score_frames
+from actionunits.files import write_atomically
+from actionunits.models.contract import Stage
+from actionunits.models.eacnet import EacNetConfig
+from actionunits.runtime.provenance import source_commit
+from actionunits.scores import metrics
+from actionunits.training.checkpoint import save_checkpoint
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.loop import LoopSettings, train
+from actionunits.training.validation import thresholds
+
+OUT = Path(__file__).parents[2] / "results" / "eacnet_equal.csv"
+FRAMES = 8  # of each person
+SIZES_PX = (192, 288)  # of the pictures: the crops hold what the network's 224 pixels show
+SEED = 41  # of the people; those of the next two test and choose thresholds
+COMMON = {
+    "width": 8,
+    "magnification": 4 / 3,
+    "middle_size": 168,  # 224 / magnification: the crop is cut, not stretched
+    "crop_units": 64,
+    "dropout": 0.2,
+    "optimizer": "adam",
+    "lr": 1e-3,
+    "batch_size": 32,
+    "schedule": "cosine",
+    "warmup_steps": 20,
+    "epochs": 1,
+}
+# Row: its stages, and the row whose first so many stages it shares.
+ROWS: dict[str, tuple[str, ...]] = {
+    "FVGG": ("fvgg", "fvgg", "fvgg"),
+    "E-Net": ("fvgg", "enet", "enet"),
+    "EAC-Net": ("fvgg", "enet", "eacnet"),
+    "EAC-Net without upscaling": ("fvgg", "enet", "eacnet plain"),
+    "crops without attention": ("fvgg", "fvgg", "eacnet blind"),
+}
+
+
+class Blind(AboveLowGroups):
+    """EAC-Net that crops group 4 as FVGG has it."""
+
+    def enhanced(self, x: Tensor, centers: Tensor | None) -> Tensor:
+        return super().enhanced(x, None)
+
+
+def next_network(model: AboveLowGroups, kind: str, seed: int) -> AboveLowGroups:
+    """What a stage begins with: the network before, which crops see as they need to."""
+    stage, _, special = kind.partition(" ")
+    if not special:
+        return copy.deepcopy(model)
+    torch.manual_seed(seed)
+    config = dataclasses.replace(model.config, upscale=special != "plain")
+    other = (Blind if special == "blind" else AboveLowGroups)(config, SYNTH_AUS)
+    weights = {n: v for n, v in model.state_dict().items() if not n.startswith(("cropping.", "crop_head."))}
+    other.load_state_dict(other.state_dict() | weights)
+    return other
+
+
+def trained(
+    model: AboveLowGroups, kind: str, number: int, maps: LowMaps, steps: int, seed: int, out: Path
+) -> AboveLowGroups:
+    """The network after one more stage."""
+    model = next_network(model, kind, seed)
+    stage = model._stage(kind.partition(" ")[0])
+    model.stages = lambda: [stage]  # type: ignore[method-assign]
+    loop = LoopSettings(seed=seed, clip_norm=0.0, ema_decay=0.98, save_every_minutes=1000, log_every_steps=50)
+
+    def source_of(stage: Stage, _: int) -> LowSource:
+        return LowSource(maps, stage, number, seed, steps)
+
+    out.mkdir(parents=True, exist_ok=True)
+    return train(model, source_of, out, loop, make_fabric(Hardware(accelerator="cpu"))).model  # type: ignore[return-value]
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What all rows learn from and are judged on."""
+
+    train: LowMaps
+    valid: CropData
+    valid_maps: LowMaps
+    test: CropData
+    test_maps: LowMaps
+
+
+def judged(model: AboveLowGroups, data: Data, about: dict[str, object]) -> FramePredictions:
+    """Predictions for the test people, with thresholds of the validation people."""
+    chosen = thresholds(data.valid, predict(model, data.valid_maps.whole()))
+    return FramePredictions.of(
+        data.test, predict(model, data.test_maps.whole()), np.array(list(chosen.values())), about=about
+    )
+
+
+def row_of(frames: FramePredictions, replicates: int = 400) -> dict[str, float]:
+    """Mean scores over AUs, with intervals over people."""
+    found = score_frames(frames, replicates)
+    told = {name: found.means[name] for name in ("auc", "f1", "accuracy")}
+    return told | {f"{m}_{b}": found.intervals[m][k] for m in ("auc", "f1") for k, b in enumerate(("low", "high"))}
+
+
+def data_of(options: argparse.Namespace, model: AboveLowGroups) -> Data:
+    """Rendered people: those to learn from, two hundred others to be judged on."""
+    plan = FreshPlan(options.facekit, SEED, 256, options.assets, FRAMES, wild_share=0.5, sizes_px=SIZES_PX)
+    test, valid, train_on = (
+        people_of(dataclasses.replace(plan, seed=SEED + k), range(count), options.keep)
+        for k, count in ((1, options.test_people), (2, options.valid_people), (0, options.people))
+    )
+    picture = model.whole()
+    return Data(low_maps(picture, train_on, options.versions), valid, low_maps(picture, valid), test, low_maps(picture, test))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--facekit", required=True, help="the face model")
+    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
+    parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
+    parser.add_argument("--imagenet", type=Path, required=True, help="VGG-19 of pretrain.py")
+    parser.add_argument("--people", type=int, default=600)
+    parser.add_argument("--test-people", type=int, default=100)
+    parser.add_argument("--valid-people", type=int, default=60)
+    parser.add_argument("--versions", type=int, default=3, help="of each frame: other places, turns and sizes")
+    parser.add_argument("--steps", type=int, default=400, help="of each of the three stages")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--lr", type=float, default=COMMON["lr"])
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    weights = load_file(options.imagenet)
+    config = EacNetConfig(**(COMMON | {"lr": options.lr}))  # type: ignore[arg-type]
+    data = data_of(options, start_network(config, weights, 0))
+    print(f"{data.train.maps.shape[1]} frames, {time.process_time():.0f} s of one core", flush=True)
+    rows = []
+    for seed in range(options.seeds):
+        done: dict[tuple[str, ...], AboveLowGroups] = {(): start_network(config, weights, seed)}
+        for row in options.rows.split(","):
+            stages = ROWS[row]
+            for count in range(1, len(stages) + 1):
+                if stages[:count] not in done:
+                    model = done[stages[: count - 1]]
+                    place = options.out / "run"
+                    done[stages[:count]] = trained(
+                        model, stages[count - 1], count, data.train, options.steps, seed, place
+                    )
+            model = done[stages].eval()
+            name = row.replace(" ", "_")
+            save_checkpoint(options.out / f"{name}-{seed}.safetensors", model.whole(), {"seed": seed})
+            frames = judged(model, data, {"run": row, "seed": seed})
+            write_predictions(options.out / f"{name}-{seed}.parquet", frames)
+            rows.append({"row": row, "seed": seed, "steps": len(stages) * options.steps} | row_of(frames))
+            told = {key: round(value, 3) for key, value in rows[-1].items() if isinstance(value, float)}
+            print(f"{time.process_time():.0f} s {row} {seed}: {told}", flush=True)
+            with write_atomically(options.out / "rows.csv") as partial:
+                table = pd.DataFrame(rows).assign(commit=source_commit())
+                table.to_csv(partial, index=False, float_format="%.5g", lineterminator="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
