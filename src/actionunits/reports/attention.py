@@ -94,15 +94,15 @@ def attention_figure(found: Attention, channels: int) -> Figure:
     )
     panels[0, 0].set_title("20 AU centres", fontsize=9)
     panels[1, 0].imshow(found.crop.mean(2), cmap="gray", extent=(0, 100, 100, 0))
-    panels[1, 0].imshow(
-        found.weights, cmap="magma", alpha=np.where(found.weights > 0, 0.85, 0.35), vmin=0, vmax=1
-    )
+    panels[1, 0].imshow(found.weights, cmap="magma", alpha=np.where(found.weights > 0, 0.85, 0.35), vmin=0, vmax=1)
     panels[1, 0].set_title("attention map", fontsize=9)
     chosen = found.enhanced.reshape(len(found.enhanced), -1).std(1).argsort()[::-1][:channels]
     for row, name, maps in ((0, "without attention", found.plain), (1, "with attention", found.enhanced)):
         _mean_panel(panels[row, 1], name, maps.mean(0), found.near)
         panels[row, 2].imshow(found.crop)
-        panels[row, 2].imshow(_stretched(maps.mean(0)), cmap="magma", alpha=0.6, extent=(-0.5, size - 0.5, size - 0.5, -0.5))
+        panels[row, 2].imshow(
+            _stretched(maps.mean(0)), cmap="magma", alpha=0.6, extent=(-0.5, size - 0.5, size - 0.5, -0.5)
+        )
         panels[row, 2].set_title("on the face", fontsize=9)
         panels[row, 3].imshow(mosaic(maps[chosen]), cmap="magma")
         panels[row, 3].set_title(f"the {len(chosen)} channels that differ most", fontsize=9)
@@ -112,7 +112,9 @@ def attention_figure(found: Attention, channels: int) -> Figure:
 def _mean_panel(panel: Axes, name: str, mean: np.ndarray, near: np.ndarray) -> None:
     share = mean[near].sum() / max(float(mean.sum()), 1e-12)
     panel.imshow(mean, cmap="magma")
-    panel.set_title(f"{name}: mean of group 4\n{share:.0%} of it near centres ({near.mean():.0%} of the area)", fontsize=9)
+    panel.set_title(
+        f"{name}: mean of group 4\n{share:.0%} of it near centres ({near.mean():.0%} of the area)", fontsize=9
+    )
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:
