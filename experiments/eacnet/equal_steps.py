@@ -1,11 +1,12 @@
 """FVGG, E-Net and EAC-Net after equally many steps, from one VGG-19, on the same frames, with several seeds.
 
-    python experiments/eacnet/equal_steps.py --facekit DIR --assets ASSETS --keep out/people --imagenet vgg.safetensors \
-        --out out/equal
+    python experiments/eacnet/equal_steps.py --facekit DIR --assets ASSETS --keep out/people \
+        --start runs/vgg/model.safetensors --out out/equal
 
 The paper's order is three stages, each from the network before: a network that comes later has then trained longer.
-Here every row has three stages of as many steps. The VGG-19 is that of `pretrain.py`. As in the paper, FVGG trains
-groups 4 and 5, E-Net groups 3 to 5, and EAC-Net its crops alone; what groups 1 and 2 make of a frame is computed once.
+Here every row has three stages of as many steps. The VGG-19 is that of an FVGG of `train_student.py`. As in the paper,
+FVGG trains groups 4 and 5, E-Net groups 3 to 5, and EAC-Net its crops alone; what groups 1 and 2 make of a frame is
+computed once.
 Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and the networks; writes
 results/eacnet_equal.csv.
 """
@@ -23,7 +24,6 @@ import numpy as np
 import pandas as pd
 import torch
 from low_groups import AboveLowGroups, LowMaps, LowSource, low_maps, people_of, predict, start_network
-from safetensors.torch import load_file
 from torch import Tensor
 
 from actionunits.aus import SYNTH_AUS
@@ -35,8 +35,7 @@ from actionunits.files import write_atomically
 from actionunits.models.contract import Stage
 from actionunits.models.eacnet import EacNetConfig
 from actionunits.runtime.provenance import source_commit
-from actionunits.scores import metrics
-from actionunits.training.checkpoint import save_checkpoint
+from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
 from actionunits.training.validation import thresholds
@@ -77,7 +76,7 @@ class Blind(AboveLowGroups):
 
 def next_network(model: AboveLowGroups, kind: str, seed: int) -> AboveLowGroups:
     """What a stage begins with: the network before, which crops see as they need to."""
-    stage, _, special = kind.partition(" ")
+    special = kind.partition(" ")[2]
     if not special:
         return copy.deepcopy(model)
     torch.manual_seed(seed)
@@ -138,7 +137,9 @@ def data_of(options: argparse.Namespace, model: AboveLowGroups) -> Data:
         for k, count in ((1, options.test_people), (2, options.valid_people), (0, options.people))
     )
     picture = model.whole()
-    return Data(low_maps(picture, train_on, options.versions), valid, low_maps(picture, valid), test, low_maps(picture, test))
+    return Data(
+        low_maps(picture, train_on, options.versions), valid, low_maps(picture, valid), test, low_maps(picture, test)
+    )
 
 
 def main() -> int:
@@ -146,7 +147,7 @@ def main() -> int:
     parser.add_argument("--facekit", required=True, help="the face model")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
-    parser.add_argument("--imagenet", type=Path, required=True, help="VGG-19 of pretrain.py")
+    parser.add_argument("--start", type=Path, required=True, help="FVGG whose VGG-19 all rows start from")
     parser.add_argument("--people", type=int, default=600)
     parser.add_argument("--test-people", type=int, default=100)
     parser.add_argument("--valid-people", type=int, default=60)
@@ -158,7 +159,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    weights = load_file(options.imagenet)
+    weights = load_checkpoint(options.start).model.vgg.state_dict()
     config = EacNetConfig(**(COMMON | {"lr": options.lr}))  # type: ignore[arg-type]
     data = data_of(options, start_network(config, weights, 0))
     print(f"{data.train.maps.shape[1]} frames, {time.process_time():.0f} s of one core", flush=True)

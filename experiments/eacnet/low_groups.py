@@ -1,4 +1,4 @@
-"""What groups 1 and 2 make of rendered faces, computed once: EAC-Net's three networks leave these groups as they are."""
+"""What groups 1 and 2 make of rendered faces, computed once: the three networks leave these groups as they are."""
 
 from __future__ import annotations
 

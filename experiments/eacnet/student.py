@@ -81,8 +81,8 @@ class StudentOutput(Output):
 class Student(EacNet):
     """One of the three networks, all of it trained at once.
 
-    With a teacher it also learns what a ResNet-18 makes of the same pictures, in its third and fourth layer and in its
-    answers: Romero et al., "FitNets: hints for thin deep nets", ICLR 2015.
+    With a teacher it also learns what a ResNet-18 makes of the same pictures, in its third and fourth layer and in
+    its answers: Romero et al., "FitNets: hints for thin deep nets", ICLR 2015.
     """
 
     def __init__(self, config: EacNetConfig, normalised: bool, teacher: str | None) -> None:

@@ -26,7 +26,6 @@ from safetensors.torch import load_file, save_file
 from student import Student
 from torch import nn
 
-from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.crops.fresh import FreshPlan, kept_person
 from actionunits.datasets.sampling.augment import AugmentConfig

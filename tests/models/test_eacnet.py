@@ -598,7 +598,7 @@ def test_a_checkpoint_of_eacnet_trains_on_and_starts_no_enet(tmp_path):
     start_from(again, stored(source, tmp_path))
     assert [stage.name for stage in again.stages()] == ["eacnet"]
     assert (again.cropping.conv_bias == 3).all()
-    with pytest.raises(UserError, match="has no vgg.features.28.weight"):
+    with pytest.raises(UserError, match=r"has no vgg\.features\.28\.weight"):
         start_from(build(variant="enet"), tmp_path / "eacnet.safetensors")
 
 
@@ -612,7 +612,7 @@ def test_intensity_comes_from_a_layer_of_its_own_beside_the_same_occurrence(vari
     output = rated.eval()(batch)
     torch.testing.assert_close(output.au_logit, plain.eval()(batch).au_logit)
     assert plain(batch).au_intensity is None and output.au_intensity.std() > 0
-    assert 0 <= output.au_intensity.min() and output.au_intensity.max() <= 5
+    assert output.au_intensity.min() >= 0 and output.au_intensity.max() <= 5
     losses = rated.losses(output, batch)
     expected = intensity_loss(output.au_intensity, batch.au_intensity, batch.au_intensity_valid)
     torch.testing.assert_close(losses["intensity"], expected)

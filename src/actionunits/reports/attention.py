@@ -1,4 +1,4 @@
-"""Where EAC-Net looks in a picture: AU centres, attention map, and feature maps before and after it (Fig. 3, Fig. 4)."""
+"""Where EAC-Net looks in a picture: AU centres, attention map, and feature maps without and with it (Fig. 3, 4)."""
 
 from __future__ import annotations
 
@@ -97,12 +97,11 @@ def attention_figure(found: Attention, channels: int) -> Figure:
     panels[1, 0].imshow(found.weights, cmap="magma", alpha=np.where(found.weights > 0, 0.85, 0.35), vmin=0, vmax=1)
     panels[1, 0].set_title("attention map", fontsize=9)
     chosen = found.enhanced.reshape(len(found.enhanced), -1).std(1).argsort()[::-1][:channels]
+    whole = (-0.5, size - 0.5, size - 0.5, -0.5)
     for row, name, maps in ((0, "without attention", found.plain), (1, "with attention", found.enhanced)):
         _mean_panel(panels[row, 1], name, maps.mean(0), found.near)
         panels[row, 2].imshow(found.crop)
-        panels[row, 2].imshow(
-            _stretched(maps.mean(0)), cmap="magma", alpha=0.6, extent=(-0.5, size - 0.5, size - 0.5, -0.5)
-        )
+        panels[row, 2].imshow(_stretched(maps.mean(0)), cmap="magma", alpha=0.6, extent=whole)
         panels[row, 2].set_title("on the face", fontsize=9)
         panels[row, 3].imshow(mosaic(maps[chosen]), cmap="magma")
         panels[row, 3].set_title(f"the {len(chosen)} channels that differ most", fontsize=9)
@@ -112,9 +111,8 @@ def attention_figure(found: Attention, channels: int) -> Figure:
 def _mean_panel(panel: Axes, name: str, mean: np.ndarray, near: np.ndarray) -> None:
     share = mean[near].sum() / max(float(mean.sum()), 1e-12)
     panel.imshow(mean, cmap="magma")
-    panel.set_title(
-        f"{name}: mean of group 4\n{share:.0%} of it near centres ({near.mean():.0%} of the area)", fontsize=9
-    )
+    of_area = f"{share:.0%} of it near centres ({near.mean():.0%} of the area)"
+    panel.set_title(f"{name}: mean of group 4\n{of_area}", fontsize=9)
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:

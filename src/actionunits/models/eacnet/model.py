@@ -152,9 +152,9 @@ class EacNet(
         return self.vgg.groups(range(1, 3), self.normalize(image))
 
     def enhanced(self, x: Tensor, centers: Tensor | None) -> Tensor:
-        """Group 4 before pooling, (B, 8 width, H, W), of what groups 1 and 2 made; without centers nothing is enhanced.
+        """Group 4 before pooling, (B, 8 width, H, W), of what groups 1 and 2 made. Sec. III-B.
 
-        centers: (B, K, 2), of `centers`. Sec. III-B.
+        centers: (B, K, 2), of `centers`; None: no place is enhanced, as in FVGG.
         """
         attention = None if centers is None else attention_map(centers)
         for number in (3, 4):
@@ -170,7 +170,7 @@ class EacNet(
             return au_centers(points_in_middle(points, self.config.magnification))
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Eq. (3) over the known labels; and the loss of intensity, where it is read and the batch has labels of it."""
+        """Eq. (3) over the known labels; and the loss of intensity, where it is read and the batch has labels."""
         if batch.au_present is None or batch.au_present_valid is None:
             raise ValueError("the batch carries no occurrence labels")
         losses = {"occurrence": loss.occurrence_loss(output.au_logit, batch.au_present, batch.au_present_valid)}
