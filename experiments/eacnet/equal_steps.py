@@ -4,11 +4,12 @@
         --start runs/vgg/model.safetensors --out out/equal
 
 The paper's order is three stages, each from the network before: a network that comes later has then trained longer.
-Here every row has three stages of as many steps. The VGG-19 is that of an FVGG of `train_student.py`. As in the paper,
-FVGG trains groups 4 and 5, E-Net groups 3 to 5, and EAC-Net its crops alone; what groups 1 and 2 make of a frame is
-computed once.
+Here every row has three stages of as many steps. The VGG-19 is that of an FVGG of `train_student.py`. As in the
+paper, FVGG trains groups 4 and 5, E-Net groups 3 to 5, and EAC-Net its crops alone; what groups 1 and 2 make of a
+frame is computed once.
 Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and the networks; writes
-results/eacnet_equal.csv.
+results/eacnet_equal.csv, and, with intervals over people and trainings, the differences of pairs of rows in
+results/eacnet_pairs.csv.
 """
 
 from __future__ import annotations
@@ -19,16 +20,28 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from low_groups import AboveLowGroups, LowMaps, LowSource, low_maps, people_of, predict, start_network
+from low_groups import (
+    AboveLowGroups,
+    LowMaps,
+    LowSource,
+    changed_views,
+    low_maps,
+    people_of,
+    plain_view,
+    predict,
+    start_network,
+)
 from torch import Tensor
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.evaluation.compare import MEAN, compare
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
 from actionunits.evaluation.protocols import score_frames
 from actionunits.files import write_atomically
@@ -40,7 +53,15 @@ from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
 from actionunits.training.validation import thresholds
 
-OUT = Path(__file__).parents[2] / "results" / "eacnet_equal.csv"
+RESULTS = Path(__file__).parents[2] / "results"
+PAIRS = (
+    ("E-Net", "FVGG"),
+    ("EAC-Net", "E-Net"),
+    ("EAC-Net", "FVGG"),
+    ("EAC-Net", "EAC-Net without upscaling"),
+    ("EAC-Net", "crops without attention"),
+    ("crops without attention", "FVGG"),
+)
 FRAMES = 8  # of each person
 SIZES_PX = (192, 288)  # of the pictures: the crops hold what the network's 224 pixels show
 SEED = 41  # of the people; those of the next two test and choose thresholds
@@ -129,6 +150,23 @@ def row_of(frames: FramePredictions, replicates: int = 400) -> dict[str, float]:
     return told | {f"{m}_{b}": found.intervals[m][k] for m in ("auc", "f1") for k, b in enumerate(("low", "high"))}
 
 
+def write(table: pd.DataFrame, path: Path) -> None:
+    """A table of results with the commit."""
+    with write_atomically(path) as partial:
+        table.assign(commit=source_commit()).to_csv(partial, index=False, float_format="%.5g", lineterminator="\n")
+
+
+def pairs_table(said: dict[str, list[FramePredictions]]) -> pd.DataFrame:
+    """Mean differences over AUs of PAIRS, on the same frames."""
+    rows = []
+    for first, second in PAIRS:
+        if first in said and second in said:
+            found = compare(said[first], said[second], metric_names=("auc", "f1")).table
+            means = found[found["au"] == MEAN]
+            rows.append(means.assign(first=first, second=second, trainings=len(said[first])))
+    return pd.concat(rows) if rows else pd.DataFrame()
+
+
 def data_of(options: argparse.Namespace, model: AboveLowGroups) -> Data:
     """Rendered people: those to learn from, two hundred others to be judged on."""
     plan = FreshPlan(options.facekit, SEED, 256, options.assets, FRAMES, wild_share=0.5, sizes_px=SIZES_PX)
@@ -137,9 +175,9 @@ def data_of(options: argparse.Namespace, model: AboveLowGroups) -> Data:
         for k, count in ((1, options.test_people), (2, options.valid_people), (0, options.people))
     )
     picture = model.whole()
-    return Data(
-        low_maps(picture, train_on, options.versions), valid, low_maps(picture, valid), test, low_maps(picture, test)
-    )
+    learned = low_maps(picture, train_on, changed_views(picture, train_on, options.versions))
+    valid_maps, test_maps = (low_maps(picture, part, [plain_view(picture, part)]) for part in (valid, test))
+    return Data(learned, valid, valid_maps, test, test_maps)
 
 
 def main() -> int:
@@ -148,11 +186,11 @@ def main() -> int:
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
     parser.add_argument("--start", type=Path, required=True, help="FVGG whose VGG-19 all rows start from")
-    parser.add_argument("--people", type=int, default=600)
+    parser.add_argument("--people", type=int, default=850)
     parser.add_argument("--test-people", type=int, default=100)
     parser.add_argument("--valid-people", type=int, default=60)
     parser.add_argument("--versions", type=int, default=3, help="of each frame: other places, turns and sizes")
-    parser.add_argument("--steps", type=int, default=400, help="of each of the three stages")
+    parser.add_argument("--steps", type=int, default=250, help="of each of the three stages")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--lr", type=float, default=COMMON["lr"])
@@ -163,7 +201,8 @@ def main() -> int:
     config = EacNetConfig(**(COMMON | {"lr": options.lr}))  # type: ignore[arg-type]
     data = data_of(options, start_network(config, weights, 0))
     print(f"{data.train.maps.shape[1]} frames, {time.process_time():.0f} s of one core", flush=True)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    said: dict[str, list[FramePredictions]] = {}
     for seed in range(options.seeds):
         done: dict[tuple[str, ...], AboveLowGroups] = {(): start_network(config, weights, seed)}
         for row in options.rows.split(","):
@@ -183,9 +222,9 @@ def main() -> int:
             rows.append({"row": row, "seed": seed, "steps": len(stages) * options.steps} | row_of(frames))
             told = {key: round(value, 3) for key, value in rows[-1].items() if isinstance(value, float)}
             print(f"{time.process_time():.0f} s {row} {seed}: {told}", flush=True)
-            with write_atomically(options.out / "rows.csv") as partial:
-                table = pd.DataFrame(rows).assign(commit=source_commit())
-                table.to_csv(partial, index=False, float_format="%.5g", lineterminator="\n")
+            said.setdefault(row, []).append(frames)
+    write(pd.DataFrame(rows), RESULTS / "eacnet_equal.csv")
+    write(pairs_table(said), RESULTS / "eacnet_pairs.csv")
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from actionunits.training.source import step_seed
 from actionunits.training.validation import CropPredictions
 
 AT_ONCE = 32
+View = Callable[[Batch], Batch]  # of stored crops: what a network sees of them
 # What differs from face to face once landmarks have registered them; no change of appearance, as in the paper.
 GEOMETRY = AugmentConfig(
     rotation_deg=10.0,
@@ -78,26 +79,32 @@ def people_of(plan: FreshPlan, people: range, folder: Path) -> CropData:
     return as_crop_data(plan, people, found)
 
 
-@torch.inference_mode()
-def low_maps(
-    model: EacNet, data: CropData, changed: int = 0, geometry: AugmentConfig = GEOMETRY, seed: int = 0
-) -> LowMaps:
-    """The plain crop of every frame, or, where `changed` is above 0, so many changed by chance in its place."""
-    size, parts = model.config.image_size, []
+def plain_view(model: EacNet, data: CropData) -> View:
+    """The registered crop."""
+    return partial(center_crop, size=model.config.image_size, margin=data.margin)
+
+
+def changed_views(model: EacNet, data: CropData, count: int, seed: int = 0) -> list[View]:
+    """So many crops of every frame, each moved, turned and zoomed by chance."""
     generator = torch.Generator().manual_seed(seed)
+    settings = {"generator": generator, "config": GEOMETRY, "margin": data.margin}
+    return [partial(augment, size=model.config.image_size, **settings) for _ in range(count)]
+
+
+@torch.inference_mode()
+def low_maps(model: EacNet, data: CropData, views: Sequence[View]) -> LowMaps:
+    """Maps of all frames, in a version for each view of the stored crop."""
+    parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in views]
     for start in range(0, len(data), AT_ONCE):
         stored = data.batch(np.arange(start, min(start + AT_ONCE, len(data))), "cpu")
-        for _ in range(max(1, changed)):
-            if changed:
-                batch = augment(stored, size, generator, geometry, data.margin)
-            else:
-                batch = center_crop(stored, size, data.margin)
+        for part, view in zip(parts, views, strict=True):
+            batch = view(stored)
+            picture = batch.image.contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16):
-                picture = batch.image.contiguous(memory_format=torch.channels_last)
                 maps = model.low_groups(dataclasses.replace(batch, image=picture))
-            parts.append((maps.bfloat16().contiguous(), batch.landmarks))
-    versions = [parts[v :: max(1, changed)] for v in range(max(1, changed))]
-    maps, landmarks = (torch.stack([torch.cat([part[k] for part in v]) for v in versions]) for k in (0, 1))
+            assert batch.landmarks is not None
+            part.append((maps.bfloat16().contiguous(), batch.landmarks))
+    maps, landmarks = (torch.stack([torch.cat([pair[k] for pair in part]) for part in parts]) for k in (0, 1))
     present = torch.from_numpy(np.asarray(data.au_present)).float()
     return LowMaps(maps, landmarks, present, torch.from_numpy(np.asarray(data.au_intensity)).float())
 

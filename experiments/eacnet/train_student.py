@@ -134,6 +134,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="student.safetensors of an earlier run")
     parser.add_argument("--plain", action="store_true", help="without batch normalisation")
     parser.add_argument("--appearance", action="store_true", help="change colours, blur, erase, as the detector does")
+    parser.add_argument("--clip", type=float, default=0.0, help="norm at which gradients are clipped; 0: never")
     parser.add_argument("--set", action="append", default=[], help="one setting of the model, setting=value")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=31, help="of training")
@@ -167,7 +168,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"{time.process_time() - began:.0f} s of one core: {text}", flush=True)
         return found
 
-    loop = LoopSettings(seed=options.seed, ema_decay=0.99, save_every_minutes=1e6)
+    loop = LoopSettings(seed=options.seed, clip_norm=options.clip, ema_decay=0.99, save_every_minutes=1e6)
     loop = dataclasses.replace(loop, validate_every_epochs=min(1.0, 200 / options.steps))
     options.out.mkdir(parents=True, exist_ok=True)
     fabric = make_fabric(Hardware(accelerator="cpu"))
