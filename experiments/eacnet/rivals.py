@@ -46,11 +46,12 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 def trained(model: Any, parts: list[tuple[FreshFrames, int]], seed: int, out: Path) -> Any:
     """The model after so many steps on the frames of each part, one part after the other."""
     loop = LoopSettings(seed=seed, clip_norm=0.0, ema_decay=0.99, save_every_minutes=1e6)
+    size = model.config.image_size
     out.mkdir(parents=True, exist_ok=True)
     for frames, steps in parts:
 
         def source_of(stage: Stage, number: int, frames: FreshFrames = frames, steps: int = steps) -> FreshSource:
-            return FreshSource(frames, stage, number, model.config.image_size, seed, GEOMETRY, steps)
+            return FreshSource(frames, stage, number, size, seed, GEOMETRY, steps)
 
         model = train(model, source_of, out, loop, make_fabric(Hardware(accelerator="cpu"))).model
     return model.eval()
