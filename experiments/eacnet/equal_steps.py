@@ -190,7 +190,7 @@ def main() -> int:
     parser.add_argument("--test-people", type=int, default=100)
     parser.add_argument("--valid-people", type=int, default=60)
     parser.add_argument("--versions", type=int, default=3, help="of each frame: other places, turns and sizes")
-    parser.add_argument("--steps", type=int, default=250, help="of each of the three stages")
+    parser.add_argument("--steps", type=int, default=200, help="of each of the three stages")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--lr", type=float, default=COMMON["lr"])
