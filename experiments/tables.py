@@ -285,6 +285,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "eacnet_alignment_time": eacnet_tables.eacnet_alignment_time,
     "eacnet_cost": eacnet_tables.eacnet_cost,
     "eacnet_equal": eacnet_tables.eacnet_equal,
+    "eacnet_new_people": eacnet_tables.eacnet_new_people,
     "eacnet_pairs": eacnet_tables.eacnet_pairs,
     "eacnet_places": eacnet_tables.eacnet_places,
     "eacnet_start": eacnet_tables.eacnet_start,

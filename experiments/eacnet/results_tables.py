@@ -167,3 +167,14 @@ def eacnet_places() -> str:
                 cells = [f"{100 * mean[kind, amount, name]:.1f}" for name in NETWORKS]
                 rows.append([f"{kind}: {amount:g}{unit}" if amount else "as they are", *cells])
     return rows_to_markdown(["", *NETWORKS], rows)
+
+
+def eacnet_new_people() -> str:
+    """Released weights on rendered people whom they have not seen."""
+    table = pd.read_csv(RESULTS / "eacnet_new_people.csv")
+    rows = []
+    for row in table.itertuples():
+        name = row.reader if row.reader == "always present" else f"`{row.reader}`"
+        auc = f"{row.auc:.3f} ({row.auc_low:.3f}–{row.auc_high:.3f})"
+        rows.append([name, auc, number(row.f1, 3), number(row.icc, 3)])
+    return rows_to_markdown(["reader", "AUC", "F1", "ICC(3,1) of intensity"], rows)

@@ -30,7 +30,7 @@ from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.crops.fresh import FreshPlan, kept_person
 from actionunits.datasets.sampling.augment import AugmentConfig
 from actionunits.errors import UserError
-from actionunits.files import write_atomically
+from actionunits.files import file_sha256, write_atomically
 from actionunits.models.batch import Batch
 from actionunits.models.contract import Stage
 from actionunits.models.eacnet import EacNetConfig
@@ -43,6 +43,8 @@ from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
 from actionunits.training.settings import parse_assignments
 from actionunits.training.validation import judged, predict_crops, scores
+from actionunits.weights.checkpoint_file import read_header
+from actionunits.weights.locate import find_weights
 
 # People whom the default detector and RE-Net learned from, seen in few pixels; and people for 224 pixels.
 SMALL = {"seed": 31, "crop_size": 167}
@@ -112,6 +114,8 @@ def header_of(options: argparse.Namespace, frames: list[FreshFrames], validation
             "training_people": sum(f.people for f in frames),
             "training_frames": sum(f.frames for f in frames),
             "training_subjects": [],  # nobody whom a data set holds
+            "started_from": None if options.init is None else {"sha256": file_sha256(options.init)},
+            "taught_by": None if options.teacher is None else taught_by(options.teacher),
             "validation_names": list(validation.names),
             "validation_subjects": [],
             "occurrence_level": validation.occurrence_level,
@@ -120,6 +124,12 @@ def header_of(options: argparse.Namespace, frames: list[FreshFrames], validation
         "seed": options.seed,
         "commit": source_commit(),
     }
+
+
+def taught_by(teacher: str) -> dict[str, str]:
+    """Which weights were learned from."""
+    header = read_header(find_weights(teacher))
+    return {"sha256": header["sha256"], "model": header["model"]}
 
 
 def parse() -> argparse.Namespace:
