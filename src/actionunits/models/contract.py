@@ -271,9 +271,7 @@ class BuildsOnVariants(Protocol):
 class TrainsMoreThanItReads(Protocol):
     """Has modules that training needs and no prediction reads: checkpoints hold none of them."""
 
-    def unread(self) -> tuple[str, ...]:
-        """Their name prefixes, once the model is what its last stage trains; before, none."""
-        ...
+    def unread(self) -> tuple[str, ...]: ...  # their name prefixes; none before the model's last stage
 
 
 @runtime_checkable
