@@ -142,7 +142,7 @@ def main() -> int:
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
     parser.add_argument("--test-people", type=int, default=100)
-    parser.add_argument("--every", type=int, default=2, help="of the test frames, every so many is used")
+    parser.add_argument("--every", type=int, default=4, help="of the test frames, every so many is used")
     parser.add_argument("--runs", type=Path, required=True, help="what equal_steps.py left")
     options = parser.parse_args()
     torch.set_num_threads(1)
