@@ -18,13 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from eacnet.results_tables import (
-    eacnet_alignment_time,
-    eacnet_cost,
-    eacnet_networks,
-    eacnet_tests,
-    eacnet_transfer,
-)
+from eacnet import results_tables as eacnet_tables
 from hybrid.results_tables import hybrid_lstm, hybrid_networks, hybrid_onsets, hybrid_people, hybrid_tests
 from markdown_rows import named_au, number, rows_to_markdown
 from ofnet import results_tables as ofnet_tables
@@ -50,6 +44,7 @@ DOCUMENTS = (
     ROOT / "docs" / "install.md",
     ROOT / "docs" / "prepare.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
+    ROOT / "src" / "actionunits" / "weights" / "eacnet.md",
     ROOT / "src" / "actionunits" / "weights" / "renet.md",
     ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "hybrid" / "README.md",
@@ -284,11 +279,16 @@ def tcae_precision() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     **{f"about_{au_label(number).lower()}": partial(au_tables.about, number) for number in SYNTH_AUS},
     "au_list": au_tables.au_list,
-    "eacnet_networks": eacnet_networks,
-    "eacnet_tests": eacnet_tests,
-    "eacnet_transfer": eacnet_transfer,
-    "eacnet_alignment_time": eacnet_alignment_time,
-    "eacnet_cost": eacnet_cost,
+    "eacnet_networks": eacnet_tables.eacnet_networks,
+    "eacnet_tests": eacnet_tables.eacnet_tests,
+    "eacnet_transfer": eacnet_tables.eacnet_transfer,
+    "eacnet_alignment_time": eacnet_tables.eacnet_alignment_time,
+    "eacnet_cost": eacnet_tables.eacnet_cost,
+    "eacnet_equal": eacnet_tables.eacnet_equal,
+    "eacnet_new_people": eacnet_tables.eacnet_new_people,
+    "eacnet_pairs": eacnet_tables.eacnet_pairs,
+    "eacnet_places": eacnet_tables.eacnet_places,
+    "eacnet_start": eacnet_tables.eacnet_start,
     "hybrid_lstm": hybrid_lstm,
     "hybrid_networks": hybrid_networks,
     "hybrid_onsets": hybrid_onsets,

@@ -106,3 +106,75 @@ def eacnet_alignment_time() -> str:
         ["what alignment adds", "2470 ms", f"{cost['registered crop'] - cost['upright crop']:.2f} ms"],
     ]
     return rows_to_markdown(["", "paper", "ours"], rows)
+
+
+def _of_seeds(values: pd.Series) -> str:
+    """Mean of the seeds in percent, and where there are several the lowest and the highest."""
+    spread = f" ({100 * values.min():.1f}–{100 * values.max():.1f})" if len(values) > 1 else ""
+    return f"{100 * values.mean():.1f}{spread}"
+
+
+def eacnet_equal() -> str:
+    """The networks after as many steps, and other models on the same frames."""
+    table = pd.concat(pd.read_csv(RESULTS / f"eacnet_{name}.csv") for name in ("equal", "rivals"))
+    rows = []
+    for name, group in table.groupby("row", sort=False):
+        scores = [_of_seeds(group[metric]) for metric in ("auc", "f1", "accuracy")]
+        rows.append([str(name), str(len(group)) if group["steps"].iloc[0] else "–", *scores])
+    return rows_to_markdown(["", "seeds", "AUC", "F1", "accuracy"], rows)
+
+
+def eacnet_pairs() -> str:
+    """Differences on the same frames, with intervals over people and trainings."""
+    table = pd.read_csv(RESULTS / "eacnet_pairs.csv")
+    rows = []
+    for (first, second), group in table.groupby(["first", "second"], sort=False):
+        of = group.set_index("metric")
+        cells = [
+            f"{100 * of.loc[m, 'difference']:+.1f} ({100 * of.loc[m, 'low']:+.1f} to {100 * of.loc[m, 'high']:+.1f})"
+            for m in ("auc", "f1")
+        ]
+        rows.append([f"{first} less {second}", *cells])
+    return rows_to_markdown(["", "AUC, points", "F1, points"], rows)
+
+
+def eacnet_start() -> str:
+    """What recipes from random weights came to."""
+    table = pd.read_csv(RESULTS / "eacnet_start.csv", keep_default_na=False)
+    names = {model.partition(":")[2] or model: name for name, model in NETWORKS.items()}
+    rows = [
+        [
+            names[row.variant],
+            f"{row.optimizer}, {row.lr:g}",
+            "no" if row.plain else "yes",
+            row.teacher or "–",
+            str(row.steps),
+            number(row.auc, 3),
+        ]
+        for row in table.itertuples()
+    ]
+    return rows_to_markdown(["network", "optimiser, rate", "normalised", "teacher", "steps", "AUC"], rows)
+
+
+def eacnet_places() -> str:
+    """Mean AUC of the seeds where landmarks or faces are elsewhere."""
+    table = pd.read_csv(RESULTS / "eacnet_places.csv")
+    mean = table.groupby(["kind", "amount", "network"], sort=False)["auc"].mean()
+    rows = []
+    for kind, unit in (("each landmark", "%"), ("all landmarks", "%"), ("turned", "°"), ("shifted", "%")):
+        for amount in mean[kind].index.unique(0):
+            if amount or not rows:
+                cells = [f"{100 * mean[kind, amount, name]:.1f}" for name in NETWORKS]
+                rows.append([f"{kind}: {amount:g}{unit}" if amount else "as they are", *cells])
+    return rows_to_markdown(["", *NETWORKS], rows)
+
+
+def eacnet_new_people() -> str:
+    """Released weights on rendered people whom they have not seen."""
+    table = pd.read_csv(RESULTS / "eacnet_new_people.csv")
+    rows = []
+    for row in table.itertuples():
+        name = row.reader if row.reader == "always present" else f"`{row.reader}`"
+        auc = f"{row.auc:.3f} ({row.auc_low:.3f}–{row.auc_high:.3f})"
+        rows.append([name, auc, number(row.f1, 3), number(row.icc, 3)])
+    return rows_to_markdown(["reader", "AUC", "F1", "ICC(3,1) of intensity"], rows)

@@ -44,7 +44,3 @@ for network in eacnet-fvgg eacnet-enet eacnet; do
 done
 test disfa_enet_fvgg eacnet-disfa/eacnet-enet eacnet-disfa/eacnet-fvgg
 test disfa_eacnet_enet eacnet-disfa/eacnet eacnet-disfa/eacnet-enet
-
-# Errors of landmarks, and Fig. 4.
-python experiments/eacnet/landmarks.py --runs out/eacnet --data out/bp4d-crops
-python experiments/eacnet/features.py --runs out/eacnet

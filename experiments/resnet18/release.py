@@ -118,8 +118,9 @@ def coded_batches(faces: CodedFaces, size: int) -> list[Batch]:
             matrix = similarity_transform(face.landmarks_px, size)
             crop = torch.from_numpy(cut_out(frame.image_rgb, matrix, size)).permute(2, 0, 1)[None].float() / 255
             assert face.mesh_px is not None
-            mesh = torch.from_numpy((transform_points(face.mesh_px, matrix) + np.float32([0.5, 0.5, 0])) / size)
-            batches.append(Batch(image=crop, mesh=mesh[None], mesh_valid=torch.tensor([True])))
+            mesh = torch.from_numpy((transform_points(face.mesh_px, matrix) + np.float32([0.5, 0.5, 0])) / size)[None]
+            landmarks = torch.from_numpy((transform_points(face.landmarks_px, matrix) + 0.5) / size)[None].float()
+            batches.append(Batch(image=crop, mesh=mesh, mesh_valid=torch.tensor([True]), landmarks=landmarks))
     return batches
 
 

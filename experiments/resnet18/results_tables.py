@@ -152,11 +152,15 @@ def quantized() -> str:
     return rows_to_markdown(heads, rows) + f"\n{times} (One core, {table['processor'].iloc[0]}.)\n"
 
 
+# Tables of `evaluate --faces`, one for each released detector.
+FACES = ("realfaces.csv", "realfaces_renet.csv", "realfaces_eacnet.csv")
+
+
 def real_readers() -> str:
     """Mean scores of every reader on faces coded by eye."""
-    table = pd.concat(pd.read_csv(RESULTS / name) for name in ("realfaces.csv", "realfaces_renet.csv"))
-    names = {"resnet18": "`resnet18`, the default detector", "renet": "`renet`", "openface2": "OpenFace 2"}
-    names |= {"blendshapes": "blendshapes of MediaPipe"}
+    table = pd.concat(pd.read_csv(RESULTS / name) for name in FACES)
+    names = {"resnet18": "`resnet18`, the default detector", "renet": "`renet`", "eacnet": "`eacnet`"}
+    names |= {"openface2": "OpenFace 2", "blendshapes": "blendshapes of MediaPipe"}
     rows = []
     for reader, text in names.items():
         scores = table[table["reader"] == reader].drop_duplicates("au")

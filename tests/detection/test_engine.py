@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -17,8 +18,10 @@ from actionunits.detection.export import export_graph
 from actionunits.detection.graph_file import graph_beside, sealed
 from actionunits.detection.torch_engine import TorchEngine
 from actionunits.errors import EXTRAS, UserError
+from actionunits.faces.mean_face import template_landmarks
 from actionunits.models import find_model
 from actionunits.training.checkpoint import save_checkpoint
+from actionunits.weights.checkpoint_file import read_header
 from actionunits.weights.locate import find_weights
 
 # Run in a fresh process in which the packages are not there.
@@ -38,20 +41,29 @@ main(sys.argv[1:])
 
 @pytest.fixture(scope="module")
 def crops(astronaut):
-    """Crops around a face, with a mesh near the mean face, and one with a broken mesh."""
+    """Crops around a face, with a mesh and landmarks near the mean face, and one of which both lack a point."""
     random = np.random.default_rng(0)
     template = TorchEngine(find_weights("resnet18"), "cpu", False).model.landmarks.shape.template.numpy()
     mesh = np.float32(0.5 + 0.3 * template + random.normal(0, 0.01, (3, 478, 3)))
     mesh[1, 7] = np.nan
+    landmarks = np.float32(template_landmarks() + random.normal(0, 0.01, (3, 68, 2)))
+    landmarks[1, 7] = np.nan
     images = [astronaut[y : y + 146, x : x + 146] for y, x in ((45, 150), (40, 155), (50, 145))]
-    return {"image": np.stack(images), "mesh": mesh}
+    return {"image": np.stack(images), "mesh": mesh, "landmarks": landmarks}
 
 
-@pytest.mark.parametrize("given", [("image", "mesh"), ("image",)])
-@pytest.mark.parametrize(("name", "size"), [("resnet18", 1), ("resnet18", 3), ("renet", 1)])
+def in_size_of(weights, images):
+    """The crops as a model reads them."""
+    size = read_header(weights)["config"]["image_size"]
+    return np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images])
+
+
+@pytest.mark.parametrize("given", [("image", "mesh", "landmarks"), ("image",)])
+@pytest.mark.parametrize(("name", "size"), [("resnet18", 1), ("resnet18", 3), ("renet", 1), ("eacnet", 3)])
 def test_engines_agree_on_released_weights(crops, given, name, size):
     weights = find_weights(name)
     inputs = {name: crops[name][:size] for name in given}
+    inputs["image"] = in_size_of(weights, inputs["image"])
     graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
     assert isinstance(graph, OnnxEngine) and graph.image_size == other.image_size
     found, expected = graph.run(inputs, (), None), other.run(inputs, (), None)
@@ -98,16 +110,18 @@ def test_an_accelerator_and_a_checkpoint_without_a_graph_are_run_in_torch(tiny_w
         Detector(flow=True)
 
 
-def test_detection_needs_none_of_the_extras(astronaut, tmp_path):
+@pytest.mark.parametrize("model", ["resnet18", "eacnet"])
+def test_detection_needs_none_of_the_extras(model, astronaut, tmp_path):
     from PIL import Image
 
     Image.fromarray(astronaut).save(tmp_path / "photo.png")
-    command = [sys.executable, "-c", WITHOUT_EXTRAS, "detect", "photo.png", "--out", "out"]
+    words = ["detect", "photo.png", "--model", model, "--out", "out"]
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, *words]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     import pandas as pd
 
     table = pd.read_csv(tmp_path / "out" / "photo.csv", skipinitialspace=True)
-    expected = Detector().detect(tmp_path / "photo.png").table
+    expected = Detector(model).detect(tmp_path / "photo.png").table
     pd.testing.assert_frame_equal(table, expected, check_dtype=False, atol=0.06)
 
 

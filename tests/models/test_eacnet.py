@@ -13,17 +13,21 @@ from actionunits import configs
 from actionunits.errors import UserError
 from actionunits.faces.landmarks import POINTS_49, POINTS_66
 from actionunits.faces.mean_face import template_landmarks
+from actionunits.models import find_model
 from actionunits.models.batch import Batch
 from actionunits.models.eacnet import EacNet, EacNetConfig
 from actionunits.models.eacnet.attention import attention_map, enhance
 from actionunits.models.eacnet.centers import CENTERS, RULES, au_centers, complete_landmarks
 from actionunits.models.eacnet.cropping import CroppingNet, local_response_norm, sample_cells
-from actionunits.models.eacnet.loss import occurrence_loss
+from actionunits.models.eacnet.loss import intensity_loss, occurrence_loss
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body
 from actionunits.settings.checks import make_config
+from actionunits.testing import ModelUnderTest, check_gradients, check_save_and_load, check_start_from_other_aus
+from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.optim import make_optimizer, set_trainable
 from actionunits.training.settings import make_settings, read_config_file
+from actionunits.training.start import start_from
 
 # What torchvision documents of vgg19: position of each convolution, channels in, channels out.
 VGG19_CONVOLUTIONS = [
@@ -180,6 +184,13 @@ def test_loss_of_a_case_worked_by_hand():
     label = torch.tensor([[1.0, 0.0, 1.0, 0.0, 0.0]])
     valid = torch.ones(1, 5, dtype=torch.bool)
     assert float(occurrence_loss(z, label, valid)) == pytest.approx(2 * math.log(1.05 / 0.55) + math.log(21))
+
+
+def test_loss_of_intensity_is_a_sum_over_aus_of_means_over_known_labels():
+    x = torch.tensor([[1.0, 4.0, 0.0], [0.5, 2.0, 1.0]], dtype=torch.float64)
+    t = torch.tensor([[0.5, 1.0, torch.nan], [0.5, torch.nan, torch.nan]])
+    # AU by AU: 0.5^2 / 2 and nothing, by two; 3 - 1/2; no known label.
+    assert float(intensity_loss(x, t, t.isfinite())) == pytest.approx(0.125 / 2 + 2.5)
 
 
 # AU centres
@@ -543,6 +554,87 @@ def test_quarter_width_at_112_and_the_ablation_without_upscaling_run():
         model = build(width=16, image_size=112, upscale=upscale).eval()
         with torch.inference_mode():
             assert model(random_batch(2, 112)).au_logit.shape == (2, len(AUS))
+
+
+# What a checkpoint holds
+
+
+def stored(model, folder):
+    path = folder / f"{model.config.variant}.safetensors"
+    save_checkpoint(path, model, {})
+    return path
+
+
+def test_a_checkpoint_of_eacnet_holds_what_its_prediction_reads_and_no_more(tmp_path):
+    model, batch = build().eval(), random_batch(2)
+    loaded = load_checkpoint(stored(model, tmp_path)).model
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(batch).au_logit, model(batch).au_logit)
+    loaded.zero_grad()
+    loaded.losses(loaded(batch), batch)["occurrence"].backward()
+    assert all(parameter.grad is not None for parameter in loaded.parameters())
+    # At full size 88.5 of 209.1 million.
+    with torch.device("meta"):
+        full = EacNet(EacNetConfig(), tuple(range(1, 13)))
+    left_out = sum(p.numel() for n, p in full.named_parameters() if n.startswith(full.unread()))
+    assert left_out / sum(p.numel() for p in full.parameters()) == pytest.approx(0.577, abs=0.001)
+
+
+def test_checkpoints_of_other_networks_and_of_earlier_stages_hold_everything(tmp_path):
+    for variant in ("fvgg", "enet"):
+        model = build(variant=variant)
+        assert load_checkpoint(stored(model, tmp_path)).model.state_dict().keys() == model.state_dict().keys()
+    model = build()
+    model.enter_stage(model.stages()[1])
+    loaded = load_checkpoint(stored(model, tmp_path)).model
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+
+
+def test_a_checkpoint_of_eacnet_trains_on_and_starts_no_enet(tmp_path):
+    source = build()
+    with torch.no_grad():
+        source.cropping.conv_bias.fill_(3.0)
+    again = build()
+    start_from(again, stored(source, tmp_path))
+    assert [stage.name for stage in again.stages()] == ["eacnet"]
+    assert (again.cropping.conv_bias == 3).all()
+    with pytest.raises(UserError, match=r"has no vgg\.features\.28\.weight"):
+        start_from(build(variant="enet"), tmp_path / "eacnet.safetensors")
+
+
+# Options that the paper does not have
+
+
+@pytest.mark.parametrize("variant", ["fvgg", "enet", "eacnet"])
+def test_intensity_comes_from_a_layer_of_its_own_beside_the_same_occurrence(variant):
+    plain, rated, batch = build(variant=variant), build(variant=variant, intensity=True), random_batch(4)
+    rated.load_state_dict(plain.state_dict(), strict=False)
+    output = rated.eval()(batch)
+    torch.testing.assert_close(output.au_logit, plain.eval()(batch).au_logit)
+    assert plain(batch).au_intensity is None and output.au_intensity.std() > 0
+    assert output.au_intensity.min() >= 0 and output.au_intensity.max() <= 5
+    losses = rated.losses(output, batch)
+    expected = intensity_loss(output.au_intensity, batch.au_intensity, batch.au_intensity_valid)
+    torch.testing.assert_close(losses["intensity"], expected)
+    coded = dataclasses.replace(batch, au_intensity=None)
+    assert set(rated.losses(output, coded)) == {"occurrence"}
+
+
+@pytest.mark.parametrize("check", [check_gradients, check_save_and_load, check_start_from_other_aus])
+def test_networks_with_intensity_keep_the_contract(check):
+    check(ModelUnderTest(find_model("eacnet"), SMALL["eacnet"] | {"intensity": True}))
+
+
+def test_the_middle_of_a_crop_is_read_as_a_crop_that_is_its_middle():
+    magnified = build(image_size=96, magnification=1.5).eval()  # the middle 64 of 96 pixels
+    plain = build(image_size=64).eval()
+    batch = random_batch(3, 96)
+    image = batch.image[..., 16:80, 16:80]
+    cut = dataclasses.replace(batch, image=image, landmarks=(batch.landmarks * 96 - 16) / 64)
+    with torch.inference_mode():
+        for model in (magnified, plain):
+            model.config = dataclasses.replace(model.config, middle_size=64)
+        torch.testing.assert_close(magnified(batch).au_logit, plain(cut).au_logit)
 
 
 @pytest.mark.parametrize("path", sorted(configs.FOLDER.glob("eacnet_*.yaml")), ids=lambda p: p.stem)

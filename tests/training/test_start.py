@@ -225,7 +225,6 @@ def networks(*variants):
         ("fvgg", "eacnet", ["enet", "eacnet"]),
         ("enet", "eacnet", ["eacnet"]),
         ("eacnet", "eacnet", ["eacnet"]),
-        ("eacnet", "fvgg", ["fvgg"]),
     ],
 )
 def test_a_recipe_goes_on_where_the_start_ended(tmp_path, first, then, stages):
@@ -234,6 +233,6 @@ def test_a_recipe_goes_on_where_the_start_ended(tmp_path, first, then, stages):
     before = {name: value.clone() for name, value in later.state_dict().items()}
     start_from(later, tmp_path / "a.safetensors")
     assert [stage.name for stage in later.stages()] == stages
-    given = earlier.state_dict()
+    given = load_checkpoint(tmp_path / "a.safetensors").model.state_dict()
     for name, value in later.state_dict().items():
         assert torch.equal(value, given.get(name, before[name])), name

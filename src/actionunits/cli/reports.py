@@ -129,6 +129,21 @@ def relations(
 
 
 @app.command()
+def attention(
+    picture: Annotated[str, typer.Argument(help="Photo, or video whose first face is taken.")],
+    out: FigureOption,
+    model: Annotated[str, typer.Option(help="Checkpoint file of an EAC-Net, or its released weights.")] = "eacnet",
+    channels: Annotated[int, typer.Option(min=1, max=512, help="Feature maps to draw.")] = 16,
+) -> None:
+    """Draw where an EAC-Net looks in a face, and its feature maps without and with attention (EAC-Net, Fig. 3, 4)."""
+    from actionunits.reports.attention import picture_attention
+    from actionunits.reports.image_file import save_figure
+    from actionunits.weights.locate import find_weights
+
+    typer.echo(f"written to {save_figure(picture_attention(picture, find_weights(model), channels), out)}")
+
+
+@app.command()
 def flow(
     clip: Annotated[str, typer.Argument(help="Video, or folder of pictures in order, of one face.")],
     weights: Annotated[Path, typer.Option(help="Checkpoint file of an OF-Net.")],

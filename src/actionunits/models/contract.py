@@ -265,6 +265,13 @@ class BuildsOnVariants(Protocol):
 
 
 @runtime_checkable
+class TrainsMoreThanItReads(Protocol):
+    """Has modules that training needs and no prediction reads: checkpoints hold none of them."""
+
+    def unread(self) -> tuple[str, ...]: ...  # their name prefixes; none before the model's last stage
+
+
+@runtime_checkable
 class RelatesAus(Protocol):
     """Has weights with a row and a column per AU, for a start from weights of other AUs: `--init`."""
 
@@ -314,6 +321,7 @@ ABILITIES: tuple[type, ...] = (
     TakesAuRows,
     GoesOnFrom,
     BuildsOnVariants,
+    TrainsMoreThanItReads,
     RelatesAus,
     TransfersByRegression,
     TransfersBySvm,

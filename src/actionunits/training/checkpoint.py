@@ -18,6 +18,7 @@ from actionunits.aus import AUS
 from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models import ModelEntry, find_model
+from actionunits.models.contract import TrainsMoreThanItReads
 from actionunits.models.registry import key_of
 from actionunits.settings.checks import make_config, shown
 from actionunits.weights.checkpoint_file import FORMAT_VERSION, METADATA_KEY, OWN_FIELDS, digest, read_checkpoint
@@ -41,7 +42,8 @@ def save_checkpoint(
 
     model: a registered model with `config` and `aus`. header_fields: JSON values, such as data, seed, commit,
     thresholds, neutral_logit, scores. stored_type: "float32", or "float16" to halve the size of the weights;
-    buffers such as running variances stay float32. Raises UserError where the file cannot be written.
+    buffers such as running variances stay float32. Weights that no prediction reads are left out. Raises UserError
+    where the file cannot be written.
     """
     path = Path(path)
     clash = sorted(set(header_fields) & set(OWN_FIELDS))
@@ -92,13 +94,26 @@ def _build(
     try:
         # On the meta device no memory is taken: sizes that the file does not hold are refused first.
         with torch.device("meta"):
-            wanted = entry.model(checked, aus).state_dict()
+            wanted = _without_unread(entry.model(checked, aus), tensors).state_dict()
         misfit = _misfit(wanted, tensors)
         if misfit is None:
-            return entry.model(checked, aus)
+            return _without_unread(entry.model(checked, aus), tensors)
     except (UserError, ValueError, RuntimeError) as error:
         misfit = str(error).partition("\n")[0]
     raise UserError(f"{path}: the weights do not fit a model of this header: {misfit}")
+
+
+def _unread(model: Any) -> tuple[str, ...]:
+    return model.unread() if isinstance(model, TrainsMoreThanItReads) else ()
+
+
+def _without_unread(model: Any, tensors: Mapping[str, np.ndarray]) -> Any:
+    """The model without those of its modules that no prediction reads and the file has no weights of."""
+    for prefix in _unread(model):
+        if not any(name.startswith(prefix) for name in tensors):
+            parent, _, child = prefix.removesuffix(".").rpartition(".")
+            model.get_submodule(parent).register_module(child, None)
+    return model
 
 
 def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, np.ndarray]) -> str | None:
@@ -114,8 +129,11 @@ def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, np.ndarray]) -> st
 
 def _stored_tensors(model: nn.Module, stored_type: torch.dtype) -> dict[str, Tensor]:
     parameters = {name for name, _ in model.named_parameters()}
+    unread = _unread(model)
     stored = {}
     for name, value in model.state_dict().items():
+        if name.startswith(unread):
+            continue
         value = value.detach().cpu().contiguous()
         # A copy: channels_last weights and tied tensors are laid out afresh.
         stored[name] = value.to(stored_type).clone() if name in parameters else value.clone()

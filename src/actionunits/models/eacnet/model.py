@@ -2,7 +2,8 @@
 
 Li, Abtahi, Zhu & Yin, "EAC-Net: A Region-based Deep Enhancing and Cropping Approach for Facial Action Unit
 Detection", FG 2017. What the text leaves open follows the released code.
-Deviations: those of `centers`, `attention`, `cropping` and `loss`; crops are registered faces.
+Deviations: those of `centers`, `attention`, `cropping` and `loss`; crops are registered faces. Options: the middle of
+the crop can be magnified, and intensity read beside occurrence, by a last layer of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from actionunits.aus import INTENSITY_MAX
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import (
     BuildsOnVariants,
@@ -21,6 +23,7 @@ from actionunits.models.contract import (
     GoesOnFrom,
     Stage,
     TakesBody,
+    TrainsMoreThanItReads,
     TransfersByRegression,
 )
 from actionunits.models.eacnet import loss
@@ -28,36 +31,44 @@ from actionunits.models.eacnet.attention import attention_map, enhance
 from actionunits.models.eacnet.centers import CENTERS, au_centers, complete_landmarks
 from actionunits.models.eacnet.config import NETWORKS, EacNetConfig
 from actionunits.models.eacnet.cropping import CroppingNet
+from actionunits.models.layers.middle import middle_of, points_in_middle
 from actionunits.models.layers.resnet import ImageNormalize, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body, start_before_relu
 
 
 class DenseHead(nn.Module):
-    """The two new dense layers, each with dropout before it (Sec. III-A)."""
+    """The two new dense layers, each with dropout before it (Sec. III-A); and one for intensity beside the last."""
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, dropout: float) -> None:
+    def __init__(self, inputs: int, hidden: int, outputs: int, config: EacNetConfig) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.hidden = nn.Linear(inputs, hidden)
         start_before_relu(self.hidden.weight, self.hidden.bias)
         self.output = nn.Linear(hidden, outputs)
+        self.intensity = nn.Linear(hidden, outputs) if config.intensity else None
 
     def features(self, x: Tensor) -> Tensor:
         """(B, inputs) -> (B, hidden)."""
         return F.relu(self.hidden(self.dropout(x)))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits from `features`: (B, hidden) -> (B, outputs)."""
+    def forward(self, features: Tensor) -> Output:
+        """Logits, and intensity where it is read, from `features`: (B, hidden) -> (B, outputs) each."""
         features = self.dropout(features)
         # The last layer is tiny: full precision costs nothing and keeps the logits exact.
         with torch.autocast(features.device.type, enabled=False):
-            return self.output(features.to(self.output.weight.dtype))
+            features = features.to(self.output.weight.dtype)
+            intensity = None if self.intensity is None else INTENSITY_MAX * torch.sigmoid(self.intensity(features))
+            return Output(self.output(features), intensity)
 
 
-class EacNet(nn.Module, EntersStages, TakesBody, GoesOnFrom, BuildsOnVariants, TransfersByRegression):
+class EacNet(
+    nn.Module, EntersStages, TakesBody, GoesOnFrom, BuildsOnVariants, TransfersByRegression, TrainsMoreThanItReads
+):
     """The network of `config.variant`, or, while its recipe is under way, the one that it has come to."""
 
-    au_outputs: ClassVar[dict[str, int]] = {"head.output.": 1, "crop_head.output.": 1}
+    au_outputs: ClassVar[dict[str, int]] = {
+        f"{head}.{layer}.": 1 for head in ("head", "crop_head") for layer in ("output", "intensity")
+    }
     network: Tensor
 
     def __init__(self, config: EacNetConfig, aus: tuple[int, ...]) -> None:
@@ -70,12 +81,12 @@ class EacNet(nn.Module, EntersStages, TakesBody, GoesOnFrom, BuildsOnVariants, T
         self.normalize = ImageNormalize()
         self.vgg = Vgg19Body(config.width)
         hidden = 32 * config.width  # Sec. III-A: 2048
-        self.head = DenseHead(self.vgg.outputs, hidden, len(aus), config.dropout)
+        self.head: DenseHead | None = DenseHead(self.vgg.outputs, hidden, len(aus), config)
         self.cropping: CroppingNet | None = None
         self.crop_head: DenseHead | None = None
         if config.variant == "eacnet":
             self.cropping = CroppingNet(self.vgg.channels[3], CENTERS, config.crop_units, config.upscale)
-            self.crop_head = DenseHead(self.cropping.outputs, hidden, len(aus), config.dropout)
+            self.crop_head = DenseHead(self.cropping.outputs, hidden, len(aus), config)
 
     def enter_stage(self, stage: Stage) -> None:
         """Become the network that a stage trains."""
@@ -92,52 +103,83 @@ class EacNet(nn.Module, EntersStages, TakesBody, GoesOnFrom, BuildsOnVariants, T
         """
         been = NETWORKS.index(source.config.variant) + 1
         self.first_stage = min(been, NETWORKS.index(self.config.variant))
-        return ("cropping.", "crop_head.")
+        again = self.cropping is not None and source.config.variant == self.config.variant
+        return ("cropping.", "crop_head.", *(self._above_crops() if again else ()))
 
     @classmethod
     def place_in_recipe(cls, config: EacNetConfig) -> int:
         """Position of the variant among NETWORKS."""
         return NETWORKS.index(config.variant)
 
+    def unread(self) -> tuple[str, ...]:
+        """Of EAC-Net, E-Net's fifth group and dense layers."""
+        crops = self.network.is_meta or NETWORKS[int(self.network)] == "eacnet"
+        return self._above_crops() if crops and self.cropping is not None else ()
+
+    def _above_crops(self) -> tuple[str, ...]:
+        return (*self._of_vgg(range(5, 6)), "vgg.classifier.", "head.")
+
     def regression_layer(self) -> nn.Linear:
         """The last layer, which reads `features`: the paper's way to other data, Sec. IV-C."""
-        crops = NETWORKS[int(self.network)] == "eacnet" and self.crop_head is not None
-        return (self.crop_head if crops else self.head).output  # type: ignore[union-attr]
+        return self._head().output
+
+    def _head(self) -> DenseHead:
+        """That of the network that the model is now."""
+        crops = NETWORKS[int(self.network)] == "eacnet"
+        head = self.crop_head if crops and self.crop_head is not None else self.head
+        assert head is not None
+        return head
 
     def features(self, batch: Batch) -> Tensor:
         """What the last layer reads, (B, 32 width): the 2048 features of the transfer to other data, Sec. IV-C."""
-        return self._head_and_features(batch)[1]
+        network, x = NETWORKS[int(self.network)], self.low_groups(batch)
+        if network == "fvgg":
+            return self._head().features(self.vgg.dense(self.vgg.groups(range(3, 6), x)))
+        centers = self.centers(batch)
+        enhanced = self.enhanced(x, centers)
+        if network == "enet" or self.cropping is None:
+            x = self.vgg.groups(range(5, 6), F.max_pool2d(enhanced, 2, 2))
+            return self._head().features(self.vgg.dense(x))
+        return self._head().features(self.cropping(enhanced, centers))
 
     def forward(self, batch: Batch) -> Output:
-        """Presence of every AU, (B, A). Landmarks that the batch lacks are the mean face's."""
-        head, features = self._head_and_features(batch)
-        return Output(head(features))
+        """Presence of every AU, (B, A), and its intensity. Landmarks that the batch lacks are the mean face's."""
+        return self._head()(self.features(batch))
 
-    def _head_and_features(self, batch: Batch) -> tuple[DenseHead, Tensor]:
-        network = NETWORKS[int(self.network)]
-        x = self.vgg.groups(range(1, 3), self.normalize(batch.image))
-        if network == "fvgg":
-            return self.head, self.head.features(self.vgg.dense(self.vgg.groups(range(3, 6), x)))
-        centers = self._centers(batch)
-        attention = attention_map(centers)
-        enhanced = enhance(*self.vgg.group(3, x), attention)
-        enhanced = enhance(*self.vgg.group(4, F.max_pool2d(enhanced, 2, 2)), attention)
-        if network == "enet" or self.cropping is None or self.crop_head is None:
-            x = self.vgg.groups(range(5, 6), F.max_pool2d(enhanced, 2, 2))
-            return self.head, self.head.features(self.vgg.dense(x))
-        return self.crop_head, self.crop_head.features(self.cropping(enhanced, centers))
+    def low_groups(self, batch: Batch) -> Tensor:
+        """Groups 1 and 2, which none of the networks changes by attention: (B, 2 width, H / 4, W / 4)."""
+        image = middle_of(batch.image, self.config.magnification, self.config.middle_size)
+        return self.vgg.groups(range(1, 3), self.normalize(image))
+
+    def enhanced(self, x: Tensor, centers: Tensor | None) -> Tensor:
+        """Group 4 before pooling, (B, 8 width, H, W), of what groups 1 and 2 made. Sec. III-B.
+
+        centers: (B, K, 2), of `centers`; None: no place is enhanced, as in FVGG.
+        """
+        attention = None if centers is None else attention_map(centers)
+        for number in (3, 4):
+            first, last = self.vgg.group(number, x if number == 3 else F.max_pool2d(x, 2, 2))
+            x = last if attention is None else enhance(first, last, attention)
+        return x
 
     @torch.no_grad()
-    def _centers(self, batch: Batch) -> Tensor:
+    def centers(self, batch: Batch) -> Tensor:
+        """AU centres, (B, 20, 2), 0-1 spans what the network sees of the crop."""
         with torch.autocast(batch.image.device.type, enabled=False):
-            like = self.head.output.weight
-            return au_centers(complete_landmarks(batch.landmarks, batch.image.shape[0], like))
+            points = complete_landmarks(batch.landmarks, batch.image.shape[0], self.normalize.mean)
+            return au_centers(points_in_middle(points, self.config.magnification))
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Eq. (3) over the known labels."""
+        """Eq. (3) over the known labels; and the loss of intensity, where it is read and the batch has labels."""
         if batch.au_present is None or batch.au_present_valid is None:
             raise ValueError("the batch carries no occurrence labels")
-        return {"occurrence": loss.occurrence_loss(output.au_logit, batch.au_present, batch.au_present_valid)}
+        losses = {"occurrence": loss.occurrence_loss(output.au_logit, batch.au_present, batch.au_present_valid)}
+        target, known = batch.au_intensity, batch.au_intensity_valid
+        if output.au_intensity is not None and target is not None and known is not None:
+            losses["intensity"] = self.config.intensity_weight * loss.intensity_loss(
+                output.au_intensity, target, known
+            )
+        return losses
 
     def stages(self) -> list[Stage]:
         """FVGG, then E-Net from its weights, then EAC-Net on top of that, as far as the variant goes."""
@@ -160,4 +202,8 @@ class EacNet(nn.Module, EntersStages, TakesBody, GoesOnFrom, BuildsOnVariants, T
             own: tuple[str, ...] = ("cropping.", "crop_head.")
         else:
             groups, own = range(first, 6), ("vgg.classifier.", "head.")
-        return tuple(f"vgg.{prefix}" for prefix in self.vgg.group_parameters(*groups)) + own
+        return self._of_vgg(groups) + own
+
+    def _of_vgg(self, groups: range) -> tuple[str, ...]:
+        """Prefixes of the parameters of groups, counted from 1."""
+        return tuple(f"vgg.{prefix}" for prefix in self.vgg.group_parameters(*groups))

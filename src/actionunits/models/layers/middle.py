@@ -1,4 +1,4 @@
-"""The middle of a face crop, as networks see it that magnify faces."""
+"""The middle of a face crop, as networks see it that magnify faces, and points in it."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def middle_of(image: Tensor, magnification: float, size: int | None = None) -> T
     if middle.shape[-2:] == wanted:
         return middle
     return F.interpolate(middle, wanted, mode="bilinear", align_corners=False)
+
+
+def points_in_middle(points: Tensor, magnification: float) -> Tensor:
+    """Points of a crop, 0 to 1 spans it, as the middle 1 / magnification has them; those outside leave 0 to 1."""
+    return 0.5 + (points - 0.5) * magnification

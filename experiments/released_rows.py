@@ -1,6 +1,6 @@
-"""From a trained RE-Net to a released one: log-odds and thresholds that hold on real faces.
+"""From a trained RE-Net or EAC-Net to a released one: log-odds and thresholds that hold on real faces.
 
-    python experiments/renet/release.py runs/renet/model.safetensors --faces DIR --out renet.safetensors
+    python experiments/released_rows.py runs/renet/model.safetensors --faces DIR --out renet.safetensors
 
 Photographs coded by eye give one slope for all log-odds, one offset for each action unit with a prior, and the
 thresholds, as for the default detector (experiments/resnet18/release.py). They are written into the rows of the last
@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "resnet18"))
+sys.path.insert(0, str(Path(__file__).parent / "resnet18"))
 from release import PRIOR_SD, coded_batches, decided_on, fit, promised_thresholds
 
 from actionunits.aus import au_label
 from actionunits.errors import UserError
 from actionunits.evaluation.coded_faces import read_coded_faces
+from actionunits.models.eacnet import EacNet
 from actionunits.models.renet import ReNet
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
@@ -38,17 +39,26 @@ def read(model: Any, batches: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     )  # type: ignore[return-value]
 
 
+def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights (A, D) and biases (A,) of the log-odds of presence. Raises UserError for a model without such rows."""
+    if isinstance(model, EacNet):
+        layer = model.regression_layer()
+        return layer.weight, layer.bias
+    if not isinstance(model, ReNet) or model.own_head is None or model.config.tasks == "intensity":
+        raise UserError(f"{path} has no rows of presence of its own for each action unit")
+    return model.own_head.weight[:, 0], model.own_head.bias[:, 0]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path, help="a trained RE-Net")
+    parser.add_argument("weights", type=Path, help="a trained RE-Net or EAC-Net")
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
     options = parser.parse_args()
     try:
         checkpoint = load_checkpoint(options.weights)
         model, header = checkpoint.model, checkpoint.header
-        if not isinstance(model, ReNet) or model.own_head is None or model.config.tasks == "intensity":
-            raise UserError(f"{options.weights} is no RE-Net with presence and rows of its own for each action unit")
+        weight, bias = presence_rows(model, options.weights)
         faces = read_coded_faces(options.faces)
         logits, intensity = read(model, coded_batches(faces, model.config.image_size))
         for name, values in (("presence", logits), ("intensity", intensity)):
@@ -56,8 +66,8 @@ def main() -> int:
             print(f"AUC of {name} on {len(faces.ids)} faces: {auc:.3f}")
         slope, offset = fit(logits, faces.present, faces.valid, PRIOR_SD)
         with torch.no_grad():
-            model.own_head.weight[:, 0] *= slope
-            model.own_head.bias[:, 0] = slope * model.own_head.bias[:, 0] + torch.from_numpy(offset).float()
+            weight.mul_(slope)
+            bias.mul_(slope).add_(torch.from_numpy(offset).float())
         thresholds = promised_thresholds(expit(slope * logits + offset))
         fields = {name: header[name] for name in ("data", "seed", "commit", "scores")}
         added = dict(zip(map(au_label, checkpoint.aus), offset.tolist(), strict=True))
