@@ -19,7 +19,15 @@ from pathlib import Path
 
 import pandas as pd
 from eacnet import results_tables as eacnet_tables
-from hybrid.results_tables import hybrid_lstm, hybrid_networks, hybrid_onsets, hybrid_people, hybrid_tests
+from hybrid.results_tables import (
+    hybrid_lstm,
+    hybrid_networks,
+    hybrid_onsets,
+    hybrid_people,
+    hybrid_tests,
+    hybrid_time,
+    over_time,
+)
 from markdown_rows import named_au, number, rows_to_markdown
 from ofnet import results_tables as ofnet_tables
 from renders import au_tables
@@ -293,6 +301,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "hybrid_networks": hybrid_networks,
     "hybrid_onsets": hybrid_onsets,
     "hybrid_people": hybrid_people,
+    "hybrid_time": hybrid_time,
+    "over_time": over_time,
     "hybrid_tests": hybrid_tests,
     "render_found": render_found,
     "render_agreement": render_agreement,

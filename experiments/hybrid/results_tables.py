@@ -108,6 +108,50 @@ def hybrid_lstm() -> str:
     return rows_to_markdown(["", "AUC of all frames", "of the first ten of a clip", "of later ones"], rows)
 
 
+CLIPS = {"test": "good pictures", "test-worse": "worse pictures", "calm": "calm"}
+
+
+def _over_seeds(found: pd.DataFrame, metric: str) -> str:
+    """Mean over trainings, and the lowest and highest where there are several."""
+    values = 100 * found[metric]
+    mean = f"{values.mean():.1f}"
+    return mean if len(values) == 1 else f"{mean} ({values.min():.1f}–{values.max():.1f})"
+
+
+def _time_rows(found: pd.DataFrame, column: str, metrics: tuple[str, ...]) -> list[list[str]]:
+    """A row for each value of `column`, with the metrics of each kind of test clips."""
+    rows = []
+    for name, group in found.groupby(column, sort=False):
+        cells = [_over_seeds(group[group["test"] == test], metric) for test in CLIPS for metric in metrics]
+        rows.append([str(name), *cells])
+    return rows
+
+
+def _time_header(words: tuple[str, ...]) -> list[str]:
+    return ["", *(f"{clips}: {word}" for clips in CLIPS.values() for word in words)]
+
+
+def hybrid_time() -> str:
+    """The later stages on clips that begin anywhere, beside arithmetic on the CNN's scores."""
+    found = pd.read_csv(RESULTS / "hybrid_time.csv")
+    return rows_to_markdown(_time_header(("AUC", "F1-event")), _time_rows(found, "row", ("auc", "f1_event")))
+
+
+def over_time() -> str:
+    """The default detector's outputs over time."""
+    found = pd.read_csv(RESULTS / "over_time.csv")
+    found["reading"] = found["reading"].str.replace(r"network, seed \d+", "recurrent network", regex=True)
+    words, metrics = ("AUC", "F1-event", "ICC"), ("auc", "f1_event", "icc")
+    real = pd.read_csv(RESULTS / "over_time_real.csv")
+    real["reading"] = real["reading"].str.replace(r"network, seed \d+", "recurrent network", regex=True)
+    followed = real.groupby("reading")[["r", "flicker"]].mean()
+    rows = [
+        [*row, f"{followed.loc[row[0], 'r']:.2f}", f"{followed.loc[row[0], 'flicker']:.3f}"]
+        for row in _time_rows(found, "reading", metrics)
+    ]
+    return rows_to_markdown([*_time_header(words), "real: r with blendshapes", "real: flicker"], rows)
+
+
 def hybrid_people() -> str:
     """Divergence between people, and what the nearest frames share, by kind of features."""
     found = pd.read_csv(RESULTS / "hybrid_people.csv")

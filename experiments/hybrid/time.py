@@ -3,9 +3,9 @@
     python experiments/hybrid/time.py --init runs/anet/model.safetensors --train out/clips/w7? \
         --valid out/clips/valid out/clips/valid-calm --test out/clips/test out/clips/test-worse
 
-`time.sh` renders the clips and trains the CNN, on other people. What it says of each frame is computed once. Every row
-learns from that with the settings of configs/hybrid_synthau.yaml and one thing changed. Thresholds are those of the
-validation clips. Writes results/hybrid_time.csv, with 95% intervals over people, for every seed.
+`time.sh` renders the clips and trains the CNN, on other people. What it says of each frame is computed once. Every
+row learns from that with the settings of configs/hybrid_synthau.yaml and one thing changed. Thresholds are those of
+the validation clips. Writes results/hybrid_time.csv, with 95% intervals over people, for every seed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-
 from clips import Clip
 from correct import ARITHMETIC, judged
 

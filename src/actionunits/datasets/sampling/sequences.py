@@ -66,9 +66,10 @@ def sub_sequences(
     """Random stretches of sequences, row numbers in order of time: `count` of `length` rows from each sequence.
 
     A sequence of `length` rows or fewer comes once, whole. Stretches with fewer than `least_active` active AUs per
-    frame (see `active_aus`) are left out: most frames show few AUs, and an LSTM trained on them learns to say no. What
-    a sequence gives depends on seed, epoch and its number alone. sequence: (N,) the number of each row's sequence, a
-    clip's or a person's; place: (N,) where in it the row is; labels: (N, A). Raises UserError where no stretch is left.
+    frame (see `active_aus`) are left out: most frames show few AUs, and an LSTM trained on them learns to say no.
+    What a sequence gives depends on seed, epoch and its number alone. sequence: (N,) the number of each row's
+    sequence, a clip's or a person's; place: (N,) where in it the row is; labels: (N, A). Raises UserError where no
+    stretch is left.
     """
     found = []
     for number in np.unique(sequence):

@@ -8,7 +8,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from actionunits.errors import UserError
-from actionunits.models.contract import MagnifiesFaces
+from actionunits.models.config_contract import MagnifiesFaces
 from actionunits.settings.ranges import (
     Count,
     CountFromZero,

@@ -61,7 +61,7 @@ class HybridConfig(MagnifiesFaces):
     # The LSTMs, Sec. III-B.
     components: Units = 1024  # of fc7 at most
     energy: ShareAboveZero = 0.98  # of fc7 that components keep
-    # "first": the first component has unit variance, all are multiplied by one factor | "each" has unit variance; ours
+    # Which components have unit variance: "first", where one factor multiplies all of them | "each"; ours
     component_scale: str = "first"
     lstm_layers: Annotated[int, Ge(1), Le(64)] = 3
     lstm_units: Units = 256  # memory cells of each layer
@@ -74,8 +74,7 @@ class HybridConfig(MagnifiesFaces):
     rmsprop_decay: ShareBelowOne = 0.97  # Sec. IV-B
     lstm_epochs: Count = 10
     lstm_schedule: Schedule = "constant"
-    # "person": a person's clips, one after the other, are one sequence, as BP4D's alone are shorter than 1300 frames |
-    # "clip": each is
+    # One sequence is: "person", whose clips follow each other, since BP4D's have fewer than 1300 frames | "clip"
     join: str = "person"
     sequences_per_clip: Count = 10  # random ones of each sequence that is longer, in every epoch; Sec. IV-B
     sequence_frames: Count = 1300  # Sec. IV-B
