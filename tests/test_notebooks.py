@@ -23,7 +23,9 @@ def test_every_cell_was_run_and_shows_no_error(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_notebook_runs(path):
+def test_notebook_runs(path, request):
+    if "ACTIONUNITS_FACEKIT" in path.read_text():
+        request.getfixturevalue("facekit_dir")
     nbclient = pytest.importorskip("nbclient", reason="the extra docs is not installed")
     nbformat = pytest.importorskip("nbformat", reason="the extra docs is not installed")
     notebook = nbformat.read(path, as_version=4)
