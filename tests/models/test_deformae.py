@@ -58,7 +58,7 @@ def test_losses_are_those_of_literal_loops():
     quiet, total = still(places), 0.0
     for row in range(2):
         for column in range(3):
-            total += ((affine[0, row, column] + affine[1, row, column]) / 2 - (row == column)) ** 2
+            total += ((affine[0, row, column] + affine[1, row, column]) / 2 - float(row == column)) ** 2
     for y in range(3):
         for x in range(4):
             for axis in range(2):

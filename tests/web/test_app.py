@@ -217,7 +217,7 @@ def test_a_damaged_video_gives_what_could_be_read(serve, clip):
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        pytest.param({"memory_bytes": 150 << 20}, "memory", marks=linux_only),
+        pytest.param({"memory_bytes": 60 << 20}, "memory", marks=linux_only),
         ({"run_s": 0.2}, "longer than"),
         ({"duration_s": 0.5}, "longer than"),
         ({"pixels": 1000}, "are more than 1,000"),

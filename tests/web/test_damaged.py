@@ -30,7 +30,7 @@ def test_damaged_uploads_leave_the_service_as_it_was(serve, tmp_path, monkeypatc
         return way, job
 
     files = list(damaged_files(count))
-    with ThreadPoolExecutor(3) as pool:  # one waits while two are read; more would only ask how far they are
+    with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(outcome, files[: len(WAYS)]))
         before_mb = memory_mb("VmRSS")
         outcomes += pool.map(outcome, files[len(WAYS) :])

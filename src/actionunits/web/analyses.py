@@ -16,7 +16,7 @@ from typing import Any
 
 from actionunits.errors import UserError, one_line
 from actionunits.web.limits import Limits
-from actionunits.web.process import KILLED, Workers
+from actionunits.web.process import KILLED, Worker
 from actionunits.web.worker import FRAMES, REPORT, ROWS, SUMMARY, UPLOAD
 
 WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "running", "done", "failed")
@@ -95,8 +95,8 @@ class Job:
 class Analyses:
     """All jobs of a service, in its private folder."""
 
-    def __init__(self, folder: Path, detector: dict[str, Any], limits: Limits, workers: Workers) -> None:
-        self._folder, self._detector, self.limits, self._workers = folder, detector, limits, workers
+    def __init__(self, folder: Path, detector: dict[str, Any], limits: Limits) -> None:
+        self._folder, self._detector, self.limits = folder, detector, limits
         self._jobs: dict[str, Job] = {}
         self._arriving: list[int] = []  # bytes of the uploads that are under way
         self._tasks: set[asyncio.Task[None]] = set()  # of removed jobs too, until their processes have ended
@@ -200,7 +200,7 @@ class Analyses:
             "name": job.name,
             **job.options,
         }
-        worker = await self._workers.start(task, self.limits.cpu_s)
+        worker = await Worker.start(task, self.limits, cpu_s=self.limits.cpu_s)
         try:
             async for answer in worker.answers():
                 if "done" in answer:

@@ -27,7 +27,6 @@ from actionunits.web.guard import REFUSED_CODE, Guard
 from actionunits.web.limits import Limits
 from actionunits.web.live import LiveSessions
 from actionunits.web.openapi import NDJSON, openapi
-from actionunits.web.process import Workers
 from actionunits.web.told import COLUMNS, ROWS_FORM
 from actionunits.web.uploads import name_of, options_of, put_into, received_form
 
@@ -51,8 +50,7 @@ class Service:
         folder: Path | None = None,
     ) -> None:
         self._detector, self._limits, self._parent = detector, limits, folder
-        self._workers = Workers(limits)
-        self._live = LiveSessions(detector, limits, self._workers)
+        self._live = LiveSessions(detector, limits)
         self._guard: Guard | None = None
 
         def guarded(app: ASGIApp) -> Guard:
@@ -82,13 +80,11 @@ class Service:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         with private_folder(self._parent) as folder:
-            self._analyses = Analyses(folder, self._detector, self._limits, self._workers)
-            self._workers.warm_up()
+            self._analyses = Analyses(folder, self._detector, self._limits)
             try:
                 yield
             finally:
                 await self._analyses.close()
-                self._workers.close()
 
     async def _health(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")

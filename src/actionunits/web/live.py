@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from actionunits.errors import UserError
 from actionunits.web.limits import Limits
-from actionunits.web.process import KILLED, Worker, Workers
+from actionunits.web.process import KILLED, Worker
 from actionunits.web.worker import FORGET_NEUTRAL, LIVE_HEADER, PICTURE, SET_NEUTRAL
 
 TRY_LATER, WENT_WRONG, TOO_QUIET = 1013, 1011, 1000  # codes of a closed WebSocket
@@ -33,8 +33,8 @@ End = tuple[int, str]  # code of a closed WebSocket, and why it was closed
 class LiveSessions:
     """The webcams of a service."""
 
-    def __init__(self, detector: dict[str, Any], limits: Limits, workers: Workers) -> None:
-        self._detector, self._limits, self._workers = detector, limits, workers
+    def __init__(self, detector: dict[str, Any], limits: Limits) -> None:
+        self._detector, self._limits = detector, limits
         self.running = 0
         self.frames = 0
 
@@ -46,7 +46,7 @@ class LiveSessions:
             return
         self.running += 1
         try:
-            worker = await self._workers.start({"do": "live", "detector": self._detector}, DAY_S)
+            worker = await Worker.start({"do": "live", "detector": self._detector}, self._limits, cpu_s=DAY_S)
             try:
                 await self._served(socket, worker)
             finally:

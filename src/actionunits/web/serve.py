@@ -40,8 +40,7 @@ def serve(
     detector: options of `Detector`, as JSON values. port: 0 takes one that is free. hosts: further names of this
     machine. Raises UserError for options that Detector does not take, and an address that is not free.
     """
-    # Taken away, so that no process of an upload has it.
-    token = os.environ.pop(TOKEN_VARIABLE, "") or new_token()
+    token = os.environ.get(TOKEN_VARIABLE) or new_token()
     if len(token) < SHORTEST_TOKEN:
         raise UserError(f"{TOKEN_VARIABLE} must have {SHORTEST_TOKEN} characters or more")
     model = asyncio.run(describe(detector, limits))
