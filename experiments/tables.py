@@ -1,6 +1,6 @@
 """Fills the tables of the documents from results/, so that a number is written in one place.
 
-docs/results.md is written whole, from results/ and the published tables.
+docs/results.md and docs/plans.md are written whole, from results/, the published tables and the settings of models.
 
     python experiments/tables.py          # writes
     python experiments/tables.py --check  # only tells what is out of date, exit code 1
@@ -30,6 +30,7 @@ from hybrid.results_tables import (
 )
 from markdown_rows import named_au, number, rows_to_markdown
 from ofnet import results_tables as ofnet_tables
+from plans_page import plans_page
 from renders import au_tables
 from renet import results_tables as renet_tables
 from resnet18 import results_tables as detector_tables
@@ -350,7 +351,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "renet_small": renet_tables.small_scores,
     "renet_tests": renet_tables.small_tests,
 }
-PAGES: dict[Path, Callable[[], str]] = {ROOT / "docs" / "results.md": results_page}
+PAGES: dict[Path, Callable[[], str]] = {
+    ROOT / "docs" / "results.md": results_page,
+    ROOT / "docs" / "plans.md": plans_page,
+}
 
 
 def filled(text: str) -> str:
