@@ -21,7 +21,7 @@ from actionunits.models.contract import Stage, TransfersByProbe
 from actionunits.models.deformae import loss
 from actionunits.models.deformae.config import DeformAeConfig
 from actionunits.models.deformae.deformation import integrated, sampled, still, turned
-from actionunits.models.layers.probe import Probe, class_weights, probe_loss
+from actionunits.models.layers.probe import Probe, probe_stage
 
 SMALLEST_STEP = 0.05  # of the deformation, in steps of a picture that stays
 
@@ -48,7 +48,6 @@ class DeformAe(nn.Module, TransfersByProbe):
     """Encoder, decoders of texture and of deformation, and the probe that reads the code."""
 
     au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1, "probe.intercept": 1}
-    class_weights: Tensor
 
     def __init__(self, config: DeformAeConfig, aus: tuple[int, ...]) -> None:
         super().__init__()
@@ -63,11 +62,7 @@ class DeformAe(nn.Module, TransfersByProbe):
         with torch.no_grad():  # nothing moves at first
             self.affine.weight.mul_(0.01)
             self.affine.bias.zero_()
-        self.probe = Probe(code, len(aus))
-        rates = torch.tensor(c.au_rates) if c.au_rates else torch.full((len(aus),), 0.5)
-        if len(rates) != len(aus):
-            raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
-        self.register_buffer("class_weights", class_weights(rates), persistent=False)
+        self.probe = Probe(code, len(aus), c.au_rates)
 
     def features(self, batch: Batch) -> Tensor:
         """The codes, (B, D)."""
@@ -107,10 +102,7 @@ class DeformAe(nn.Module, TransfersByProbe):
                 "smoothness": c.smoothness_weight * loss.smoothness_loss(parts.steps),
                 "bias": c.bias_weight * loss.bias_loss(parts.affine, parts.places, still(parts.places)),
             }
-        if batch.au_present is None or batch.au_present_valid is None:
-            raise ValueError("the batch carries neither target frames nor occurrence labels")
-        known = batch.au_present_valid
-        return {"occurrence": probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
+        return self.probe.losses(output.au_logit, batch)
 
     def stages(self) -> list[Stage]:
         """Encoder and decoders; then, where labels tell of action units, the probe."""
@@ -123,18 +115,7 @@ class DeformAe(nn.Module, TransfersByProbe):
         )
         if not self.aus:
             return [parts]
-        probe = Stage.of(
-            c,
-            name="probe",
-            parameters=("probe.",),
-            epochs=c.probe_epochs,
-            optimizer="adam",
-            lr=c.probe_lr,
-            schedule="cosine",
-            patience=0,
-            time_share=0.1,
-        )
-        return [parts, probe]
+        return [parts, probe_stage(c)]
 
 
 def encoder(image_size: int, width: int, code: int) -> nn.Sequential:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage, TakesBody, TransfersByProbe
 from actionunits.models.frozen.config import FrozenConfig
 from actionunits.models.layers.middle import middle_of
-from actionunits.models.layers.probe import Probe, class_weights, probe_loss
+from actionunits.models.layers.probe import Probe
 from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.layers.vgg import Vgg19Body
 
@@ -25,7 +24,6 @@ class Frozen(nn.Module, TakesBody, TransfersByProbe):
     """A network that stays as it is, and the probe that reads it. No intensity."""
 
     au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1, "probe.intercept": 1}
-    class_weights: Tensor
 
     def __init__(self, config: FrozenConfig, aus: tuple[int, ...]) -> None:
         super().__init__()
@@ -39,11 +37,7 @@ class Frozen(nn.Module, TakesBody, TransfersByProbe):
             self.body = Vgg19Body(config.width)
             features = self.body.outputs
         assert isinstance(features, int)
-        self.probe = Probe(features, len(aus))
-        rates = torch.tensor(config.au_rates) if config.au_rates else torch.full((len(aus),), 0.5)
-        if len(rates) != len(aus):
-            raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
-        self.register_buffer("class_weights", class_weights(rates), persistent=False)
+        self.probe = Probe(features, len(aus), config.au_rates)
 
     def take_body(self, weights: Mapping[str, Tensor]) -> None:
         """Take the network's weights, named as in torchvision. Raises UserError where they do not fit."""
@@ -63,10 +57,7 @@ class Frozen(nn.Module, TakesBody, TransfersByProbe):
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """What labels teach the probe."""
-        if batch.au_present is None or batch.au_present_valid is None:
-            raise ValueError("the batch carries no occurrence labels")
-        known = batch.au_present_valid
-        return {"occurrence": probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
+        return self.probe.losses(output.au_logit, batch)
 
     def stages(self) -> list[Stage]:
         """The probe alone."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage, TransfersByProbe
-from actionunits.models.layers.probe import Probe, class_weights, probe_loss
+from actionunits.models.layers.probe import Probe, probe_stage
 from actionunits.models.splitbrain import lab, loss
 from actionunits.models.splitbrain.config import SplitBrainConfig
 
@@ -77,7 +77,6 @@ class SplitBrain(nn.Module, TransfersByProbe):
     """Both halves, and the probe that reads them."""
 
     au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1, "probe.intercept": 1}
-    class_weights: Tensor
 
     def __init__(self, config: SplitBrainConfig, aus: tuple[int, ...]) -> None:
         super().__init__()
@@ -87,11 +86,7 @@ class SplitBrain(nn.Module, TransfersByProbe):
         self.from_colour = Half(2, lab.LIGHT_BINS, config.width, config.dense_units)
         side = ((config.image_size - 11) // 4 + 1 - 3) // 2 + 1  # behind the first pooling
         cells = ((side - 3) // 2 + 1 + 2 * (COARSER // 2) - COARSER) // COARSER + 1
-        self.probe = Probe(2 * 4 * config.width * cells**2, len(aus))
-        rates = torch.tensor(config.au_rates) if config.au_rates else torch.full((len(aus),), 0.5)
-        if len(rates) != len(aus):
-            raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
-        self.register_buffer("class_weights", class_weights(rates), persistent=False)
+        self.probe = Probe(2 * 4 * config.width * cells**2, len(aus), config.au_rates)
 
     def features(self, batch: Batch) -> Tensor:
         """The third convolutions of both halves, (B, D)."""
@@ -130,10 +125,7 @@ class SplitBrain(nn.Module, TransfersByProbe):
                 "colour": loss.bins_loss(split.colour_logit, split.colour),
                 "light": loss.bins_loss(split.light_logit, split.light),
             }
-        if batch.au_present is None or batch.au_present_valid is None:
-            raise ValueError("the batch carries neither target frames nor occurrence labels")
-        known = batch.au_present_valid
-        return {"occurrence": probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
+        return self.probe.losses(output.au_logit, batch)
 
     def stages(self) -> list[Stage]:
         """Both halves; then, where labels tell of action units, the probe."""
@@ -141,16 +133,4 @@ class SplitBrain(nn.Module, TransfersByProbe):
         halves = Stage.of(c, name="halves", parameters=("from_light.", "from_colour."), inputs=("image", "target"))
         if not self.aus:
             return [halves]
-        probe = Stage.of(
-            c,
-            name="probe",
-            parameters=("probe.",),
-            epochs=c.probe_epochs,
-            optimizer="adam",
-            lr=c.probe_lr,
-            weight_decay=0.0,
-            schedule="cosine",
-            patience=0,
-            time_share=0.1,
-        )
-        return [halves, probe]
+        return [halves, probe_stage(c)]

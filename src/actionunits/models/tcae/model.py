@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import EntersStages, Stage, TransfersByProbe
-from actionunits.models.layers.probe import Probe, class_weights, probe_loss
+from actionunits.models.layers.probe import Probe, probe_stage
 from actionunits.models.tcae import loss
 from actionunits.models.tcae.config import TcaeConfig
 from actionunits.models.tcae.curriculum import pair_weight
@@ -66,7 +66,6 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
     """Encoder, a decoder for each kind of movement, and the probe that reads the AU vector."""
 
     au_outputs: ClassVar[dict[str, int]] = {"probe.weight": 1, "probe.intercept": 1}
-    class_weights: Tensor
 
     def __init__(self, config: TcaeConfig, aus: tuple[int, ...]) -> None:
         super().__init__()
@@ -79,11 +78,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         self.pose_decoder = (
             Decoder(c.image_size, c.width, c.embedding, c.pose_cells or c.image_size) if pose else None
         )
-        self.probe = Probe(c.embedding, len(aus))
-        rates = torch.tensor(c.au_rates) if c.au_rates else torch.full((len(aus),), 0.5)
-        if len(rates) != len(aus):
-            raise ValueError(f"au_rates has {len(rates)} values for {len(aus)} action units")
-        self.register_buffer("class_weights", class_weights(rates), persistent=False)
+        self.probe = Probe(c.embedding, len(aus), c.au_rates)
         with torch.no_grad():
             for decoder in (self.au_decoder, self.pose_decoder):
                 if decoder is not None:
@@ -150,10 +145,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
             else:
                 weight = torch.full_like(total, 1 / len(total))
             return {name: (weight * value).sum() for name, value in each.items()}
-        if batch.au_present is None or batch.au_present_valid is None:
-            raise ValueError("the batch carries neither target frames nor occurrence labels")
-        known = batch.au_present_valid
-        return {"occurrence": probe_loss(output.au_logit, batch.au_present, known, self.class_weights)}
+        return self.probe.losses(output.au_logit, batch)
 
     def _pair_losses(self, pair: Pair, batch: Batch) -> dict[str, Tensor]:
         """The terms of the full loss for every pair, (B,) each. Sec. 4.1."""
@@ -214,15 +206,4 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         ]
         if not self.aus:
             return stages
-        probe = Stage.of(
-            c,
-            name="probe",
-            parameters=("probe.",),
-            epochs=c.probe_epochs,
-            optimizer="adam",
-            lr=c.probe_lr,
-            schedule="cosine",
-            patience=0,
-            time_share=0.1,
-        )
-        return [*stages, probe]
+        return [*stages, probe_stage(c)]
