@@ -95,11 +95,52 @@ def detector_shares() -> str:
     return rows_to_markdown(["share of the landmarks", *heads], rows)
 
 
+def detector_readings() -> str:
+    """Mean AUC on coded photographs, by how the branches of the released weights are read."""
+    table = pd.read_csv(RESULTS / "detector_readings.csv")
+    rows = [[r.reading, str(r.image_passes), number(r.auc, 3), number(r.au04)] for r in table.itertuples()]
+    return rows_to_markdown(["read", "passes of the image branch", "mean AUC", "AUC of AU4"], rows)
+
+
 def detector_sides() -> str:
     """How often the stronger side is told on renders."""
     table = pd.read_csv(RESULTS / "detector_sides.csv")
     rows = [[named_au(row.au), str(row.frames), f"{row.told:.0%}"] for row in table.itertuples()]
     return rows_to_markdown(["AU", "frames whose sides differ by more than 1", "stronger side told"], rows)
+
+
+READERS = {"actionunits": "`actionunits`", "openface2": "OpenFace 2", "blendshapes": "blendshapes"}
+GROUP_NAMES = {"glasses": "glasses", "beard": "facial hair", "dark_skin": "dark skin", "woman": "women"}
+
+
+def face_groups() -> str:
+    """AUC of groups of coded photographs beside that of all others."""
+    table = pd.read_csv(RESULTS / "face_groups.csv")
+    heads = ["group", "faces", "people", "reader", "AUC", "AUC of the others", "difference"]
+    rows = [
+        [GROUP_NAMES[r.group], str(r.faces), str(r.people), READERS[r.reader], number(r.auc), number(r.auc_others)]
+        + [_signed(r.difference, r.low, r.high)]
+        for r in table.itertuples()
+    ]
+    return rows_to_markdown(heads, rows)
+
+
+def render_factors() -> str:
+    """Scores of the same rendered people with one thing changed."""
+    table = pd.read_csv(RESULTS / "render_factors.csv")
+    heads = ["what", "from", "to", "frames", "faces found", "AUC", "difference", "F1", "difference"]
+    rows = [
+        [r.factor, r.without, r.with_it, str(r.frames), f"{r.found:.0%}", number(r.auc_without, 3)]
+        + [_signed(r.auc_difference, r.auc_low, r.auc_high), number(r.f1_without, 3)]
+        + [_signed(r.f1_difference, r.f1_low, r.f1_high)]
+        for r in table.itertuples()
+    ]
+    return rows_to_markdown(heads, rows)
+
+
+def _signed(value: float, low: float, high: float) -> str:
+    """A difference with its 95% interval."""
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def quality_limits() -> str:
