@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 from eacnet import results_tables as eacnet_tables
 from hybrid.results_tables import (
+    hybrid_corrections,
     hybrid_lstm,
     hybrid_networks,
     hybrid_onsets,
@@ -54,6 +55,7 @@ DOCUMENTS = (
     ROOT / "docs" / "prepare.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
     ROOT / "src" / "actionunits" / "weights" / "eacnet.md",
+    ROOT / "src" / "actionunits" / "weights" / "hybrid.md",
     ROOT / "src" / "actionunits" / "weights" / "renet.md",
     ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "hybrid" / "README.md",
@@ -298,6 +300,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "eacnet_pairs": eacnet_tables.eacnet_pairs,
     "eacnet_places": eacnet_tables.eacnet_places,
     "eacnet_start": eacnet_tables.eacnet_start,
+    "hybrid_corrections": hybrid_corrections,
     "hybrid_lstm": hybrid_lstm,
     "hybrid_networks": hybrid_networks,
     "hybrid_onsets": hybrid_onsets,

@@ -137,6 +137,21 @@ def hybrid_time() -> str:
     return rows_to_markdown(_time_header(("AUC", "F1-event")), _time_rows(found, "row", ("auc", "f1_event")))
 
 
+def hybrid_corrections() -> str:
+    """LSTMs that correct the CNN's scores, beside arithmetic, and what they gain in AUC over a moving average."""
+    found = pd.read_csv(RESULTS / "hybrid_corrections.csv")
+    found = found[~found["row"].str.contains("lowest")]
+    rows = _time_rows(found, "row", ("auc", "f1_event"))
+    for row, (_, group) in zip(rows, found.groupby("row", sort=False), strict=True):
+        mean = group.groupby("test")[["gain", "gain_low", "gain_high"]].mean().mul(100)
+        row.extend(
+            "–" if pd.isna(g.gain) else f"{g.gain:+.1f} ({g.gain_low:+.1f} to {g.gain_high:+.1f})"
+            for g in (mean.loc[test] for test in CLIPS)
+        )
+    header = [*_time_header(("AUC", "F1-event")), *(f"{clips}: AUC above the mean of 7" for clips in CLIPS.values())]
+    return rows_to_markdown(header, rows)
+
+
 def over_time() -> str:
     """The default detector's outputs over time."""
     found = pd.read_csv(RESULTS / "over_time.csv")

@@ -28,4 +28,5 @@ python experiments/hybrid/degrade.py out/clips/test out/clips/test-worse
 SETS=(--train out/clips/w7? --valid out/clips/valid out/clips/valid-calm)
 SETS+=(--test out/clips/test out/clips/test-worse out/clips/calm)
 python experiments/hybrid/time.py --init out/cnn/anet/model.safetensors "${SETS[@]}" --seeds 2
+python experiments/hybrid/time.py --rows corrections --init out/cnn/further/model.safetensors "${SETS[@]}"
 python experiments/hybrid/correct.py "${SETS[@]}" --real "$CLIPS"
