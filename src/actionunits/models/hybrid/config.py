@@ -65,8 +65,8 @@ class HybridConfig(MagnifiesFaces):
     energy: ShareAboveZero = 0.98  # of fc7 that components keep
     # Which components have unit variance: "first", where one factor multiplies all of them | "each"; ours
     component_scale: str = "first"
-    # What the LSTMs read of a frame: "fc7", Sec. III-B | "fc7_and_scores", with the CNN's scores beside it | "each_score",
-    # where one stack of LSTMs serves all AUs and follows the score of each apart; the latter two are ours
+    # What the LSTMs read of a frame: "fc7", Sec. III-B | "fc7_and_scores", with the CNN's scores beside it |
+    # "each_score", where one stack of LSTMs serves all AUs and follows the score of each apart; these two are ours
     lstm_reads: str = "fc7"
     # What they say: "scores", Sec. III-B | "corrections", which are added to the CNN's scores and start at zero; ours
     lstm_says: str = "scores"
