@@ -21,7 +21,7 @@ from actionunits.models.batch import Batch, Output
 from actionunits.models.hybrid import HybridConfig, HybridNet
 from actionunits.models.hybrid.cnn import Cnn, fc6_cells
 from actionunits.models.hybrid.fusion import Fusion
-from actionunits.models.hybrid.loss import cross_entropy, margin_loss
+from actionunits.models.hybrid.loss import change_loss, cross_entropy, margin_loss
 from actionunits.models.hybrid.lstm import AuLstm, LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
 from actionunits.settings.checks import make_config
@@ -121,6 +121,40 @@ def test_margin_loss_by_hand():
     # Present at 0.2 lacks 0.3 of the margin, absent at -0.9 lacks nothing.
     assert float(margin_loss(s, torch.tensor([[1.0, 0.0, 1.0]]), v, 0.5)) == pytest.approx(0.15)
     assert float(margin_loss(s, torch.tensor([[0.0, 1.0, 1.0]]), v, 0.5)) == pytest.approx((0.7 + 1.4) / 2)
+
+
+def test_change_loss_is_of_neighbours_in_one_sequence(labels):
+    z, y, v = labels
+    sequence, parts = torch.tensor([0, 0, 0, 1, 1, 2, 2]), []
+    for b in range(1, 7):
+        for a in range(5):
+            if sequence[b] == sequence[b - 1] and v[b, a] and v[b - 1, a]:
+                told = sigmoid(float(z[b, a])) - sigmoid(float(z[b - 1, a]))
+                parts.append(abs(told - float(y[b, a] - y[b - 1, a])))
+    assert len(parts) >= 4
+    assert float(change_loss(z, y, v, sequence)) == pytest.approx(sum(parts) / len(parts), abs=1e-10)
+    assert float(change_loss(z, y, torch.zeros_like(v), sequence)) == 0
+
+
+def test_changes_count_for_the_lstms_alone_and_in_any_order_of_clips():
+    model, batch = build(change_weight=2.0, lstm_loss="cross_entropy"), clips(4, 3)
+    known = torch.ones(7, len(AUS), dtype=torch.bool)
+    present = (torch.arange(7 * len(AUS)).view(7, -1) % 3 == 0).double()
+    mixed = torch.tensor([4, 0, 1, 5, 2, 3, 6])
+    values = []
+    for network in ("anet", "hybrid", "lstm"):
+        model.enter_network(network)
+        labelled = dataclasses.replace(batch, au_present=present, au_present_valid=known)
+        for rows in (torch.arange(7), mixed):
+            found = model.losses(model(pick(labelled, rows)), pick(labelled, rows))
+            values.append(float(found["changes"].detach()) if "changes" in found else None)
+    assert values[:4] == [None] * 4
+    said = model(labelled).au_logit
+    assert (
+        values[4]
+        == pytest.approx(values[5])
+        == pytest.approx(2 * float(change_loss(said, present, known, batch.sequence).detach()))
+    )
 
 
 def test_lstm_is_equation_3_layer_by_layer():

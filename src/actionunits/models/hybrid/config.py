@@ -74,6 +74,7 @@ class HybridConfig(MagnifiesFaces):
     lstm_units: Units = 256  # memory cells of each layer
     lstm_dropout: ShareBelowOne = 0.5  # of the input and of the hidden layers
     lstm_loss: str = "margin"  # Eq. (4) | "cross_entropy", as the CNN's
+    change_weight: NotNegative = 0.0  # of changes between frames that the labels do not make, for LSTMs; ours
     margin: ShareAboveZero = 0.5  # lambda of Eq. (4)
     initial_range: NotNegative = 0.08  # weights start uniform within +- this; Sec. IV-B
     lstm_optimizer: Optimizer = "rmsprop"  # Sec. IV-B

@@ -182,13 +182,23 @@ class HybridNet(
             return Output(self.fusion(spatial, torch.tanh(temporal))), state
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy of CNN and fusion, Eq. (4) of the LSTMs unless it is set otherwise, over the known labels."""
+        """Cross-entropy of CNN and fusion, Eq. (4) of the LSTMs unless it is set otherwise, over the known labels.
+
+        The LSTMs may have a loss of changes besides.
+        """
         z, y, v = output.au_logit, batch.au_present, batch.au_present_valid
         if y is None or v is None:
             raise ValueError("the batch carries no occurrence labels")
-        if NETWORKS[int(self.network)] == "lstm" and self.config.lstm_loss == "margin":
-            return {"margin": loss.margin_loss(torch.tanh(z / 2), y, v, self.config.margin)}
-        return {"cross_entropy": loss.cross_entropy(z, y, v)}
+        of_lstm = NETWORKS[int(self.network)] == "lstm"
+        if of_lstm and self.config.lstm_loss == "margin":
+            found = {"margin": loss.margin_loss(torch.tanh(z / 2), y, v, self.config.margin)}
+        else:
+            found = {"cross_entropy": loss.cross_entropy(z, y, v)}
+        if of_lstm and self.config.change_weight and batch.sequence is not None:
+            order = torch.argsort(batch.sequence, stable=True)
+            changes = loss.change_loss(z[order], y[order], v[order], batch.sequence[order])
+            found["changes"] = self.config.change_weight * changes
+        return found
 
     def stages(self) -> list[Stage]:
         """The CNN on pictures, then the LSTMs and the fusion on its features of whole stretches of clips."""
