@@ -20,11 +20,13 @@ from pathlib import Path
 import pandas as pd
 from eacnet import results_tables as eacnet_tables
 from hybrid.results_tables import (
+    hybrid_clips,
     hybrid_corrections,
     hybrid_lstm,
     hybrid_networks,
     hybrid_onsets,
     hybrid_people,
+    hybrid_released_onsets,
     hybrid_tests,
     hybrid_time,
     over_time,
@@ -300,11 +302,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "eacnet_pairs": eacnet_tables.eacnet_pairs,
     "eacnet_places": eacnet_tables.eacnet_places,
     "eacnet_start": eacnet_tables.eacnet_start,
+    "hybrid_clips": hybrid_clips,
     "hybrid_corrections": hybrid_corrections,
     "hybrid_lstm": hybrid_lstm,
     "hybrid_networks": hybrid_networks,
     "hybrid_onsets": hybrid_onsets,
     "hybrid_people": hybrid_people,
+    "hybrid_released_onsets": hybrid_released_onsets,
     "hybrid_time": hybrid_time,
     "over_time": over_time,
     "hybrid_tests": hybrid_tests,

@@ -34,11 +34,14 @@ from actionunits.files import write_atomically
 from actionunits.models.hybrid import HybridNet
 from actionunits.runtime.provenance import source_commit
 from actionunits.scores import bootstrap, metrics
+from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import train
 from actionunits.training.sequence_source import SequenceSource
 from actionunits.training.settings import Settings, make_settings, read_config_file
 from actionunits.training.start import start_from
+from actionunits.training.validation import CropPredictions, neutral_logits, per_au_scores, scores, thresholds
+from actionunits.weights.checkpoint_file import read_header
 
 RESULTS = Path(__file__).parents[2] / "results"
 LSTM, EQUATION_4 = {"variant": "lstm"}, {"variant": "lstm", "lstm_loss": "margin"}
@@ -51,13 +54,16 @@ PAPER: dict[str, dict[str, Any]] = {
     "fusion, all from the same people": {"fusion_people": 0.0},
 }
 # The CNN has not seen the people of the clips, and no fusion follows: all of them are the LSTMs'.
-CORRECTING = LSTM | {"lstm_says": "corrections", "fusion_people": 0.0, "lstm_epochs": 5}
-EACH = {"lstm_reads": "each_score", "lstm_layers": 1, "lstm_units": 24, "lstm_dropout": 0.1, "initial_range": 0.25}
+ALL = LSTM | {"fusion_people": 0.0}
+CORRECTING = ALL | {"lstm_says": "corrections"}
+EACH = CORRECTING | {"lstm_reads": "each_score", "lstm_layers": 1, "lstm_units": 24, "lstm_dropout": 0.0}
+EACH |= {"initial_range": 0.25, "lstm_lr": 8e-3, "lstm_epochs": 8}
 CORRECTIONS: dict[str, dict[str, Any]] = {
-    "LSTMs of fc7, no corrections": LSTM | {"fusion_people": 0.0, "lstm_epochs": 5},
-    "corrections, from fc7": CORRECTING,
-    "corrections, from fc7 and all scores": CORRECTING | {"lstm_reads": "fc7_and_scores"},
-    "corrections, from each score apart": CORRECTING | EACH | {"lstm_lr": 3e-3},
+    "corrections from each score, changes count": EACH | {"change_weight": 1.0},
+    "corrections from fc7": CORRECTING | {"lstm_epochs": 3},
+    "corrections from fc7 and all scores": CORRECTING | {"lstm_reads": "fc7_and_scores", "lstm_epochs": 3},
+    "LSTMs of fc7, no corrections": ALL | {"lstm_epochs": 3},
+    "corrections from each score": EACH,
 }
 # Rows, and where they are written.
 ROWS = {"paper": (PAPER, "hybrid_time.csv"), "corrections": (CORRECTIONS, "hybrid_corrections.csv")}
@@ -135,6 +141,36 @@ def clips_of(shown: ReadData, model: HybridNet | None = None) -> list[Clip]:
     return [Clip(said[r], unknown[r], data.au_present[r] > 0, data.au_intensity[r]) for r in rows]
 
 
+def always_present(clips: list[Clip]) -> list[Clip]:
+    """Clips of whose every frame the same is said."""
+    return [replace(clip, logit=np.zeros_like(clip.logit)) for clip in clips]
+
+
+def keep(path: Path, model: HybridNet, shown: ReadData, valid: ReadData, init: Path, seed: int) -> None:
+    """Save a network, with thresholds and neutral log-odds of the validation clips."""
+    start, data = read_header(init), valid.data
+    said = CropPredictions(np.concatenate([clip.logit for clip in clips_of(valid, model)]), None)
+    fields = {
+        "data": {
+            "names": list(shown.data.names),
+            "training_subjects": sorted(shown.data.present_subjects),
+            "training_frames": len(shown.data),
+            "started_from": {"sha256": start["sha256"], "names": start["data"]["names"]},
+            "taught_by": start["data"].get("taught_by"),
+            "validation_names": list(data.names),
+            "validation_subjects": list(data.present_subjects),
+            "occurrence_level": shown.data.occurrence_level,
+            "aligned": shown.data.aligned,
+        },
+        "seed": seed,
+        "commit": source_commit(),
+        "thresholds": thresholds(data, said),
+        "neutral_logit": neutral_logits(data, said),
+        "scores": {"validation": scores(data, said), "validation_per_au": per_au_scores(data, said)},
+    }
+    save_checkpoint(path, model, fields)
+
+
 def gain(told: list[Clip], before: list[Clip]) -> dict[str, float]:
     """AUC of some clips above that of the same clips before, with a 95% interval over people."""
     draws = bootstrap.draw_subjects(len(told), bootstrap.REPLICATES, 0)
@@ -154,6 +190,9 @@ def main() -> int:
     for name in ("train", "valid", "test"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--keep", type=Path, help="folder for the networks of every row's first seed, ROW.safetensors"
+    )
     parser.add_argument("--rows", choices=ROWS, default="paper", help="what the LSTMs say")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -173,14 +212,18 @@ def main() -> int:
 
         for name in ARITHMETIC:
             judge(f"CNN, {name}", None, clips_of(valid), {k: clips_of(test) for k, test in tests.items()}, name)
+        floor, floors = always_present(clips_of(valid)), {k: always_present(clips) for k, clips in means.items()}
+        judge("always present", None, floor, floors, next(iter(ARITHMETIC)))
         for row, changes in chosen.items():
             for seed in range(options.seeds):
                 model = trained(changes, shown, options.init, seed)
                 told = {k: clips_of(test, model) for k, test in tests.items()}
                 judge(row, seed, clips_of(valid, model), told, next(iter(ARITHMETIC)))
-        with write_atomically(RESULTS / file) as partial:
+                if options.keep is not None and seed == 0:
+                    keep(options.keep / f"{row}.safetensors", model, shown, valid, options.init, seed)
             table = pd.DataFrame(rows).assign(training_clips=len(np.unique(shown.data.clip)), commit=source_commit())
-            table.to_csv(partial, index=False, float_format="%.4f", lineterminator="\n")
+            with write_atomically(RESULTS / file) as partial:
+                table.to_csv(partial, index=False, float_format="%.4f", lineterminator="\n")
     except UserError as error:
         print(f"time: {error}", file=sys.stderr)
         return 2
