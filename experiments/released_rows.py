@@ -90,8 +90,9 @@ def main() -> int:
         faces = read_coded_faces(options.faces)
         logits, intensity = read(model, coded_batches(faces, model.config.image_size))
         for name, values in (("presence", logits), ("intensity", intensity)):
-            auc = metrics.mean_over_aus(metrics.auc(faces.present, np.nan_to_num(values), faces.valid))
-            print(f"AUC of {name} on {len(faces.ids)} faces: {auc:.3f}")
+            if np.isfinite(values).all():
+                auc = metrics.mean_over_aus(metrics.auc(faces.present, values, faces.valid))
+                print(f"AUC of {name} on {len(faces.ids)} faces: {auc:.3f}")
         slope, offset = fit(logits, faces.present, faces.valid, PRIOR_SD)
         scale(model, slope, torch.from_numpy(offset).float(), options.weights)
         thresholds = promised_thresholds(expit(slope * logits + offset))

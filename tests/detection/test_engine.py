@@ -219,8 +219,9 @@ def test_what_a_graph_cannot_do_is_told_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_graph_remembers_every_face_as_torch_does(tmp_path):
-    weights = small_checkpoint("hybrid", tmp_path)
+@pytest.mark.parametrize("reads", ["fc7", "each_score"])
+def test_a_graph_remembers_every_face_as_torch_does(reads, tmp_path):
+    weights = small_checkpoint("hybrid", tmp_path, lstm_reads=reads)
     export_graph(weights)
     graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
     assert isinstance(graph, OnnxEngine)
@@ -242,10 +243,10 @@ def test_a_graph_remembers_every_face_as_torch_does(tmp_path):
     assert apart.tolist() == [False, True, False, True, True, True, True, True, False]
 
 
-def small_checkpoint(key, folder):
+def small_checkpoint(key, folder, **settings):
     """Checkpoint of a small, untrained model."""
     torch.manual_seed(0)
     entry = find_model(key)
-    model = entry.model(entry.config(**SMALL[key]), AUS)
+    model = entry.model(entry.config(**SMALL[key] | settings), AUS)
     save_checkpoint(folder / f"{key}.safetensors", model, {})
     return folder / f"{key}.safetensors"

@@ -112,9 +112,9 @@ class AuLstm(nn.Module):
         aus, layers, units = len(self.names), *state.hidden.shape[::2]
         units //= aus
         # The sequences of the first AU, then those of the second.
-        own = scores.T.reshape(-1, 1)
-        mean = scores.mean(1, keepdim=True).repeat(aus, 1)
-        features = torch.cat([own, mean, self.names.repeat_interleave(len(scores), 0)], 1)
+        own, mean = scores.T[..., None], scores.mean(1)[None, :, None].expand(aus, -1, 1)
+        names = self.names[:, None].expand(-1, scores.shape[0], -1)
+        features = torch.cat([own, mean, names], 2).flatten(0, 1)
         apart = LstmState(*(s.unflatten(2, (aus, units)).transpose(1, 2).reshape(layers, -1, units) for s in state))
         said, after = self.shared(features, None if lengths is None else lengths * aus, apart)
         joined = (s.unflatten(1, (aus, -1)).transpose(1, 2).flatten(2) for s in after)
