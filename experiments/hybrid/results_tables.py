@@ -163,7 +163,7 @@ def hybrid_clips() -> str:
     hybrid, detector = (pd.read_csv(RESULTS / name) for name in ("hybrid_corrections.csv", "over_time.csv"))
     hybrid = hybrid[hybrid["seed"].fillna(0) == 0]
     readers = {
-        "`hybrid`": hybrid[hybrid["row"] == "corrections from each score, changes count"],
+        "`hybrid`": hybrid[hybrid["row"] == "corrections from each score"],
         "its CNN, frame by frame": hybrid[hybrid["row"] == "CNN, frame by frame"],
         "its CNN, mean of 7 frames": hybrid[hybrid["row"] == "CNN, mean of 7 frames"],
         "`resnet18`, the default detector": detector[detector["reading"] == "frame by frame"],

@@ -57,13 +57,12 @@ PAPER: dict[str, dict[str, Any]] = {
 ALL = LSTM | {"fusion_people": 0.0}
 CORRECTING = ALL | {"lstm_says": "corrections"}
 EACH = CORRECTING | {"lstm_reads": "each_score", "lstm_layers": 1, "lstm_units": 24, "lstm_dropout": 0.0}
-EACH |= {"initial_range": 0.25, "lstm_lr": 8e-3, "lstm_epochs": 8}
+EACH |= {"initial_range": 0.25, "lstm_lr": 8e-3, "lstm_epochs": 8, "change_weight": 1.0}
 CORRECTIONS: dict[str, dict[str, Any]] = {
-    "corrections from each score, changes count": EACH | {"change_weight": 1.0},
+    "corrections from each score": EACH,
     "corrections from fc7": CORRECTING | {"lstm_epochs": 3},
     "corrections from fc7 and all scores": CORRECTING | {"lstm_reads": "fc7_and_scores", "lstm_epochs": 3},
     "LSTMs of fc7, no corrections": ALL | {"lstm_epochs": 3},
-    "corrections from each score": EACH,
 }
 # Rows, and where they are written.
 ROWS = {"paper": (PAPER, "hybrid_time.csv"), "corrections": (CORRECTIONS, "hybrid_corrections.csv")}

@@ -38,7 +38,7 @@ python experiments/hybrid/time.py --rows corrections --init out/taught/model.saf
 python experiments/hybrid/correct.py "${SETS[@]}" --real "$CLIPS"
 
 # The released weights, and where they and others begin and end events. FACES: photographs coded by eye.
-python experiments/released_rows.py "out/lstm/corrections from each score, changes count.safetensors" --faces "$FACES" \
+python experiments/released_rows.py "out/lstm/corrections from each score.safetensors" --faces "$FACES" \
     --out src/actionunits/weights/hybrid.safetensors
 actionunits export hybrid
 actionunits evaluate hybrid --faces "$FACES" --out results/realfaces_hybrid.csv
