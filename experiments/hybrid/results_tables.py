@@ -176,9 +176,7 @@ def hybrid_clips() -> str:
 
 def hybrid_released_onsets() -> str:
     """How far off the released networks are where events begin and end."""
-    return _onset_rows(
-        "hybrid_released_onsets.csv", {"`hybrid`": "hybrid", "its CNN": "cnn", "`resnet18`": "resnet18"}
-    )
+    return _onset_rows("hybrid_released_onsets.csv", {"`hybrid`": "hybrid", "its CNN": "cnn"})
 
 
 def over_time() -> str:

@@ -37,13 +37,12 @@ python experiments/hybrid/time.py --init out/cnn/anet/model.safetensors "${SETS[
 python experiments/hybrid/time.py --rows corrections --init out/taught/model.safetensors "${SETS[@]}" --keep out/lstm
 python experiments/hybrid/correct.py "${SETS[@]}" --real "$CLIPS"
 
-# The released weights, and where they and others begin and end events. FACES: photographs coded by eye.
+# The released weights, and where they and their CNN begin and end events. FACES: photographs coded by eye.
 python experiments/released_rows.py "out/lstm/corrections from each score.safetensors" --faces "$FACES" \
     --out src/actionunits/weights/hybrid.safetensors
 actionunits export hybrid
 actionunits evaluate hybrid --faces "$FACES" --out results/realfaces_hybrid.csv
 actionunits evaluate hybrid --data out/clips/test --predictions out/hybrid/predictions.parquet
 actionunits evaluate out/taught/model.safetensors --data out/clips/test --predictions out/cnn/predictions.parquet
-actionunits evaluate resnet18 --data out/clips/test --predictions out/resnet18/predictions.parquet
-actionunits report onsets out/{hybrid,cnn,resnet18}/predictions.parquet --out out/onsets.png \
+actionunits report onsets out/{hybrid,cnn}/predictions.parquet --out out/onsets.png \
     --table results/hybrid_released_onsets.csv
