@@ -85,7 +85,7 @@ class AuLstm(nn.Module):
     """Scores of frames to the score of every AU, by LSTMs that serve all AUs and follow each of them apart.
 
     They read the AU's own score, the mean score of the frame, and a learned name of the AU. So they learn what scores
-    do over time, from A times as many sequences, and cannot learn what a face looks like.
+    do over time, from A times as many sequences, and little of what a face looks like.
     """
 
     def __init__(self, units: int, layers: int, aus: int, dropout: float, initial_range: float) -> None:
