@@ -87,9 +87,15 @@ def hybrid_tests() -> str:
 
 def hybrid_onsets() -> str:
     """How far off each network is where events begin and end."""
-    found = pd.read_csv(RESULTS / "hybrid_onsets.csv").set_index("model")
+    networks = {"HOG": "hog", "ANet": "hybrid-anet", "LSTM": "hybrid-lstm", "fusion": "hybrid"}
+    return _onset_rows("hybrid_onsets.csv", networks)
+
+
+def _onset_rows(file: str, networks: dict[str, str]) -> str:
+    """A row for each network of a table of `report onsets`."""
+    found = pd.read_csv(RESULTS / file).set_index("model")
     rows = []
-    for network, folder in (("HOG", "hog"), ("ANet", "hybrid-anet"), ("LSTM", "hybrid-lstm"), ("fusion", "hybrid")):
+    for network, folder in networks.items():
         r = found.loc[folder]
         off = [f"{r[w]:.1f} ({r[f'{w}_low']:.1f}–{r[f'{w}_high']:.1f})" for w in ("onset", "offset")]
         rows.append([network, f"{r['found']:.0%}", number(r["detected_per_true"], 1), *off])
@@ -135,6 +141,42 @@ def hybrid_time() -> str:
     """The later stages on clips that begin anywhere, beside arithmetic on the CNN's scores."""
     found = pd.read_csv(RESULTS / "hybrid_time.csv")
     return rows_to_markdown(_time_header(("AUC", "F1-event")), _time_rows(found, "row", ("auc", "f1_event")))
+
+
+def hybrid_corrections() -> str:
+    """LSTMs that correct the CNN's scores, beside arithmetic, and what they gain in AUC over a moving average."""
+    found = pd.read_csv(RESULTS / "hybrid_corrections.csv")
+    found = found[~found["row"].str.contains("lowest")]
+    rows = _time_rows(found, "row", ("auc", "f1_event"))
+    for row, (_, group) in zip(rows, found.groupby("row", sort=False), strict=True):
+        mean = group.groupby("test")[["gain", "gain_low", "gain_high"]].mean().mul(100)
+        row.extend(
+            "–" if pd.isna(g.gain) else f"{g.gain:+.1f} ({g.gain_low:+.1f} to {g.gain_high:+.1f})"
+            for g in (mean.loc[test] for test in CLIPS)
+        )
+    header = [*_time_header(("AUC", "F1-event")), *(f"{clips}: AUC above the mean of 7" for clips in CLIPS.values())]
+    return rows_to_markdown(header, rows)
+
+
+def hybrid_clips() -> str:
+    """The released hybrid network on new people's clips, beside its CNN and the default detector."""
+    hybrid, detector = (pd.read_csv(RESULTS / name) for name in ("hybrid_corrections.csv", "over_time.csv"))
+    hybrid = hybrid[hybrid["seed"].fillna(0) == 0]
+    readers = {
+        "`hybrid`": hybrid[hybrid["row"] == "corrections from each score"],
+        "its CNN, frame by frame": hybrid[hybrid["row"] == "CNN, frame by frame"],
+        "its CNN, mean of 7 frames": hybrid[hybrid["row"] == "CNN, mean of 7 frames"],
+        "`resnet18`, the default detector": detector[detector["reading"] == "frame by frame"],
+        "`resnet18`, mean of 7 frames": detector[detector["reading"] == "mean of 7 frames"],
+        "always present": hybrid[hybrid["row"] == "always present"],
+    }
+    found = pd.concat(table.assign(reader=name) for name, table in readers.items())
+    return rows_to_markdown(_time_header(("AUC", "F1-event")), _time_rows(found, "reader", ("auc", "f1_event")))
+
+
+def hybrid_released_onsets() -> str:
+    """How far off the released networks are where events begin and end."""
+    return _onset_rows("hybrid_released_onsets.csv", {"`hybrid`": "hybrid", "its CNN": "cnn"})
 
 
 def over_time() -> str:

@@ -5,7 +5,9 @@
 
 `time.sh` renders the clips and trains the CNN, on other people. What it says of each frame is computed once. Every
 row learns from that with the settings of configs/hybrid_synthau.yaml and one thing changed. Thresholds are those of
-the validation clips. Writes results/hybrid_time.csv, with 95% intervals over people, for every seed.
+the validation clips. Writes results/hybrid_time.csv, with 95% intervals over people, for every seed; "gain" is AUC
+above a moving average of the CNN's scores. With `--rows corrections` the LSTMs correct the CNN's scores, and
+results/hybrid_corrections.csv is written.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from clips import Clip
-from correct import ARITHMETIC, judged
+from correct import ARITHMETIC, judged, smoothed
 
 from actionunits.datasets.crops.crop_data import CropData, stored_size
 from actionunits.datasets.crops.synthau import load_crops
@@ -31,15 +33,19 @@ from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models.hybrid import HybridNet
 from actionunits.runtime.provenance import source_commit
+from actionunits.scores import bootstrap, metrics
+from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import train
 from actionunits.training.sequence_source import SequenceSource
 from actionunits.training.settings import Settings, make_settings, read_config_file
 from actionunits.training.start import start_from
+from actionunits.training.validation import CropPredictions, neutral_logits, per_au_scores, scores, thresholds
+from actionunits.weights.checkpoint_file import read_header
 
-RESULTS = Path(__file__).parents[2] / "results" / "hybrid_time.csv"
+RESULTS = Path(__file__).parents[2] / "results"
 LSTM, EQUATION_4 = {"variant": "lstm"}, {"variant": "lstm", "lstm_loss": "margin"}
-ROWS: dict[str, dict[str, Any]] = {
+PAPER: dict[str, dict[str, Any]] = {
     "LSTMs": LSTM,
     "LSTMs, Eq. (4)": EQUATION_4,
     "LSTMs, Eq. (4), one factor for all components": EQUATION_4 | {"component_scale": "first"},
@@ -47,6 +53,19 @@ ROWS: dict[str, dict[str, Any]] = {
     "fusion, scores of unit length": {"fusion_scores": "unit"},
     "fusion, all from the same people": {"fusion_people": 0.0},
 }
+# The CNN has not seen the people of the clips, and no fusion follows: all of them are the LSTMs'.
+ALL = LSTM | {"fusion_people": 0.0}
+CORRECTING = ALL | {"lstm_says": "corrections"}
+EACH = CORRECTING | {"lstm_reads": "each_score", "lstm_layers": 1, "lstm_units": 24, "lstm_dropout": 0.0}
+EACH |= {"initial_range": 0.25, "lstm_lr": 8e-3, "lstm_epochs": 8, "change_weight": 1.0}
+CORRECTIONS: dict[str, dict[str, Any]] = {
+    "corrections from each score": EACH,
+    "corrections from fc7": CORRECTING | {"lstm_epochs": 3},
+    "corrections from fc7 and all scores": CORRECTING | {"lstm_reads": "fc7_and_scores", "lstm_epochs": 3},
+    "LSTMs of fc7, no corrections": ALL | {"lstm_epochs": 3},
+}
+# Rows, and where they are written.
+ROWS = {"paper": (PAPER, "hybrid_time.csv"), "corrections": (CORRECTIONS, "hybrid_corrections.csv")}
 
 
 @dataclass(frozen=True)
@@ -75,7 +94,8 @@ def read(folders: list[Path], init: Path) -> ReadData:
     data = load_crops(folders, stored_size(settings_of({}).model.image_size))
     data = data.subset(np.lexsort((data.frame, data.clip)))
     model = started({}, data.aus, init).eval()
-    fc7 = [model.fc7(batch) for batch in plain_batches(data, model.config.image_size)]
+    with torch.autocast("cpu", torch.bfloat16):
+        fc7 = [model.fc7(batch).float() for batch in plain_batches(data, model.config.image_size)]
     return ReadData(data, F.normalize(torch.cat(fc7), dim=1), torch.cat([model.cnn.scores(x) for x in fc7]))
 
 
@@ -120,35 +140,89 @@ def clips_of(shown: ReadData, model: HybridNet | None = None) -> list[Clip]:
     return [Clip(said[r], unknown[r], data.au_present[r] > 0, data.au_intensity[r]) for r in rows]
 
 
+def always_present(clips: list[Clip]) -> list[Clip]:
+    """Clips of whose every frame the same is said."""
+    return [replace(clip, logit=np.zeros_like(clip.logit)) for clip in clips]
+
+
+def keep(path: Path, model: HybridNet, shown: ReadData, valid: ReadData, init: Path, seed: int) -> None:
+    """Save a network, with thresholds and neutral log-odds of the validation clips."""
+    start, data = read_header(init), valid.data
+    said = CropPredictions(np.concatenate([clip.logit for clip in clips_of(valid, model)]), None)
+    fields = {
+        "data": {
+            "names": list(shown.data.names),
+            "training_subjects": sorted(shown.data.present_subjects),
+            "training_frames": len(shown.data),
+            "started_from": {"sha256": start["sha256"], "names": start["data"]["names"]},
+            "taught_by": start["data"].get("taught_by"),
+            "validation_names": list(data.names),
+            "validation_subjects": list(data.present_subjects),
+            "occurrence_level": shown.data.occurrence_level,
+            "aligned": shown.data.aligned,
+        },
+        "seed": seed,
+        "commit": source_commit(),
+        "thresholds": thresholds(data, said),
+        "neutral_logit": neutral_logits(data, said),
+        "scores": {"validation": scores(data, said), "validation_per_au": per_au_scores(data, said)},
+    }
+    save_checkpoint(path, model, fields)
+
+
+def gain(told: list[Clip], before: list[Clip]) -> dict[str, float]:
+    """AUC of some clips above that of the same clips before, with a 95% interval over people."""
+    draws = bootstrap.draw_subjects(len(told), bootstrap.REPLICATES, 0)
+    owner = np.repeat(np.arange(len(told)), [len(clip.present) for clip in told])
+    present = np.concatenate([clip.present for clip in told]).astype(np.uint8)
+    known = np.ones(present.shape, bool)
+    logits = [np.concatenate([clip.logit for clip in clips]) for clips in (told, before)]
+    after, earlier = (metrics.mean_over_aus(metrics.auc(present, logit, known)) for logit in logits)
+    drawn = [bootstrap.auc(draws, owner, present, logit, known) for logit in logits]
+    low, high = bootstrap.interval_of_mean(drawn[0] - drawn[1])
+    return {"gain": after - earlier, "gain_low": low, "gain_high": high}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--init", type=Path, required=True, help="a CNN that saw other people")
     for name in ("train", "valid", "test"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--keep", type=Path, help="folder for the networks of every row's first seed, ROW.safetensors"
+    )
+    parser.add_argument("--rows", choices=ROWS, default="paper", help="what the LSTMs say")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    chosen, file = ROWS[options.rows]
     try:
         shown, valid = read(options.train, options.init), read(options.valid, options.init)
         tests = {folder.name: read([folder], options.init) for folder in options.test}
+        means = {name: [smoothed(clip) for clip in clips_of(test)] for name, test in tests.items()}
         rows = []
 
         def judge(row: str, seed: int | None, tuned: list[Clip], told: dict[str, list[Clip]], name: str) -> None:
             for test, clips in told.items():
                 found = judged(ARITHMETIC[name], tuned, clips)
+                found |= gain(clips, means[test]) if seed is not None else {}
                 rows.append({"test": test, "people": len(clips), "row": row, "seed": seed} | found)
                 print(test, row, seed, *(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
 
         for name in ARITHMETIC:
             judge(f"CNN, {name}", None, clips_of(valid), {k: clips_of(test) for k, test in tests.items()}, name)
-        for row, changes in ROWS.items():
+        floor, floors = always_present(clips_of(valid)), {k: always_present(clips) for k, clips in means.items()}
+        judge("always present", None, floor, floors, next(iter(ARITHMETIC)))
+        for row, changes in chosen.items():
             for seed in range(options.seeds):
                 model = trained(changes, shown, options.init, seed)
                 told = {k: clips_of(test, model) for k, test in tests.items()}
                 judge(row, seed, clips_of(valid, model), told, next(iter(ARITHMETIC)))
-        with write_atomically(RESULTS) as partial:
+                if options.keep is not None and seed == 0:
+                    keep(options.keep / f"{row}.safetensors", model, shown, valid, options.init, seed)
             table = pd.DataFrame(rows).assign(training_clips=len(np.unique(shown.data.clip)), commit=source_commit())
-            table.to_csv(partial, index=False, float_format="%.4f", lineterminator="\n")
+            with write_atomically(RESULTS / file) as partial:
+                table.to_csv(partial, index=False, float_format="%.4f", lineterminator="\n")
     except UserError as error:
         print(f"time: {error}", file=sys.stderr)
         return 2

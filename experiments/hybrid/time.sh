@@ -5,9 +5,15 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 # The CNN, from people of their own.
-python experiments/resnet18/train_on_renders.py --facekit "$FACEKIT" --assets "$ASSETS" --keep out/people --seed 31 \
-    --capacity 15000 --first-frames 14900 --validation-people 60 --minutes 36 --workers 1 --out out/cnn \
+RENDERS=(--facekit "$FACEKIT" --assets "$ASSETS" --keep out/people)
+ON_RENDERS=("${RENDERS[@]}" --seed 31 --capacity 15000 --first-frames 14900 --validation-people 60 --workers 1)
+python experiments/resnet18/train_on_renders.py "${ON_RENDERS[@]}" --minutes 36 --out out/cnn \
     --run anet=hybrid:variant=anet,lr=1e-3,ema_decay=0.995,fusion_people=0
+# That of the released weights goes on, and then learns beside the default detector. (On a busy core; 1,090 steps.)
+python experiments/resnet18/train_on_renders.py "${ON_RENDERS[@]}" --minutes 31 --out out/cnn2 \
+    --init out/cnn/anet/model.safetensors --run anet=hybrid:variant=anet,lr=7e-4,ema_decay=0.995,fusion_people=0
+python experiments/hybrid/train_cnn.py "${RENDERS[@]}" --teacher resnet18 --large-people 850 \
+    --init out/cnn2/anet/model.safetensors --steps 1200 --max-minutes 42 --out out/taught
 
 # Clips: with as many action units as help in training, and with as many as coded data sets have.
 synth() {
@@ -28,4 +34,15 @@ python experiments/hybrid/degrade.py out/clips/test out/clips/test-worse
 SETS=(--train out/clips/w7? --valid out/clips/valid out/clips/valid-calm)
 SETS+=(--test out/clips/test out/clips/test-worse out/clips/calm)
 python experiments/hybrid/time.py --init out/cnn/anet/model.safetensors "${SETS[@]}" --seeds 2
+python experiments/hybrid/time.py --rows corrections --init out/taught/model.safetensors "${SETS[@]}" --keep out/lstm
 python experiments/hybrid/correct.py "${SETS[@]}" --real "$CLIPS"
+
+# The released weights, and where they and their CNN begin and end events. FACES: photographs coded by eye.
+python experiments/released_rows.py "out/lstm/corrections from each score.safetensors" --faces "$FACES" \
+    --out src/actionunits/weights/hybrid.safetensors
+actionunits export hybrid
+actionunits evaluate hybrid --faces "$FACES" --out results/realfaces_hybrid.csv
+actionunits evaluate hybrid --data out/clips/test --predictions out/hybrid/predictions.parquet
+actionunits evaluate out/taught/model.safetensors --data out/clips/test --predictions out/cnn/predictions.parquet
+actionunits report onsets out/{hybrid,cnn}/predictions.parquet --out out/onsets.png \
+    --table results/hybrid_released_onsets.csv

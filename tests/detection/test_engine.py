@@ -59,7 +59,9 @@ def in_size_of(weights, images):
 
 
 @pytest.mark.parametrize("given", [("image", "mesh", "landmarks"), ("image",)])
-@pytest.mark.parametrize(("name", "size"), [("resnet18", 1), ("resnet18", 3), ("renet", 1), ("eacnet", 3)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet18", 1), ("resnet18", 3), ("renet", 1), ("eacnet", 3), ("hybrid", 3)]
+)
 def test_engines_agree_on_released_weights(crops, given, name, size):
     weights = find_weights(name)
     inputs = {name: crops[name][:size] for name in given}
@@ -67,8 +69,8 @@ def test_engines_agree_on_released_weights(crops, given, name, size):
     graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
     assert isinstance(graph, OnnxEngine) and graph.image_size == other.image_size
     found, expected = graph.run(inputs, (), None), other.run(inputs, (), None)
-    sides = {"au_sides"} if name == "resnet18" else set()
-    assert found.keys() == expected.keys() == {"au_logit", "au_intensity"} | sides
+    others = {"resnet18": {"au_intensity", "au_sides"}, "hybrid": set()}.get(name, {"au_intensity"})
+    assert found.keys() == expected.keys() == {"au_logit"} | others
     # The graph of resnet18 computes with 8-bit integers.
     far, mean = (0.5, 0.05) if name == "resnet18" else (1e-4, 1e-4)
     for output, values in expected.items():
@@ -110,7 +112,7 @@ def test_an_accelerator_and_a_checkpoint_without_a_graph_are_run_in_torch(tiny_w
         Detector(flow=True)
 
 
-@pytest.mark.parametrize("model", ["resnet18", "eacnet"])
+@pytest.mark.parametrize("model", ["resnet18", "eacnet", "hybrid"])
 def test_detection_needs_none_of_the_extras(model, astronaut, tmp_path):
     from PIL import Image
 
@@ -209,18 +211,42 @@ def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
     assert len(predictions) == 1 and predictions[0].au_prob.dtype == np.float32
 
 
-@pytest.mark.parametrize(("key", "line"), [("hybrid", "follows time"), ("hog", "cannot become a graph")])
-def test_what_a_graph_cannot_do_is_told_and_leaves_nothing(key, line, tmp_path):
-    with pytest.raises(UserError, match=line) as caught:
-        export_graph(small_checkpoint(key, tmp_path))
+def test_what_a_graph_cannot_do_is_told_and_leaves_nothing(tmp_path):
+    with pytest.raises(UserError, match="cannot become a graph") as caught:
+        export_graph(small_checkpoint("hog", tmp_path))
     assert "\n" not in str(caught.value) and "detection runs it in torch" in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == [f"{key}.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["hog.safetensors"]
 
 
-def small_checkpoint(key, folder):
+@pytest.mark.slow
+@pytest.mark.parametrize("reads", ["fc7", "each_score"])
+def test_a_graph_remembers_every_face_as_torch_does(reads, tmp_path):
+    weights = small_checkpoint("hybrid", tmp_path, lstm_reads=reads)
+    export_graph(weights)
+    graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
+    assert isinstance(graph, OnnxEngine)
+    images = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), np.uint8)
+    memories, said = (graph.memory(), other.memory()), []
+    # Several frames of a face in a batch, a face that goes and comes back, and one that is new.
+    for rows, faces in ((slice(0, 5), [3, 3, 8, 3, 8]), (slice(5, 7), [8, 8]), (slice(7, 9), [3, 1])):
+        found, expected = (
+            engine.run({"image": images[rows]}, faces, memory)
+            for engine, memory in zip((graph, other), memories, strict=True)
+        )
+        assert found.keys() == expected.keys() == {"au_logit"}
+        np.testing.assert_allclose(found["au_logit"], expected["au_logit"], atol=1e-5)
+        said.append(found["au_logit"])
+    # Photographs have no memory: each is the first frame of somebody.
+    alone = graph.run({"image": images}, (), None)["au_logit"]
+    np.testing.assert_allclose(alone, other.run({"image": images}, (), None)["au_logit"], atol=1e-5)
+    apart = np.abs(np.concatenate(said) - alone).max(1) > 1e-4
+    assert apart.tolist() == [False, True, False, True, True, True, True, True, False]
+
+
+def small_checkpoint(key, folder, **settings):
     """Checkpoint of a small, untrained model."""
     torch.manual_seed(0)
     entry = find_model(key)
-    model = entry.model(entry.config(**SMALL[key]), AUS)
+    model = entry.model(entry.config(**SMALL[key] | settings), AUS)
     save_checkpoint(folder / f"{key}.safetensors", model, {})
     return folder / f"{key}.safetensors"

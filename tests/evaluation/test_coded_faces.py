@@ -52,6 +52,15 @@ def test_presence_and_intensity_that_contradict_each_other_are_counted(folder):
     assert table["contradictions"].tolist() == [0.5, 0.5]  # called present at 0.4
 
 
+def test_a_program_without_intensities_has_no_scores_of_them(folder):
+    faces, said = read_coded_faces(folder), answers()
+    silent = Answers("ours", said.probability, np.full((4, 2), np.nan), said.called)
+    table, full = score_answers(faces, silent), score_answers(faces, said)
+    of_intensity = ["auc_intensity", "level_r", "contradictions"]
+    assert table[of_intensity].isna().all(axis=None) and full[of_intensity].notna().any(axis=None)
+    pd.testing.assert_frame_equal(table.drop(columns=of_intensity), full.drop(columns=of_intensity))
+
+
 def test_the_coders_agreement_is_cohens_kappa(folder):
     (folder / "codes.csv").write_text(
         "id,coder,AU04,AU12\na,A,2,0\nb,A,0,1\nc,A,0,u\nd,A,1,1\na,B,1,0\nb,B,0,3\nc,B,1,0\nd,B,1,0\n"

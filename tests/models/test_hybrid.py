@@ -21,8 +21,8 @@ from actionunits.models.batch import Batch, Output
 from actionunits.models.hybrid import HybridConfig, HybridNet
 from actionunits.models.hybrid.cnn import Cnn, fc6_cells
 from actionunits.models.hybrid.fusion import Fusion
-from actionunits.models.hybrid.loss import cross_entropy, margin_loss
-from actionunits.models.hybrid.lstm import LstmState, StackedLstm
+from actionunits.models.hybrid.loss import change_loss, cross_entropy, margin_loss
+from actionunits.models.hybrid.lstm import AuLstm, LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
 from actionunits.settings.checks import make_config
 from actionunits.training import sequence_source
@@ -123,6 +123,40 @@ def test_margin_loss_by_hand():
     assert float(margin_loss(s, torch.tensor([[0.0, 1.0, 1.0]]), v, 0.5)) == pytest.approx((0.7 + 1.4) / 2)
 
 
+def test_change_loss_is_of_neighbours_in_one_sequence(labels):
+    z, y, v = labels
+    sequence, parts = torch.tensor([0, 0, 0, 1, 1, 2, 2]), []
+    for b in range(1, 7):
+        for a in range(5):
+            if sequence[b] == sequence[b - 1] and v[b, a] and v[b - 1, a]:
+                told = sigmoid(float(z[b, a])) - sigmoid(float(z[b - 1, a]))
+                parts.append(abs(told - float(y[b, a] - y[b - 1, a])))
+    assert len(parts) >= 4
+    assert float(change_loss(z, y, v, sequence)) == pytest.approx(sum(parts) / len(parts), abs=1e-10)
+    assert float(change_loss(z, y, torch.zeros_like(v), sequence)) == 0
+
+
+def test_changes_count_for_the_lstms_alone_and_in_any_order_of_clips():
+    model, batch = build(change_weight=2.0, lstm_loss="cross_entropy"), clips(4, 3)
+    known = torch.ones(7, len(AUS), dtype=torch.bool)
+    present = (torch.arange(7 * len(AUS)).view(7, -1) % 3 == 0).double()
+    mixed = torch.tensor([4, 0, 1, 5, 2, 3, 6])
+    values = []
+    for network in ("anet", "hybrid", "lstm"):
+        model.enter_network(network)
+        labelled = dataclasses.replace(batch, au_present=present, au_present_valid=known)
+        for rows in (torch.arange(7), mixed):
+            found = model.losses(model(pick(labelled, rows)), pick(labelled, rows))
+            values.append(float(found["changes"].detach()) if "changes" in found else None)
+    assert values[:4] == [None] * 4
+    said = model(labelled).au_logit
+    assert (
+        values[4]
+        == pytest.approx(values[5])
+        == pytest.approx(2 * float(change_loss(said, present, known, batch.sequence).detach()))
+    )
+
+
 def test_lstm_is_equation_3_layer_by_layer():
     torch.manual_seed(1)
     net = StackedLstm(5, 4, 3, 2, 0.5, 0.8).double().eval()
@@ -165,6 +199,44 @@ def test_lstm_scores_are_the_tanh_whose_margin_is_kept():
     frames = model.frame_features(batch)[:, : model.projection.outputs]
     expected = torch.tanh(model.lstm(frames, [5], model.lstm.begin(1))[0])
     torch.testing.assert_close(score, expected)
+
+
+def test_one_lstm_follows_every_au_apart():
+    torch.manual_seed(1)
+    net = AuLstm(4, 2, 3, 0.0, 0.8).double().eval()
+    scores = torch.randn(9, 3, dtype=torch.float64)
+    said, state = net(scores, [4, 5], net.begin(2))
+    for a in range(3):
+        own, mean = scores[:, a : a + 1], scores.mean(1, keepdim=True)
+        read = torch.cat([own, mean, net.names[a].expand(9, -1)], 1)
+        for k, rows in enumerate((slice(0, 4), slice(4, 9))):
+            alone, after = net.shared(read[rows], [len(read[rows])], net.shared.begin(1))
+            torch.testing.assert_close(said[rows, a], alone[:, 0] + net.bias[a])
+            torch.testing.assert_close(state.of(k).cell[..., 4 * a : 4 * a + 4], after.cell)
+    # Frame by frame: rows are the next frame of each sequence.
+    going, frames = net.begin(2), []
+    for t in range(4):
+        frame, going = net(scores[[t, 4 + t]], None, going)
+        frames.append(frame)
+    torch.testing.assert_close(torch.stack(frames, 1).flatten(0, 1), said[:8])
+
+
+@pytest.mark.parametrize("reads", ["fc7", "fc7_and_scores", "each_score"])
+def test_corrections_start_at_the_cnns_scores(reads):
+    model, batch = build("lstm", lstm_reads=reads, lstm_says="corrections"), clips(6)
+    spatial = model.cnn.scores(model.fc7(batch))
+    assert torch.equal(model(batch).au_logit, spatial)
+    torch.nn.init.normal_(model.lstm.output.weight)
+    moved = model(batch).au_logit
+    assert not torch.allclose(moved, spatial)
+    # What they read: a change of one score alone changes what is said where scores are read.
+    read = model.frame_features(batch)
+    other = read.clone()
+    other[0, -1] += 1
+    moved, changed = (
+        model(dataclasses.replace(batch, features=rows)).au_logit - rows[:, -len(AUS) :] for rows in (read, other)
+    )
+    assert torch.allclose(moved, changed) == (reads == "fc7")
 
 
 @pytest.mark.parametrize("standardized", [False, True])
@@ -230,9 +302,11 @@ def test_fc7_is_of_unit_length_and_sparse():
 # Sequences
 
 
+@pytest.mark.parametrize("reads", ["fc7", "fc7_and_scores", "each_score"])
 @pytest.mark.parametrize("network", ["lstm", "hybrid"])
-def test_a_stream_gives_what_the_whole_sequence_gives(network):
-    model, batch = build(network), clips(17)
+def test_a_stream_gives_what_the_whole_sequence_gives(network, reads):
+    model, batch = build(network, lstm_reads=reads, lstm_says="corrections"), clips(17)
+    torch.nn.init.normal_(model.lstm.output.weight)
     whole = model(batch).au_logit
     state, outputs = None, []
     for part in torch.arange(17).split([1, 1, 5, 9, 1]):
@@ -447,6 +521,8 @@ def test_configurations_can_be_read():
     ("settings", "line"),
     [
         ({"variant": "gru"}, "variant is 'gru'; it must be one of anet, lstm, hybrid"),
+        ({"lstm_reads": "fc6"}, "lstm_reads is 'fc6'; it must be one of fc7, fc7_and_scores, each_score"),
+        ({"lstm_says": "more"}, "lstm_says is 'more'; it must be one of scores, corrections"),
         ({"join": "video"}, "join is 'video'; it must be one of person, clip"),
         ({"image_size": 40}, "of 40 pixels the convolutions leave nothing at stride 4"),
         ({"lstm_units": 0}, "lstm_units is 0; it must be at least 1"),

@@ -1,24 +1,26 @@
 """What computes predictions in detection: named arrays in, named arrays out.
 
 ONNX Runtime runs weights that have a graph beside them, as released ones do. torch runs the others, those on an
-accelerator, and models that follow time or give the flow; it is imported only then.
+accelerator, and models that give the flow; it is imported only then.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from actionunits.detection.graph_file import graph_beside, read_graph
+from actionunits.detection.graph_file import NEXT_STATE, graph_beside, read_graph
 from actionunits.errors import UserError
 from actionunits.types import MESH_POINTS
 from actionunits.weights.checkpoint_file import read_checkpoint
 
 GRAPH_DEVICES = ("auto", "cpu")
+FACE_INPUTS = ("image", "mesh", "landmarks")  # what a graph reads of a face; its other inputs are states
 
 
 class Engine(Protocol):
@@ -103,16 +105,25 @@ class OnnxEngine:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors have no base of their own
             raise UserError(f"{graph} cannot be run by this ONNX Runtime: {error}; export it again") from error
-        self._inputs = [entry.name for entry in self._session.get_inputs()]
+        inputs = {entry.name: entry.shape for entry in self._session.get_inputs()}
+        self._inputs = [name for name in inputs if name in FACE_INPUTS]
         self._outputs = [entry.name for entry in self._session.get_outputs()]
+        # The state of a face before its first frame; faces lie along the second axis.
+        self._start = {
+            name: np.zeros((shape[0], 1, *shape[2:]), np.float32)
+            for name, shape in inputs.items()
+            if name not in FACE_INPUTS
+        }
         self.image_size = int(self.header["config"]["image_size"])
         self.tells_sides = "au_sides" in self._outputs
 
-    def memory(self) -> None:
-        """A graph sees single faces."""
-        return None
+    def memory(self) -> GraphMemory | None:
+        """See Engine."""
+        return GraphMemory(self._start) if self._start else None
 
-    def run(self, inputs: Mapping[str, np.ndarray], face_ids: Sequence[int], memory: Any) -> dict[str, np.ndarray]:
+    def run(
+        self, inputs: Mapping[str, np.ndarray], face_ids: Sequence[int], memory: GraphMemory | None
+    ) -> dict[str, np.ndarray]:
         """See Engine."""
         size = len(inputs["image"])
         unknown = {"mesh": (size, MESH_POINTS, 3), "landmarks": (size, 68, 2)}
@@ -120,4 +131,54 @@ class OnnxEngine:
             name: inputs[name] if name in inputs else np.full(unknown[name], np.nan, np.float32)
             for name in self._inputs
         }
+        if not self._start:
+            return self._answer(given)
+        if memory is None:  # each is the first frame of a face of its own
+            memory, face_ids = GraphMemory(self._start), range(size)
+        rounds = in_rounds(face_ids)
+        said = []
+        for rows in rounds:
+            faces = [face_ids[row] for row in rows]
+            answer = self._answer({name: value[rows] for name, value in given.items()} | memory.before(faces))
+            memory.take(faces, {name: answer.pop(NEXT_STATE + name) for name in self._start})
+            said.append(answer)
+        order = np.argsort(np.concatenate(rounds))
+        return {name: np.concatenate([answer[name] for answer in said])[order] for name in said[0]}
+
+    def _answer(self, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(self._outputs, self._session.run(self._outputs, given), strict=True))
+
+
+class GraphMemory:
+    """What a graph that follows time remembers of every face of one video."""
+
+    def __init__(self, start: dict[str, np.ndarray]) -> None:
+        """start: the state of a face before its first frame, arrays with faces along the second axis."""
+        self._start = start
+        self._states: dict[int, dict[str, np.ndarray]] = {}  # by face_id
+
+    def before(self, face_ids: Sequence[int]) -> dict[str, np.ndarray]:
+        """The states of several faces."""
+        states = [self._states.get(face_id, self._start) for face_id in face_ids]
+        return {name: np.concatenate([state[name] for state in states], 1) for name in self._start}
+
+    def take(self, face_ids: Sequence[int], states: dict[str, np.ndarray]) -> None:
+        """Keep the states that these faces have come to."""
+        for place, face_id in enumerate(face_ids):
+            self._states[face_id] = {name: value[:, place : place + 1] for name, value in states.items()}
+
+
+def in_rounds(face_ids: Sequence[int]) -> list[list[int]]:
+    """Row numbers of first frames of every face, of second ones, and so on.
+
+    >>> in_rounds([7, 7, 2, 7])
+    [[0, 2], [1], [3]]
+    """
+    seen: Counter[int] = Counter()
+    rounds: list[list[int]] = []
+    for row, face_id in enumerate(face_ids):
+        if seen[face_id] == len(rounds):
+            rounds.append([])
+        rounds[seen[face_id]].append(row)
+        seen[face_id] += 1
+    return rounds

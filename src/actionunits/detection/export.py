@@ -15,11 +15,11 @@ from onnx import TensorProto
 from torch import Tensor
 
 from actionunits.aus import au_label
-from actionunits.detection.graph_file import graph_beside, sealed
-from actionunits.detection.model_graph import AFTER, ModelGraph, converted
+from actionunits.detection.graph_file import NEXT_STATE, graph_beside, sealed
+from actionunits.detection.model_graph import ModelGraph, converted
 from actionunits.errors import UserError
 from actionunits.files import check_name, write_atomically
-from actionunits.models.contract import PREDICTION_INPUTS, over_time, prediction_inputs
+from actionunits.models.contract import PREDICTION_INPUTS, prediction_inputs
 from actionunits.training.checkpoint import Checkpoint, load_checkpoint
 
 ENGINE_OUTPUTS = ("au_logit", "au_intensity", "au_sides")
@@ -44,11 +44,6 @@ def export_graph(weights: Path) -> Path:
     """
     checkpoint = _readable(weights)
     model = checkpoint.model
-    if over_time(model) is not None:
-        raise UserError(
-            f"{weights}: its model follows time, and the graph beside it sees single faces; "
-            "detection runs it in torch, and --out writes a graph for other programs"
-        )
     if not checkpoint.aus:
         raise UserError(f"{weights} was trained without labels; give it action units with `actionunits probe`")
     stored = model.state_dict()
@@ -149,7 +144,7 @@ def _leave_out_unread(graph: onnx.GraphProto) -> None:
 def _description(name: str) -> str:
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]
-    after = name.startswith(AFTER)
+    after = name.startswith(NEXT_STATE)
     return "memory of each face after the frame" if after else "memory of each face before the frame; zeros at first"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from actionunits.errors import UserError
 
 GRAPH_SUFFIX = ".onnx"
+NEXT_STATE = "next_"  # before the name of a state: what it has become
 WEIGHTS_KEY, GRAPH_KEY = "weights_sha256", "graph_sha256"
 _SHA256_LETTERS = 64
 

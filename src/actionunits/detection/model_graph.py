@@ -12,12 +12,12 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from actionunits.detection.graph_file import NEXT_STATE
 from actionunits.detection.torch_engine import as_batch
 from actionunits.models.contract import EntersStages, TransfersByProbe, over_time
 from actionunits.types import MESH_POINTS
 
 OPSET = 18
-AFTER = "next_"  # before the name of a state: what it has become
 
 
 class ModelGraph(nn.Module):
@@ -25,7 +25,7 @@ class ModelGraph(nn.Module):
 
     `image`, `mesh` and `landmarks` come in as in `engine.Engine`. Of a model that follows time, so does the state of
     every face under its names; the frame is the next one of each, and the state that it comes to goes out under the
-    same names behind "next_". wanted: outputs to have; by default all of `say`.
+    same names behind "next_". wanted: outputs to have besides; by default all of `say`.
 
     The model is changed for good: what its stages decide is no buffer of it any longer.
     """
@@ -41,7 +41,8 @@ class ModelGraph(nn.Module):
         self.inputs = ("image", "mesh", "landmarks", *self.state_names)
         with torch.no_grad():
             told = self.say(self.example())
-        self.outputs = tuple(name for name in told if wanted is None or name in wanted)
+        kept = {*(told if wanted is None else wanted), *(NEXT_STATE + name for name in self.state_names)}
+        self.outputs = tuple(name for name in told if name in kept)
 
     def example(self, rows: int = 2) -> dict[str, Tensor]:
         """Arrays that could come in."""
@@ -70,7 +71,7 @@ class ModelGraph(nn.Module):
         told = told if self.model.aus else {}
         told["flow"] = None if output.flow is None else output.flow.permute(0, 2, 3, 1)
         told["features"] = self.model.features(batch) if isinstance(self.model, TransfersByProbe) else None
-        after = {} if state is None else {AFTER + name: value for name, value in state.tensors().items()}
+        after = {} if state is None else {NEXT_STATE + name: value for name, value in state.tensors().items()}
         return {name: value for name, value in (told | after).items() if value is not None}
 
     def forward(self, *arrays: Tensor) -> tuple[Tensor, ...]:

@@ -187,9 +187,9 @@ def score_answers(faces: CodedFaces, answers: Answers) -> pd.DataFrame:
     auc (of the score of presence), auc_intensity, f1 (of the decisions), f1_best (of the best threshold on
     these very faces: what decisions cost), called (faces called present over faces that are), level_r (Pearson
     r of intensity and level), contradictions (share of faces whose presence and intensity contradict each
-    other), commit (of this program). NaN where a score has no value.
+    other), commit (of this program). NaN where a score has no value, as that of an intensity that is not told.
     """
-    silent = np.isnan(answers.probability)
+    silent, rated = np.isnan(answers.probability), ~np.isnan(answers.intensity)
     known = faces.valid & ~silent
     called = np.nan_to_num(answers.called) > 0
     decided = ~np.isnan(answers.called)
@@ -198,12 +198,14 @@ def score_answers(faces: CodedFaces, answers: Answers) -> pd.DataFrame:
     at_best = np.nan_to_num(answers.probability) >= np.nan_to_num(best, nan=np.inf)
     columns = {
         "auc": metrics.auc(faces.present, np.nan_to_num(answers.probability), known),
-        "auc_intensity": metrics.auc(faces.present, np.nan_to_num(answers.intensity), known),
+        "auc_intensity": metrics.auc(faces.present, np.nan_to_num(answers.intensity), known & rated),
         "f1": np.where((known & decided).any(0), metrics.f1(faces.present, called, known & decided), np.nan),
         "f1_best": metrics.f1(faces.present, at_best, known),
         "called": np.where(decided.any(0), (called & known).sum(0) / np.maximum(positives, 1), np.nan),
-        "level_r": metrics.pcc(faces.level, np.nan_to_num(answers.intensity), ~np.isnan(faces.level) & ~silent),
-        "contradictions": _contradictions(answers, decided, silent),
+        "level_r": metrics.pcc(
+            faces.level, np.nan_to_num(answers.intensity), ~np.isnan(faces.level) & ~silent & rated
+        ),
+        "contradictions": _contradictions(answers, decided & ~silent & rated),
     }
     rows = pd.DataFrame(columns)
     rows.insert(0, "kappa", [faces.kappa.get(au, np.nan) for au in faces.aus])
@@ -218,8 +220,8 @@ def score_answers(faces: CodedFaces, answers: Answers) -> pd.DataFrame:
     return rows
 
 
-def _contradictions(answers: Answers, decided: np.ndarray, silent: np.ndarray) -> np.ndarray:
-    told = decided & ~silent
+def _contradictions(answers: Answers, told: np.ndarray) -> np.ndarray:
+    """told: (N, A), where both presence and intensity are."""
     present = np.nan_to_num(answers.called) > 0
     intensity = np.nan_to_num(answers.intensity)
     wrong = np.where(present, intensity < LEAST_OF_PRESENT, intensity > MOST_OF_ABSENT) & told

@@ -28,6 +28,8 @@ VARIANTS = ("anet", "lstm", "hybrid")  # each builds on the one before
 CHOICES = {
     "variant": VARIANTS,
     "component_scale": ("first", "each"),
+    "lstm_reads": ("fc7", "fc7_and_scores", "each_score"),
+    "lstm_says": ("scores", "corrections"),
     "lstm_loss": ("margin", "cross_entropy"),
     "join": ("person", "clip"),
     "fusion_scores": ("unit", "raw"),
@@ -63,10 +65,16 @@ class HybridConfig(MagnifiesFaces):
     energy: ShareAboveZero = 0.98  # of fc7 that components keep
     # Which components have unit variance: "first", where one factor multiplies all of them | "each"; ours
     component_scale: str = "first"
+    # What the LSTMs read of a frame: "fc7", Sec. III-B | "fc7_and_scores", with the CNN's scores beside it |
+    # "each_score", where one stack of LSTMs serves all AUs and follows the score of each apart; these two are ours
+    lstm_reads: str = "fc7"
+    # What they say: "scores", Sec. III-B | "corrections", which are added to the CNN's scores and start at zero; ours
+    lstm_says: str = "scores"
     lstm_layers: Annotated[int, Ge(1), Le(64)] = 3
     lstm_units: Units = 256  # memory cells of each layer
     lstm_dropout: ShareBelowOne = 0.5  # of the input and of the hidden layers
     lstm_loss: str = "margin"  # Eq. (4) | "cross_entropy", as the CNN's
+    change_weight: NotNegative = 0.0  # of changes between frames that the labels do not make, for LSTMs; ours
     margin: ShareAboveZero = 0.5  # lambda of Eq. (4)
     initial_range: NotNegative = 0.08  # weights start uniform within +- this; Sec. IV-B
     lstm_optimizer: Optimizer = "rmsprop"  # Sec. IV-B

@@ -1,6 +1,7 @@
 """Losses of the hybrid network: multi-label cross-entropy (Sec. III-A) and maximal margin (Eq. 4).
 
-Deviation: the gradient that is printed below Eq. (4) belongs to a margin of 1; the equation is followed.
+Deviations: the gradient that is printed below Eq. (4) belongs to a margin of 1; the equation is followed. change_loss
+is ours.
 
 Symbols: z logit, p probability, s score in [-1, 1], y presence (0 or 1; the paper's -1 or 1), v valid (the paper's y
 is 0 where it is False), m margin, B batch, A AUs.
@@ -32,3 +33,13 @@ def margin_loss(s: Tensor, y: Tensor, v: Tensor, m: float) -> Tensor:
     loss = torch.where(v, (m - sign * s).clamp(min=0), 0)
     per_row = loss.sum(1) / v.sum(1).clamp(min=1)
     return per_row.sum() / v.any(1).sum().clamp(min=1)
+
+
+def change_loss(z: Tensor, y: Tensor, v: Tensor, sequence: Tensor) -> Tensor:
+    """Mean of |p' - p - (y' - y)|, p = s(z), over frames whose label and that of the one before (no prime) are known.
+
+    z, y, v: (B, A), sequence by sequence in time order; sequence: (B,), whose row each is. 0 where nothing is known.
+    """
+    both = (v[1:] & v[:-1]) & (sequence[1:] == sequence[:-1])[:, None]
+    change = torch.sigmoid(z).diff(dim=0) - torch.where(v, y, 0).to(z.dtype).diff(dim=0)
+    return torch.where(both, change.abs(), 0).sum() / both.sum().clamp(min=1)

@@ -31,7 +31,7 @@ from actionunits.models.hybrid import loss
 from actionunits.models.hybrid.cnn import Cnn
 from actionunits.models.hybrid.config import VARIANTS, HybridConfig
 from actionunits.models.hybrid.fusion import Fusion
-from actionunits.models.hybrid.lstm import LstmState, StackedLstm
+from actionunits.models.hybrid.lstm import AuLstm, LstmState, StackedLstm
 from actionunits.models.hybrid.projection import Projection
 from actionunits.models.layers.middle import middle_of
 
@@ -52,7 +52,14 @@ class HybridNet(
 ):
     """The network of `config.variant`, or, while its recipe is under way, the one that it has come to."""
 
-    au_outputs: ClassVar[dict[str, int]] = {"cnn.fc8.": 1, "lstm.output.": 1, "fusion.mixing": 2, "fusion.output.": 1}
+    au_outputs: ClassVar[dict[str, int]] = {
+        "cnn.fc8.": 1,
+        "lstm.output.": 1,
+        "lstm.names": 1,
+        "lstm.bias": 1,
+        "fusion.mixing": 2,
+        "fusion.output.": 1,
+    }
     network: Tensor
 
     def __init__(self, config: HybridConfig, aus: tuple[int, ...]) -> None:
@@ -66,13 +73,15 @@ class HybridNet(
         # The CNN first: with one seed it starts alike in all variants.
         self.cnn = Cnn(c.seen_size, c.width, c.stride, c.fc_units, outputs, c.dropout)
         self.projection: Projection | None = None
-        self.lstm: StackedLstm | None = None
+        self.lstm: StackedLstm | AuLstm | None = None
         self.fusion: Fusion | None = None
         if c.variant in ("lstm", "hybrid"):
             self.projection = Projection(c.fc_units, c.components, c.component_scale == "each")
-            self.lstm = StackedLstm(
-                self.projection.outputs, c.lstm_units, c.lstm_layers, outputs, c.lstm_dropout, c.initial_range
-            )
+            sizes = (c.lstm_units, c.lstm_layers, outputs, c.lstm_dropout, c.initial_range)
+            read = self.projection.outputs + outputs * (c.lstm_reads == "fc7_and_scores")
+            self.lstm = AuLstm(*sizes) if c.lstm_reads == "each_score" else StackedLstm(read, *sizes)
+            if c.lstm_says == "corrections":
+                nn.init.zeros_(self.lstm.output.weight)
         if c.variant == "hybrid":
             self.fusion = Fusion(outputs, c.fusion_units, c.fusion_scores == "unit")
 
@@ -161,21 +170,35 @@ class HybridNet(
             components, spatial = _full(frames).split([self.projection.outputs, len(self.aus)], 1)
             if state is None:
                 state = self.lstm.begin(frames.shape[0] if lengths is None else len(lengths))
-            in_order, state = self.lstm(components if order is None else components[order], lengths, state)
+            read = {"fc7": components, "each_score": spatial}.get(self.config.lstm_reads)
+            read = torch.cat([components, spatial], 1) if read is None else read
+            in_order, state = self.lstm(read if order is None else read[order], lengths, state)
             temporal = in_order if order is None else torch.empty_like(in_order).index_copy(0, order, in_order)
+            if self.config.lstm_says == "corrections":
+                temporal = temporal + spatial / 2  # the log-odds are twice the score before tanh
             if network == "lstm" or self.fusion is None:
                 # tanh(x) in [-1, 1] as the log-odds of (1 + tanh(x)) / 2.
                 return Output(2 * temporal), state
             return Output(self.fusion(spatial, torch.tanh(temporal))), state
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy of CNN and fusion, Eq. (4) of the LSTMs unless it is set otherwise, over the known labels."""
+        """Cross-entropy of CNN and fusion, Eq. (4) of the LSTMs unless it is set otherwise, over the known labels.
+
+        The LSTMs may have a loss of changes besides.
+        """
         z, y, v = output.au_logit, batch.au_present, batch.au_present_valid
         if y is None or v is None:
             raise ValueError("the batch carries no occurrence labels")
-        if NETWORKS[int(self.network)] == "lstm" and self.config.lstm_loss == "margin":
-            return {"margin": loss.margin_loss(torch.tanh(z / 2), y, v, self.config.margin)}
-        return {"cross_entropy": loss.cross_entropy(z, y, v)}
+        of_lstm = NETWORKS[int(self.network)] == "lstm"
+        if of_lstm and self.config.lstm_loss == "margin":
+            found = {"margin": loss.margin_loss(torch.tanh(z / 2), y, v, self.config.margin)}
+        else:
+            found = {"cross_entropy": loss.cross_entropy(z, y, v)}
+        if of_lstm and self.config.change_weight and batch.sequence is not None:
+            order = torch.argsort(batch.sequence, stable=True)
+            changes = loss.change_loss(z[order], y[order], v[order], batch.sequence[order])
+            found["changes"] = self.config.change_weight * changes
+        return found
 
     def stages(self) -> list[Stage]:
         """The CNN on pictures, then the LSTMs and the fusion on its features of whole stretches of clips."""
