@@ -193,10 +193,11 @@ def test_what_is_no_graph_is_refused(tiny_weights, tiny):
 def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
     weights = small_checkpoint(key, tmp_path)
     inputs = {"image": np.ascontiguousarray(crops["image"][:, :64, :64]), "mesh": crops["mesh"]}
-    expected = open_engine(weights, "cpu", flow=False).run(inputs, (), None)
+    flow = key == "ofnet"
+    expected = open_engine(weights, "cpu", flow).run(inputs, (), None)
     assert export_graph(weights) == graph_beside(weights)
-    graph = open_engine(weights, "cpu", flow=False)
-    assert isinstance(graph, OnnxEngine)
+    graph = open_engine(weights, "cpu", flow)
+    assert isinstance(graph, OnnxEngine) and ("flow" in expected) == flow
     # Else ONNX Runtime computes normalisations apart from their convolutions.
     assert "CastLike" not in {
         node.op_type for node in onnx.load(graph_beside(weights), load_external_data=False).graph.node
@@ -205,6 +206,7 @@ def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-4)
+    assert "flow" not in open_engine(weights, "cpu", flow=False).run(inputs, (), None)
     predictions = Detector(weights=weights).predict_crops(inputs["image"][:1])
     assert len(predictions) == 1 and predictions[0].au_prob.dtype == np.float32
 

@@ -1,7 +1,7 @@
 """What computes predictions in detection: named arrays in, named arrays out.
 
 ONNX Runtime runs weights that have a graph beside them, as released ones do. torch runs the others, those on an
-accelerator, and models that follow time or give the flow; it is imported only then.
+accelerator, and models that follow time; it is imported only then.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def open_engine(weights: Path, device: str, flow: bool) -> Engine:
     that is not there.
     """
     graph = graph_beside(weights)
-    if graph.is_file() and device in GRAPH_DEVICES and not flow:
-        return OnnxEngine(weights, graph)
+    if graph.is_file() and device in GRAPH_DEVICES:
+        return OnnxEngine(weights, graph, flow)
     from actionunits.detection.torch_engine import TorchEngine
 
     return TorchEngine(weights, device, flow)
@@ -76,12 +76,17 @@ def threads_for_model() -> int:
     return max(1, len(os.sched_getaffinity(0)) // (2 * _processes) if hasattr(os, "sched_getaffinity") else 1)
 
 
+def no_flow(weights: Path, model: str) -> UserError:
+    """What to tell where a flow is wanted of a model that estimates none."""
+    return UserError(f"{weights} holds weights of '{model}', which estimates no flow; use ofnet's")
+
+
 class OnnxEngine:
     """ONNX Runtime on the CPU, with the graph of one file and the weights of another."""
 
     device = "cpu"
 
-    def __init__(self, weights: Path, graph: Path) -> None:
+    def __init__(self, weights: Path, graph: Path, flow: bool) -> None:
         import onnxruntime
 
         self.header, tensors = read_checkpoint(weights)
@@ -104,7 +109,10 @@ class OnnxEngine:
         except Exception as error:  # its errors have no base of their own
             raise UserError(f"{graph} cannot be run by this ONNX Runtime: {error}; export it again") from error
         self._inputs = [entry.name for entry in self._session.get_inputs()]
-        self._outputs = [entry.name for entry in self._session.get_outputs()]
+        outputs = [entry.name for entry in self._session.get_outputs()]
+        if flow and "flow" not in outputs:
+            raise no_flow(weights, self.header["model"])
+        self._outputs = [name for name in outputs if flow or name != "flow"]
         self.image_size = int(self.header["config"]["image_size"])
         self.tells_sides = "au_sides" in self._outputs
 
