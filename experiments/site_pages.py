@@ -31,6 +31,7 @@ PLACES = {
     "src/actionunits/weights/resnet18.md": "model_card.md",
     "src/actionunits/weights/renet.md": "model_card_renet.md",
     "src/actionunits/weights/eacnet.md": "model_card_eacnet.md",
+    "src/actionunits/weights/ofnet.md": "model_card_ofnet.md",
     **{
         f"{MODELS}/{readme.parent.name}/README.md": f"systems/{readme.parent.name}.md"
         for readme in (ROOT / MODELS).glob("*/README.md")

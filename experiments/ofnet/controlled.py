@@ -1,4 +1,4 @@
-"""One thing changed at a time: the unit of pixels, where the AU loss reaches, what AU-Net reads; and two upper bounds.
+"""One thing changed at a time: the unit of pixels, where the AU loss reaches, what AU-Net reads; two upper bounds.
 
     SYNTH=(actionunits synth --facekit DIR --clips 1 --frames 9 --fps 3 --rates balanced --size 128 --flow)
     "${SYNTH[@]}" --subjects 200 --seed 51 --out out/train
@@ -35,7 +35,6 @@ from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData, Rows, stored_size
 from actionunits.datasets.crops.load import load_data
 from actionunits.datasets.crops.true_flow import true_flows
-from actionunits.datasets.sampling.augment import AugmentConfig
 from actionunits.evaluation.compare import MEAN, compare
 from actionunits.evaluation.flow_error import flow_errors, summarise
 from actionunits.evaluation.predictions import FramePredictions, read_predictions, write_predictions
@@ -43,11 +42,10 @@ from actionunits.models import find_model
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage
 from actionunits.models.ofnet import OfNet, OfNetConfig
-from actionunits.models.ofnet.au_net import AuNet
 from actionunits.models.ofnet.two_frame import two_frame_flow
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
-from actionunits.training.settings import read_config_file
+from actionunits.training.settings import make_settings, read_config_file
 from actionunits.training.source import CropSource
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "eacnet"))
@@ -57,8 +55,7 @@ from rivals import always_present, judged
 RESULTS = Path(__file__).parents[2] / "results"
 SMALL = {"width": 8, "image_size": 64, "optimizer": "adam", "lr": 1e-3, "schedule": "cosine", "warmup_steps": 20}
 SMALL |= {"batch_size": 8, "epochs": 2, "warmup_epochs": 1}
-# Sec. IV-A crops, turns and flips alone.
-AUGMENT = AugmentConfig(**{f.name: v for f in dataclasses.fields(AugmentConfig) if (v := read_config_file("ofnet_bp4d").get(f.name)) is not None})  # type: ignore[arg-type]
+AUGMENT = make_settings("ofnet", read_config_file("ofnet_bp4d")).augment  # Sec. IV-A: crops, turns and flips
 PLAIN = {"pixel_scale": 1.0}
 NOTHING = {"pixel_weight": 0.0, "smooth_weight": 0.0, "dssim_weight": 0.0}
 # Row: whose OF-Net it goes on from, and its own settings.
@@ -187,11 +184,11 @@ def trained(row: str, seed: int, data: Data, options: argparse.Namespace, begun:
 
 def errors_of_flow(networks: dict[tuple[str, int], OfNet], folder: Path) -> pd.DataFrame:
     """End-point errors relative to no motion: row, seed, and one column for each area."""
-    estimators: dict[str, Callable[[Batch], Tensor]] = {f"{row}/{seed}": m.flow for (row, seed), m in networks.items()}
-    estimators |= {
+    estimators: dict[str, Callable[[Batch], Tensor]] = {
         "AU-Net on DIS of two frames/0": lambda batch: two_frame_flow("dis", batch.image, batch.anchor),
         NONE: no_motion,
     }
+    estimators |= {f"{row}/{seed}": network.flow for (row, seed), network in networks.items()}
     table = summarise(flow_errors(folder, estimators, SMALL["image_size"]), NONE)
     wide = table[table["method"] != NONE].pivot(index="method", columns="area", values="ratio").add_prefix("flow_")
     names = wide.index.str.rsplit("/", n=1)

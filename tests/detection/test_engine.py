@@ -59,16 +59,19 @@ def in_size_of(weights, images):
 
 
 @pytest.mark.parametrize("given", [("image", "mesh", "landmarks"), ("image",)])
-@pytest.mark.parametrize(("name", "size"), [("resnet18", 1), ("resnet18", 3), ("renet", 1), ("eacnet", 3)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet18", 1), ("resnet18", 3), ("renet", 1), ("eacnet", 3), ("ofnet", 3)]
+)
 def test_engines_agree_on_released_weights(crops, given, name, size):
     weights = find_weights(name)
     inputs = {name: crops[name][:size] for name in given}
     inputs["image"] = in_size_of(weights, inputs["image"])
-    graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
+    flow = name == "ofnet"
+    graph, other = open_engine(weights, "auto", flow), TorchEngine(weights, "cpu", flow)
     assert isinstance(graph, OnnxEngine) and graph.image_size == other.image_size
     found, expected = graph.run(inputs, (), None), other.run(inputs, (), None)
-    sides = {"au_sides"} if name == "resnet18" else set()
-    assert found.keys() == expected.keys() == {"au_logit", "au_intensity"} | sides
+    besides = {"resnet18": {"au_intensity", "au_sides"}, "ofnet": {"flow"}}.get(name, {"au_intensity"})
+    assert found.keys() == expected.keys() == {"au_logit"} | besides
     # The graph of resnet18 computes with 8-bit integers.
     far, mean = (0.5, 0.05) if name == "resnet18" else (1e-4, 1e-4)
     for output, values in expected.items():
@@ -110,7 +113,7 @@ def test_an_accelerator_and_a_checkpoint_without_a_graph_are_run_in_torch(tiny_w
         Detector(flow=True)
 
 
-@pytest.mark.parametrize("model", ["resnet18", "eacnet"])
+@pytest.mark.parametrize("model", ["resnet18", "eacnet", "ofnet"])
 def test_detection_needs_none_of_the_extras(model, astronaut, tmp_path):
     from PIL import Image
 
@@ -123,6 +126,18 @@ def test_detection_needs_none_of_the_extras(model, astronaut, tmp_path):
     table = pd.read_csv(tmp_path / "out" / "photo.csv", skipinitialspace=True)
     expected = Detector(model).detect(tmp_path / "photo.png").table
     pd.testing.assert_frame_equal(table, expected, check_dtype=False, atol=0.06)
+
+
+def test_the_flow_is_drawn_without_torch(astronaut, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(astronaut).save(tmp_path / "photo.png")
+    program = "import sys; sys.modules['torch'] = None; from actionunits.cli import main; main(sys.argv[1:])"
+    for out, words in {"plain": ["--annotate"], "flow": ["--show", "flow"]}.items():
+        command = [sys.executable, "-c", program, "detect", "photo.png", "--model", "ofnet", *words, "--out", out]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    plain, flow = (next((tmp_path / out).glob("*.png")).read_bytes() for out in ("plain", "flow"))
+    assert plain != flow
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,8 @@ def crop_flow(
     """Motion between two registered crops, (size, size, 2) in their pixels, and where it is known, (size, size) bool.
 
     flow_px: (H, W, 2), from the frame to the anchor frame, and where it is exact, (H, W) bool; landmarks_px,
-    anchor_px: (68, 2), on which the frame and the anchor frame are registered; margin: what the crops show more on every
-    side, as of `similarity_transform`. A point of the crop lies between four
-    pixels of the frame; the motion is known where it is exact in all of them.
+    anchor_px: (68, 2), on which the frame and the anchor frame are registered; margin: as of `similarity_transform`.
+    A point of the crop lies between four pixels of the frame; the motion is known where it is exact in all of them.
     """
     to_crop, to_anchor = (similarity_transform(points, size, margin) for points in (landmarks_px, anchor_px))
     y, x = np.mgrid[:size, :size].astype(np.float64)
