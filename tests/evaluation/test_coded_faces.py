@@ -52,6 +52,14 @@ def test_presence_and_intensity_that_contradict_each_other_are_counted(folder):
     assert table["contradictions"].tolist() == [0.5, 0.5]  # called present at 0.4
 
 
+def test_a_program_without_intensities_has_no_scores_of_them(folder):
+    said = answers()
+    silent = Answers("ours", said.probability, np.full((4, 2), np.nan), said.called)
+    table = score_answers(read_coded_faces(folder), silent)
+    assert table[["auc_intensity", "level_r", "contradictions"]].isna().all(axis=None)
+    assert table[["auc", "f1", "called"]].notna().all(axis=None)
+
+
 def test_the_coders_agreement_is_cohens_kappa(folder):
     (folder / "codes.csv").write_text(
         "id,coder,AU04,AU12\na,A,2,0\nb,A,0,1\nc,A,0,u\nd,A,1,1\na,B,1,0\nb,B,0,3\nc,B,1,0\nd,B,1,0\n"
