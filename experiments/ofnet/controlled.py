@@ -1,7 +1,7 @@
 """One thing changed at a time: the unit of pixels, where the AU loss reaches, what AU-Net reads; two upper bounds.
 
     SYNTH=(actionunits synth --facekit DIR --clips 1 --frames 9 --fps 3 --rates balanced --size 128 --flow)
-    "${SYNTH[@]}" --subjects 200 --seed 51 --out out/train
+    "${SYNTH[@]}" --subjects 228 --seed 51 --out out/train
     "${SYNTH[@]}" --subjects 120 --seed 52 --out out/test
     "${SYNTH[@]}" --subjects 60 --seed 53 --out out/valid
     DATA=(--train out/train --valid out/valid --test out/test)
@@ -14,8 +14,8 @@ upper bound, from the true motion of the renders, which shows what a single pict
 losses go on from the same OF-Net. Then both networks, or AU-Net alone, learn for `--steps` steps. What has no such
 beginning learns for as many steps in all. AU-Net on the true motion is the other upper bound: what a motion can tell.
 Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and the networks; a row that is there is not
-trained again. Writes scores and end-point errors relative to no motion, results/ofnet_controlled.csv, and of all rows,
-with intervals over people and trainings, the differences of pairs in results/ofnet_pairs.csv.
+trained again. Writes scores and end-point errors relative to no motion, results/ofnet_controlled.csv, and of all
+rows, with intervals over people and trainings, the differences of pairs in results/ofnet_pairs.csv.
 """
 
 from __future__ import annotations
