@@ -341,7 +341,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ofnet_flow": ofnet_tables.ofnet_flow,
     "ofnet_folds": ofnet_tables.ofnet_folds,
     "ofnet_longer": ofnet_tables.ofnet_longer,
-    "ofnet_new_people": partial(eacnet_tables.new_people, "ofnet_new_people.csv"),
+    "ofnet_new_people": partial(eacnet_tables.new_people, "ofnet_new_people.csv", "eacnet_new_people.csv"),
     "ofnet_pairs": partial(eacnet_tables.pairs, "ofnet_pairs.csv"),
     "ofnet_tests": ofnet_tables.ofnet_tests,
     "ofnet_transfer_tests": ofnet_tables.ofnet_transfer_tests,

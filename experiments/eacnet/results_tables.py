@@ -169,9 +169,9 @@ def eacnet_places() -> str:
     return rows_to_markdown(["", *NETWORKS], rows)
 
 
-def new_people(name: str) -> str:
-    """Released weights on rendered people whom they have not seen, from a file of results/."""
-    table = pd.read_csv(RESULTS / name)
+def new_people(*names: str) -> str:
+    """Released weights on rendered people whom they have not seen, from files of results/ about the same people."""
+    table = pd.concat(pd.read_csv(RESULTS / name) for name in names).drop_duplicates("reader", keep="last")
     rows = []
     for row in table.itertuples():
         name = row.reader if row.reader == "always present" else f"`{row.reader}`"

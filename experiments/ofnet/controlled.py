@@ -5,9 +5,9 @@
     "${SYNTH[@]}" --subjects 120 --seed 52 --out out/test
     "${SYNTH[@]}" --subjects 60 --seed 53 --out out/valid
     DATA=(--train out/train --valid out/valid --test out/test)
-    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled
-    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/longer --before 1500 --seeds 1 \
-        --rows separate "OF-Net told the true motion, separate" --results results/ofnet_told.csv
+    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 1
+    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 2 \
+        --rows joint "joint, pixels of 0-1" --results results/ofnet_unit.csv
 
 An eighth of the channels and 64 pixels. OF-Net learns alone for `--before` steps, from its three losses or, as an
 upper bound, from the true motion of the renders, which shows what a single picture can tell; rows with the same

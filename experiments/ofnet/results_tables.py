@@ -98,14 +98,15 @@ def ofnet_transfer_tests() -> str:
 
 def ofnet_controlled() -> str:
     """Scores and error of flow of every row, means of the seeds with the lowest and the highest."""
-    table = pd.read_csv(RESULTS / "ofnet_controlled.csv")
+    parts = [pd.read_csv(RESULTS / f"ofnet_{name}.csv") for name in ("controlled", "unit")]
+    table = pd.concat(parts).drop_duplicates(["row", "seed"])
     rows = []
     for name, group in table.groupby("row", sort=False):
         cells = [_of_seeds(group[metric], 3) for metric in ("auc", "f1")]
         errors = [group[f"flow_{area}"].dropna() for area in AREAS]
         cells += ["no motion at all" if values.max() > NO_MOTION else _of_seeds(values, 2) for values in errors]
-        rows.append([str(name), *cells])
-    return rows_to_markdown(["", "AUC", "F1", "flow error, of no motion", "near AU centres"], rows)
+        rows.append([str(name), "–" if name == "always present" else str(len(group)), *cells])
+    return rows_to_markdown(["", "trainings", "AUC", "F1", "flow error, of no motion", "near AU centres"], rows)
 
 
 def _of_seeds(values: pd.Series, digits: int) -> str:
