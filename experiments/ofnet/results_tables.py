@@ -10,7 +10,7 @@ from markdown_rows import number, rows_to_markdown, tests_in_points
 
 RESULTS = Path(__file__).parents[2] / "results"
 AREAS = {"all": "all pixels", "au": "near AU centres"}
-NO_MOTION = 10  # times the error of no motion: what is drawn is then something else
+FAR_OFF = 10  # times the error of no motion: what is drawn is then something else
 GROWTH = (31_000, 50_000, 75_000)  # pictures
 # Files of `actionunits compare` in results/ofnet_tests.
 TESTS = {
@@ -104,7 +104,7 @@ def ofnet_controlled() -> str:
     for name, group in table.groupby("row", sort=False):
         cells = [_of_seeds(group[metric], 3) for metric in ("auc", "f1")]
         errors = [group[f"flow_{area}"].dropna() for area in AREAS]
-        cells += ["no motion at all" if values.max() > NO_MOTION else _of_seeds(values, 2) for values in errors]
+        cells += ["not a motion" if values.max() > FAR_OFF else _of_seeds(values, 2) for values in errors]
         rows.append([str(name), "–" if name == "always present" else str(len(group)), *cells])
     return rows_to_markdown(["", "trainings", "AUC", "F1", "flow error, of no motion", "near AU centres"], rows)
 
