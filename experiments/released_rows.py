@@ -1,4 +1,4 @@
-"""From a trained RE-Net, EAC-Net or hybrid network to a released one: log-odds and thresholds of real faces.
+"""From a trained RE-Net, EAC-Net, OF-Net or hybrid network to a released one: log-odds and thresholds of real faces.
 
     python experiments/released_rows.py runs/renet/model.safetensors --faces DIR --out renet.safetensors
 
@@ -30,6 +30,7 @@ from actionunits.evaluation.coded_faces import read_coded_faces
 from actionunits.models.eacnet import EacNet
 from actionunits.models.hybrid import HybridNet
 from actionunits.models.hybrid.lstm import AuLstm
+from actionunits.models.ofnet import OfNet
 from actionunits.models.renet import ReNet
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
@@ -73,6 +74,8 @@ def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     if isinstance(model, EacNet):
         layer = model.regression_layer()
         return layer.weight, layer.bias
+    if isinstance(model, OfNet):
+        return model.au_net.output.weight, model.au_net.output.bias
     if not isinstance(model, ReNet) or model.own_head is None or model.config.tasks == "intensity":
         raise UserError(f"{path} has no rows of presence of its own for each action unit")
     return model.own_head.weight[:, 0], model.own_head.bias[:, 0]
@@ -80,7 +83,7 @@ def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path, help="a trained RE-Net, EAC-Net or hybrid network")
+    parser.add_argument("weights", type=Path, help="a trained RE-Net, EAC-Net, OF-Net or hybrid network")
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
     options = parser.parse_args()

@@ -32,6 +32,7 @@ PLACES = {
     "src/actionunits/weights/renet.md": "model_card_renet.md",
     "src/actionunits/weights/eacnet.md": "model_card_eacnet.md",
     "src/actionunits/weights/hybrid.md": "model_card_hybrid.md",
+    "src/actionunits/weights/ofnet.md": "model_card_ofnet.md",
     **{
         f"{MODELS}/{readme.parent.name}/README.md": f"systems/{readme.parent.name}.md"
         for readme in (ROOT / MODELS).glob("*/README.md")

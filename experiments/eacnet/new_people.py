@@ -1,6 +1,7 @@
-"""Released weights on a hundred rendered people whom none of them has seen: results/eacnet_new_people.csv.
+"""Released weights on a hundred rendered people whom none of them has seen.
 
-    python experiments/eacnet/new_people.py --facekit DIR --assets ASSETS --keep out/people eacnet resnet18
+    python experiments/eacnet/new_people.py --facekit DIR --assets ASSETS --keep out/people \
+        --results results/eacnet_new_people.csv eacnet resnet18
 
 The people are those whom `equal_steps.py` tests. Intervals are over people; F1 is of the thresholds of 60 others.
 Crops come without meshes, so that of the default detector the image branch alone answers.
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from equal_steps import FRAMES, RESULTS, SEED, SIZES_PX, write
+from equal_steps import FRAMES, SEED, SIZES_PX, write
 from low_groups import people_of
 from rivals import always_present, judged
 
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--facekit", required=True, help="the face model")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
+    parser.add_argument("--results", type=Path, required=True, help="table to write")
     options = parser.parse_args()
     torch.set_num_threads(1)
     plan = FreshPlan(options.facekit, SEED, 256, options.assets, FRAMES, wild_share=0.5, sizes_px=SIZES_PX)
@@ -49,7 +51,7 @@ def main() -> int:
         row |= {metric: found.means.get(metric, np.nan) for metric in ("auc", "f1", "icc")}
         rows.append(row | {"auc_low": found.intervals["auc"][0], "auc_high": found.intervals["auc"][1]})
         print(rows[-1], flush=True)
-    write(pd.DataFrame(rows), RESULTS / "eacnet_new_people.csv")
+    write(pd.DataFrame(rows), options.results)
     return 0
 
 

@@ -124,9 +124,9 @@ def eacnet_equal() -> str:
     return rows_to_markdown(["", "seeds", "AUC", "F1", "accuracy"], rows)
 
 
-def eacnet_pairs() -> str:
-    """Differences on the same frames, with intervals over people and trainings."""
-    table = pd.read_csv(RESULTS / "eacnet_pairs.csv")
+def pairs(name: str) -> str:
+    """Differences on the same frames, with intervals over people and trainings, from a file of results/."""
+    table = pd.read_csv(RESULTS / name)
     rows = []
     for (first, second), group in table.groupby(["first", "second"], sort=False):
         of = group.set_index("metric")
@@ -169,9 +169,9 @@ def eacnet_places() -> str:
     return rows_to_markdown(["", *NETWORKS], rows)
 
 
-def eacnet_new_people() -> str:
-    """Released weights on rendered people whom they have not seen."""
-    table = pd.read_csv(RESULTS / "eacnet_new_people.csv")
+def new_people(*names: str) -> str:
+    """Released weights on rendered people whom they have not seen, from files of results/ about the same people."""
+    table = pd.concat(pd.read_csv(RESULTS / name) for name in names).drop_duplicates("reader", keep="last")
     rows = []
     for row in table.itertuples():
         name = row.reader if row.reader == "always present" else f"`{row.reader}`"

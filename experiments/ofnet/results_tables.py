@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from markdown_rows import number, rows_to_markdown, tests_in_points
 
 RESULTS = Path(__file__).parents[2] / "results"
 AREAS = {"all": "all pixels", "au": "near AU centres"}
+FAR_OFF = 10  # times the error of no motion: what is drawn is then something else
 GROWTH = (31_000, 50_000, 75_000)  # pictures
 # Files of `actionunits compare` in results/ofnet_tests.
 TESTS = {
@@ -41,7 +43,10 @@ def ofnet_flow() -> str:
 
 
 def _scores(name: str, scales: dict[str, tuple[str, str]]) -> str:
-    """Means over folds of F1, AUC and accuracy; scales: protocol and settings of each run by its name there."""
+    """Means over folds of F1, AUC and accuracy; scales: protocol and settings of each run by its name there.
+
+    The last row needs no picture: F1 of "always present", accuracy of the more frequent answer.
+    """
     table = pd.read_csv(RESULTS / name)
     means = table[(table["fold"] == "mean") & (table["au"] == "average")].set_index(["protocol", "scale"])
     rows = []
@@ -49,6 +54,9 @@ def _scores(name: str, scales: dict[str, tuple[str, str]]) -> str:
         row = means.loc[key]
         cells = [f"{row[m]:.3f} ({row[f'{m}_low']:.3f}-{row[f'{m}_high']:.3f})" for m in ("f1", "auc")]
         rows.append([words, *cells, number(row["accuracy"], 3)])
+    rate = table[table["fold"] == "mean"].drop_duplicates("au").query("au != 'average'")["base_rate"]
+    f1, accuracy = (2 * rate / (1 + rate)).mean(), np.maximum(rate, 1 - rate).mean()
+    rows.append(["one answer for every frame", number(f1, 3), "0.500", number(accuracy, 3)])
     return rows_to_markdown(["system", "F1", "AUC", "accuracy"], rows)
 
 
@@ -88,27 +96,22 @@ def ofnet_transfer_tests() -> str:
     return tests_in_points(RESULTS / "ofnet_tests", TRANSFER_TESTS)
 
 
-def ofnet_losses() -> str:
-    """Scores and error of flow of joint training without one of its losses, on the people of one fold."""
-    table = pd.read_csv(RESULTS / "ofnet_losses.csv").set_index(["run", "measure"])
-    names = {
-        "variant=joint": "all losses",
-        "pixel_weight=0": "no pixel loss",
-        "smooth_weight=0": "no smoothness",
-        "dssim_weight=0": "no DSSIM",
-        "au_weight=0.3": "AU loss at a hundredth",
-        "variant=separate": "no AU loss on OF-Net (separate)",
-    }
+def ofnet_controlled() -> str:
+    """Scores and error of flow of every row, means of the seeds with the lowest and the highest."""
+    parts = [pd.read_csv(RESULTS / f"ofnet_{name}.csv") for name in ("controlled", "unit")]
+    table = pd.concat(parts).drop_duplicates(["row", "seed"])
     rows = []
-    for run, name in names.items():
-        cells = [name]
-        for metric in ("f1", "auc"):
-            row = table.loc[(run, metric)]
-            difference = f"{row.difference:.3f} ({row.difference_low:.3f} to {row.difference_high:.3f})"
-            cells += [f"{row.value:.3f}", "" if pd.isna(row.difference) else difference]
-        rows.append(cells + [_interval(table.loc[(run, f"flow_{area}")]) for area in AREAS])
-    columns = ["F1", "- all losses", "AUC", "- all losses", "flow error, of no motion", "near AU centres"]
-    return rows_to_markdown(["losses", *columns], rows)
+    for name, group in table.groupby("row", sort=False):
+        cells = [_of_seeds(group[metric], 3) for metric in ("auc", "f1")]
+        errors = [group[f"flow_{area}"].dropna() for area in AREAS]
+        cells += ["not a motion" if values.max() > FAR_OFF else _of_seeds(values, 2) for values in errors]
+        rows.append([str(name), "–" if name == "always present" else str(len(group)), *cells])
+    return rows_to_markdown(["", "trainings", "AUC", "F1", "flow error, of no motion", "near AU centres"], rows)
+
+
+def _of_seeds(values: pd.Series, digits: int) -> str:
+    spread = f" ({values.min():.{digits}f}–{values.max():.{digits}f})" if len(values) > 1 else ""
+    return f"{number(values.mean(), digits)}{spread}"
 
 
 def ofnet_longer() -> str:

@@ -92,7 +92,7 @@ def test_only_flow_can_be_shown_and_only_by_a_model_that_estimates_it(run, tmp_p
 def test_report_flow_draws_the_most_moved_frames_of_a_clip(run, tmp_path):
     write_video("clip.mp4", [0, 1, 1, 1, 0, 1, 1, 1], fps=10)
     learned = weights(tmp_path / "of.safetensors")
-    code, out, err = run("report", "flow", "clip.mp4", "--weights", learned, "-o", "grid.png", "--frames", "2")
+    code, out, err = run("report", "flow", "clip.mp4", "--model", learned, "-o", "grid.png", "--frames", "2")
     assert code == 0 and "grid.png" in out and (err == "" or (not has_tvl1() and "no TV-L1 flow" in err))
     assert Image.open("grid.png").size == ((4 + has_tvl1()) * 172 + 12, Image.open("grid.png").height)
     crops = flow_grid_module.choose_crops("clip.mp4", 64, 2)

@@ -60,17 +60,19 @@ def in_size_of(weights, images):
 
 @pytest.mark.parametrize("given", [("image", "mesh", "landmarks"), ("image",)])
 @pytest.mark.parametrize(
-    ("name", "size"), [("resnet18", 1), ("resnet18", 3), ("renet", 1), ("eacnet", 3), ("hybrid", 3)]
+    ("name", "size"),
+    [("resnet18", 1), ("resnet18", 3), ("renet", 1), ("eacnet", 3), ("ofnet", 3), ("hybrid", 3)],
 )
 def test_engines_agree_on_released_weights(crops, given, name, size):
     weights = find_weights(name)
     inputs = {name: crops[name][:size] for name in given}
     inputs["image"] = in_size_of(weights, inputs["image"])
-    graph, other = open_engine(weights, "auto", flow=False), TorchEngine(weights, "cpu", False)
+    flow = name == "ofnet"
+    graph, other = open_engine(weights, "auto", flow), TorchEngine(weights, "cpu", flow)
     assert isinstance(graph, OnnxEngine) and graph.image_size == other.image_size
     found, expected = graph.run(inputs, (), None), other.run(inputs, (), None)
-    others = {"resnet18": {"au_intensity", "au_sides"}, "hybrid": set()}.get(name, {"au_intensity"})
-    assert found.keys() == expected.keys() == {"au_logit"} | others
+    besides = {"resnet18": {"au_intensity", "au_sides"}, "ofnet": {"flow"}, "hybrid": set()}
+    assert found.keys() == expected.keys() == {"au_logit"} | besides.get(name, {"au_intensity"})
     # The graph of resnet18 computes with 8-bit integers.
     far, mean = (0.5, 0.05) if name == "resnet18" else (1e-4, 1e-4)
     for output, values in expected.items():
@@ -112,7 +114,7 @@ def test_an_accelerator_and_a_checkpoint_without_a_graph_are_run_in_torch(tiny_w
         Detector(flow=True)
 
 
-@pytest.mark.parametrize("model", ["resnet18", "eacnet", "hybrid"])
+@pytest.mark.parametrize("model", ["resnet18", "eacnet", "ofnet", "hybrid"])
 def test_detection_needs_none_of_the_extras(model, astronaut, tmp_path):
     from PIL import Image
 
@@ -125,6 +127,18 @@ def test_detection_needs_none_of_the_extras(model, astronaut, tmp_path):
     table = pd.read_csv(tmp_path / "out" / "photo.csv", skipinitialspace=True)
     expected = Detector(model).detect(tmp_path / "photo.png").table
     pd.testing.assert_frame_equal(table, expected, check_dtype=False, atol=0.06)
+
+
+def test_the_flow_is_drawn_without_torch(astronaut, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(astronaut).save(tmp_path / "photo.png")
+    program = "import sys; sys.modules['torch'] = None; from actionunits.cli import main; main(sys.argv[1:])"
+    for out, words in {"plain": ["--annotate"], "flow": ["--show", "flow"]}.items():
+        command = [sys.executable, "-c", program, "detect", "photo.png", "--model", "ofnet", *words, "--out", out]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    plain, flow = (next((tmp_path / out).glob("*.png")).read_bytes() for out in ("plain", "flow"))
+    assert plain != flow
 
 
 @pytest.mark.parametrize(
@@ -195,10 +209,11 @@ def test_what_is_no_graph_is_refused(tiny_weights, tiny):
 def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
     weights = small_checkpoint(key, tmp_path)
     inputs = {"image": np.ascontiguousarray(crops["image"][:, :64, :64]), "mesh": crops["mesh"]}
-    expected = open_engine(weights, "cpu", flow=False).run(inputs, (), None)
+    flow = key == "ofnet"
+    expected = open_engine(weights, "cpu", flow).run(inputs, (), None)
     assert export_graph(weights) == graph_beside(weights)
-    graph = open_engine(weights, "cpu", flow=False)
-    assert isinstance(graph, OnnxEngine)
+    graph = open_engine(weights, "cpu", flow)
+    assert isinstance(graph, OnnxEngine) and ("flow" in expected) == flow
     # Else ONNX Runtime computes normalisations apart from their convolutions.
     assert "CastLike" not in {
         node.op_type for node in onnx.load(graph_beside(weights), load_external_data=False).graph.node
@@ -207,6 +222,7 @@ def test_an_exported_checkpoint_is_run_from_its_graph(key, crops, tmp_path):
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-4)
+    assert "flow" not in open_engine(weights, "cpu", flow=False).run(inputs, (), None)
     predictions = Detector(weights=weights).predict_crops(inputs["image"][:1])
     assert len(predictions) == 1 and predictions[0].au_prob.dtype == np.float32
 

@@ -100,19 +100,20 @@ def test_flow_points_from_the_image_to_the_anchor():
     torch.testing.assert_close(warped[..., 3:], image[..., 3:], rtol=0, atol=1e-5)
 
 
-def test_pixel_loss_is_equation_1():
+@pytest.mark.parametrize("scale", [1.0, 255.0])
+def test_pixel_loss_is_equation_1(scale):
     image, anchor, flow = case()
     warped, inside = loss.warp(anchor, flow)
     literal, total = literal_warp(anchor, flow), 0.0
     for b in range(2):
         values = [
-            literal_charbonnier(float(image[b, c, y, x]) - value[c])
+            literal_charbonnier(scale * (float(image[b, c, y, x]) - value[c]))
             for (row, y, x), value in literal.items()
             if row == b and value is not None
             for c in range(3)
         ]
         total += sum(values) / len(values) / 2
-    assert float(loss.pixel_loss(image, warped, inside, ALPHA, EPS)) == pytest.approx(total, abs=1e-10)
+    assert float(loss.pixel_loss(image, warped, inside, ALPHA, EPS, scale)) == pytest.approx(total, abs=1e-10)
 
 
 def test_smooth_loss_is_equation_3():
@@ -181,7 +182,7 @@ def test_a_worked_case_by_hand():
     flow[:, 0] = 1
     warped, inside = loss.warp(anchor, flow)
     assert inside[0, 0].tolist() == [[True, False], [True, False]]
-    assert float(loss.pixel_loss(image, warped, inside, 0.5, 0.0)) == pytest.approx(0.5, abs=1e-12)
+    assert float(loss.pixel_loss(image, warped, inside, 0.5, 0.0, 1.0)) == pytest.approx(0.5, abs=1e-12)
 
 
 def test_total_loss_weighs_the_terms_as_equation_6():
@@ -191,7 +192,7 @@ def test_total_loss_weighs_the_terms_as_equation_6():
     found = model.losses(output, batch)
     warped, inside = loss.warp(batch.anchor, output.flow)
     expected = {
-        "pixel": 30 * loss.pixel_loss(batch.image, warped, inside, 0.45, 1e-3),
+        "pixel": 30 * loss.pixel_loss(batch.image, warped, inside, 0.45, 1e-3, 255),
         "smooth": 0.16 * loss.smooth_loss(output.flow, 0.3, 1e-3),
         "dssim": 1 * loss.dssim_loss(batch.image, warped, inside, 3),
         "occurrence": 30 * loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid),
@@ -207,7 +208,7 @@ def test_pixels_from_outside_the_anchor_do_not_matter():
     assert not inside.all()
     spoilt = torch.where(inside, warped, 9.0)
     for one in (
-        lambda w: loss.pixel_loss(image, w, inside, ALPHA, EPS),
+        lambda w: loss.pixel_loss(image, w, inside, ALPHA, EPS, 1.0),
         lambda w: loss.dssim_loss(image, w, inside, 3),
     ):
         torch.testing.assert_close(one(spoilt), one(warped))
@@ -220,9 +221,9 @@ def test_an_image_whose_flow_has_left_the_anchor_counts_in_none_and_a_batch_of_t
     assert inside[0].any() and not inside[1].any()
     first = [part[:1] for part in (image, warped, inside)]
     torch.testing.assert_close(
-        loss.pixel_loss(image, warped, inside, ALPHA, EPS), loss.pixel_loss(*first, ALPHA, EPS)
+        loss.pixel_loss(image, warped, inside, ALPHA, EPS, 1.0), loss.pixel_loss(*first, ALPHA, EPS, 1.0)
     )
-    assert loss.pixel_loss(image, warped, torch.zeros_like(inside), ALPHA, EPS).isnan()
+    assert loss.pixel_loss(image, warped, torch.zeros_like(inside), ALPHA, EPS, 1.0).isnan()
     assert loss.dssim_loss(image, warped, torch.zeros_like(inside), 3).isnan()
 
 

@@ -146,8 +146,10 @@ def attention(
 @app.command()
 def flow(
     clip: Annotated[str, typer.Argument(help="Video, or folder of pictures in order, of one face.")],
-    weights: Annotated[Path, typer.Option(help="Checkpoint file of an OF-Net.")],
     out: FigureOption,
+    model: Annotated[
+        str, typer.Option("--model", "--weights", help="Checkpoint file of an OF-Net, or its released weights.")
+    ] = "ofnet",
     frames: Annotated[
         int, typer.Option(min=1, max=20, help="Frames to draw: the most moved of equal stretches.")
     ] = 4,
@@ -161,8 +163,9 @@ def flow(
     """Draw frames beside their motion from a neutral one, computed from two frames and learned (OF-Net, Fig. 3)."""
     from actionunits.reports.flow_grid import clip_figure
     from actionunits.reports.image_file import save_figure
+    from actionunits.weights.locate import find_weights
 
-    typer.echo(f"written to {save_figure(clip_figure(clip, weights, frames, anchor), out)}")
+    typer.echo(f"written to {save_figure(clip_figure(clip, find_weights(model), frames, anchor), out)}")
 
 
 @app.command()

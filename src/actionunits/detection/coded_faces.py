@@ -22,26 +22,30 @@ def answers_for(
 ) -> Answers:
     """Presence, intensity and decision of each AU for the face in the middle of every picture.
 
-    A face that is not found shows nothing: all of its action units are absent. Raises UserError for pictures that
-    cannot be read.
+    A face that is not found shows nothing: all of its action units are absent. A detector without intensities leaves
+    them NaN. Raises UserError for pictures that cannot be read.
     """
     shape = (len(pictures), len(aus))
     probability, intensity, called = (np.full(shape, np.nan) for _ in range(3))
+    missed = []
     for row, path in enumerate(pictures):
         with open_media(path) as media:
             result = next(detector.stream_frames(media, video=False))
         on_progress(row + 1, len(pictures))
         chosen = middle_face(result.frame, result.faces)
+        if chosen is None:
+            missed.append(row)
         for column, au in enumerate(aus):
             if au not in detector.aus:
                 continue
             k = detector.aus.index(au)
             if chosen is None:
-                probability[row, column] = intensity[row, column] = called[row, column] = 0
+                probability[row, column] = called[row, column] = 0
                 continue
             said = result.predictions[chosen]
             probability[row, column], called[row, column] = said.au_prob[k], said.au_present[k]
             intensity[row, column] = said.au_intensity[k]
+    intensity[missed] = np.where(np.isnan(intensity).all(0), np.nan, 0.0)
     return Answers(name, probability, intensity, called)
 
 

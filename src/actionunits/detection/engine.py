@@ -1,7 +1,7 @@
 """What computes predictions in detection: named arrays in, named arrays out.
 
 ONNX Runtime runs weights that have a graph beside them, as released ones do. torch runs the others, those on an
-accelerator, and models that give the flow; it is imported only then.
+accelerator; it is imported only then.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def open_engine(weights: Path, device: str, flow: bool) -> Engine:
     that is not there.
     """
     graph = graph_beside(weights)
-    if graph.is_file() and device in GRAPH_DEVICES and not flow:
-        return OnnxEngine(weights, graph)
+    if graph.is_file() and device in GRAPH_DEVICES:
+        return OnnxEngine(weights, graph, flow)
     from actionunits.detection.torch_engine import TorchEngine
 
     return TorchEngine(weights, device, flow)
@@ -78,12 +78,17 @@ def threads_for_model() -> int:
     return max(1, len(os.sched_getaffinity(0)) // (2 * _processes) if hasattr(os, "sched_getaffinity") else 1)
 
 
+def no_flow(weights: Path, model: str) -> UserError:
+    """What to tell where a flow is wanted of a model that estimates none."""
+    return UserError(f"{weights} holds weights of '{model}', which estimates no flow; use ofnet's")
+
+
 class OnnxEngine:
     """ONNX Runtime on the CPU, with the graph of one file and the weights of another."""
 
     device = "cpu"
 
-    def __init__(self, weights: Path, graph: Path) -> None:
+    def __init__(self, weights: Path, graph: Path, flow: bool) -> None:
         import onnxruntime
 
         self.header, tensors = read_checkpoint(weights)
@@ -106,8 +111,11 @@ class OnnxEngine:
         except Exception as error:  # its errors have no base of their own
             raise UserError(f"{graph} cannot be run by this ONNX Runtime: {error}; export it again") from error
         inputs = {entry.name: entry.shape for entry in self._session.get_inputs()}
+        outputs = [entry.name for entry in self._session.get_outputs()]
+        if flow and "flow" not in outputs:
+            raise no_flow(weights, self.header["model"])
         self._inputs = [name for name in inputs if name in FACE_INPUTS]
-        self._outputs = [entry.name for entry in self._session.get_outputs()]
+        self._outputs = [name for name in outputs if flow or name != "flow"]
         # The state of a face before its first frame; faces lie along the second axis.
         self._start = {
             name: np.zeros((shape[0], 1, *shape[2:]), np.float32)

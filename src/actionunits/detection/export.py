@@ -22,7 +22,7 @@ from actionunits.files import check_name, write_atomically
 from actionunits.models.contract import PREDICTION_INPUTS, prediction_inputs
 from actionunits.training.checkpoint import Checkpoint, load_checkpoint
 
-ENGINE_OUTPUTS = ("au_logit", "au_intensity", "au_sides")
+ENGINE_OUTPUTS = ("au_logit", "au_intensity", "au_sides", "flow")
 # What each array is, for its `doc_string`.
 DESCRIPTIONS = {
     "image": "registered face crops, RGB, 0-255",

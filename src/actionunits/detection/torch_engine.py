@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actionunits.detection.engine import threads_for_model
+from actionunits.detection.engine import no_flow, threads_for_model
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import EstimatesFlow, FollowsTime, TellsSides, over_time, prediction_inputs
@@ -50,9 +50,7 @@ class TorchEngine:
                 "use weights of a learned flow"
             )
         if flow and not isinstance(checkpoint.model, EstimatesFlow):
-            raise UserError(
-                f"{weights} holds weights of '{self.header['model']}', which estimates no flow; use ofnet's"
-            )
+            raise no_flow(weights, self.header["model"])
         self._flow = flow
         self.tells_sides = isinstance(checkpoint.model, TellsSides) and checkpoint.model.tells_sides()
         # Channels last: convolutions on the CPU take two thirds of the time.

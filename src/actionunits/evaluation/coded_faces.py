@@ -217,6 +217,7 @@ def score_answers(faces: CodedFaces, answers: Answers) -> pd.DataFrame:
     rows["commit"] = source_commit()
     # A program that does not report an action unit has no scores for it.
     rows.loc[silent.all(0), [*columns]] = np.nan
+    rows.loc[np.isnan(answers.intensity).all(0), ["auc_intensity", "level_r", "contradictions"]] = np.nan
     return rows
 
 

@@ -49,6 +49,14 @@ def test_motion_of_the_frame_is_scaled_to_the_crop():
     np.testing.assert_allclose(flow, np.broadcast_to(3 * matrix[:, 0], flow.shape), rtol=0, atol=1e-10)
 
 
+def test_crops_with_a_margin_show_the_same_motion_farther_out():
+    whole = np.random.default_rng(0).normal(size=(100, 100, 2)).cumsum(0)
+    exact = np.ones((100, 100), bool)
+    plain, _ = crop_flow(whole, exact, POINTS, turned(POINTS), 28)
+    wide, _ = crop_flow(whole, exact, POINTS, turned(POINTS), 32, margin=1 / 14)
+    np.testing.assert_allclose(wide[2:-2, 2:-2], plain, rtol=0, atol=1e-9)
+
+
 def test_a_place_beside_an_unknown_pixel_is_unknown():
     exact = np.ones((100, 100), bool)
     exact[50, 50] = False

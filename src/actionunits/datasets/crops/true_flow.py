@@ -19,15 +19,20 @@ from actionunits.faces.align import similarity_transform
 
 
 def crop_flow(
-    flow_px: np.ndarray, exact: np.ndarray, landmarks_px: np.ndarray, anchor_px: np.ndarray, size: int
+    flow_px: np.ndarray,
+    exact: np.ndarray,
+    landmarks_px: np.ndarray,
+    anchor_px: np.ndarray,
+    size: int,
+    margin: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Motion between two registered crops, (size, size, 2) in their pixels, and where it is known, (size, size) bool.
 
     flow_px: (H, W, 2), from the frame to the anchor frame, and where it is exact, (H, W) bool; landmarks_px,
-    anchor_px: (68, 2), on which the frame and the anchor frame are registered. A point of the crop lies between four
-    pixels of the frame; the motion is known where it is exact in all of them.
+    anchor_px: (68, 2), on which the frame and the anchor frame are registered; margin: as of `similarity_transform`.
+    A point of the crop lies between four pixels of the frame; the motion is known where it is exact in all of them.
     """
-    to_crop, to_anchor = (similarity_transform(points, size) for points in (landmarks_px, anchor_px))
+    to_crop, to_anchor = (similarity_transform(points, size, margin) for points in (landmarks_px, anchor_px))
     y, x = np.mgrid[:size, :size].astype(np.float64)
     crop = np.stack([x, y], -1)
     frame = (crop - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T
@@ -53,7 +58,7 @@ def _sampled(values: np.ndarray, exact: np.ndarray, places: np.ndarray) -> tuple
     return np.where(known[..., None], result, 0), known
 
 
-def true_flows(folder: Path, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def true_flows(folder: Path, size: int, margin: float = 0.0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """`crop_flow` of every frame to the first of its clip, in the order of `synthau.load_crops`.
 
     Raises UserError where the renders were made without --flow.
@@ -69,4 +74,4 @@ def true_flows(folder: Path, size: int) -> Iterator[tuple[np.ndarray, np.ndarray
         if len(flow_px) != len(rows):
             raise UserError(f"{path} holds {len(flow_px)} frames, frames.parquet {len(rows)} of it; render it again")
         for flow, valid, points in zip(flow_px, exact, landmarks_px, strict=True):
-            yield crop_flow(flow, valid, points, landmarks_px[0], size)
+            yield crop_flow(flow, valid, points, landmarks_px[0], size, margin)

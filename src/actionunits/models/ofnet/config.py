@@ -38,6 +38,7 @@ class OfNetConfig(ReadsTwoFrameFlow):
     smooth_weight: NotNegative = 0.16  # lambda_2
     dssim_weight: NotNegative = 1.0  # lambda_3
     au_weight: Positive = 30.0  # lambda_4
+    pixel_scale: Positive = 255.0  # white in Eq. (1); the paper names no unit, and its weights fit this one
     pixel_alpha: ShareAboveZero = 0.45  # exponent of the Charbonnier penalty in Eq. (1); flow literature
     smooth_alpha: ShareAboveZero = 0.3  # in Eq. (3)
     epsilon: Positive = 1e-3  # of the Charbonnier penalty

@@ -38,12 +38,12 @@ def warp(I2: Tensor, F: Tensor) -> tuple[Tensor, Tensor]:
     ]
 
 
-def pixel_loss(I1: Tensor, I1w: Tensor, m: Tensor, alpha: float, eps: float) -> Tensor:
+def pixel_loss(I1: Tensor, I1w: Tensor, m: Tensor, alpha: float, eps: float, scale: float) -> Tensor:
     """Mean over images of the mean of rho(I1 - I1') over colours and pixels that count. Eq. (1).
 
-    I1, I1w: (B, C, H, W); m: (B, 1, H, W).
+    I1, I1w: (B, C, H, W), 0-1; m: (B, 1, H, W); scale: what 1 counts as.
     """
-    return _masked_mean(charbonnier(I1 - I1w, alpha, eps).mean(1, keepdim=True), m)
+    return _masked_mean(charbonnier(scale * (I1 - I1w), alpha, eps).mean(1, keepdim=True), m)
 
 
 def smooth_loss(F: Tensor, alpha: float, eps: float) -> Tensor:
@@ -60,7 +60,11 @@ def ssim(I1: Tensor, I2: Tensor, window: int) -> Tensor:
     """Structural similarity in every square window that lies inside, (B, C, H', W'); H' = H - window + 1."""
 
     def mean(x: Tensor) -> Tensor:
-        return nn_functional.avg_pool2d(x, window, 1)
+        # Sums of shifted pictures take a sixth of the time of avg_pool2d on a CPU.
+        for axis in (-2, -1):
+            size = x.shape[axis] - window + 1
+            x = torch.stack([x.narrow(axis, k, size) for k in range(window)]).sum(0)
+        return x / window**2
 
     mean1, mean2 = mean(I1), mean(I2)
     var1, var2 = mean(I1 * I1) - mean1**2, mean(I2 * I2) - mean2**2

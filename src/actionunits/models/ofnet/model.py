@@ -78,7 +78,8 @@ class OfNet(nn.Module, HasFeatures, ChoosesInputs, EstimatesFlow, GoesOnFrom):
                 image = batch.image.float()
                 warped, inside = loss.warp(self._anchor(batch).float(), flow)
                 if config.pixel_weight:
-                    pixel = loss.pixel_loss(image, warped, inside, config.pixel_alpha, config.epsilon)
+                    penalty = config.pixel_alpha, config.epsilon, config.pixel_scale
+                    pixel = loss.pixel_loss(image, warped, inside, *penalty)
                     found["pixel"] = config.pixel_weight * pixel
                 if config.dssim_weight:
                     dssim = loss.dssim_loss(image, warped, inside, config.ssim_window)

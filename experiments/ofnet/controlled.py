@@ -1,0 +1,251 @@
+"""One thing changed at a time: the unit of pixels, where the AU loss reaches, what AU-Net reads; two upper bounds.
+
+    SYNTH=(actionunits synth --facekit DIR --clips 1 --frames 9 --fps 3 --rates balanced --size 128 --flow)
+    "${SYNTH[@]}" --subjects 228 --seed 51 --out out/train
+    "${SYNTH[@]}" --subjects 120 --seed 52 --out out/test
+    "${SYNTH[@]}" --subjects 60 --seed 53 --out out/valid
+    DATA=(--train out/train --valid out/valid --test out/test)
+    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 1
+    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 2 \
+        --rows joint "joint, pixels of 0-1" --results results/ofnet_unit.csv
+
+An eighth of the channels and 64 pixels. OF-Net learns alone for `--before` steps, from its three losses or, as an
+upper bound, from the true motion of the renders, which shows what a single picture can tell; rows with the same
+losses go on from the same OF-Net. Then both networks, or AU-Net alone, learn for `--steps` steps. What has no such
+beginning learns for as many steps in all. AU-Net on the true motion is the other upper bound: what a motion can tell.
+Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and the networks; a row that is there is not
+trained again. Writes scores and end-point errors relative to no motion, results/ofnet_controlled.csv, and of all
+rows, with intervals over people and trainings, the differences of pairs in results/ofnet_pairs.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from flow import NONE, no_motion
+from torch import Tensor, nn
+
+from actionunits.aus import SYNTH_AUS
+from actionunits.datasets.crops.crop_data import CropData, Rows, stored_size
+from actionunits.datasets.crops.load import load_data
+from actionunits.datasets.crops.true_flow import true_flows
+from actionunits.evaluation.compare import MEAN, compare
+from actionunits.evaluation.flow_error import flow_errors, summarise
+from actionunits.evaluation.predictions import FramePredictions, read_predictions, write_predictions
+from actionunits.models import find_model
+from actionunits.models.batch import Batch, Output
+from actionunits.models.contract import Stage
+from actionunits.models.ofnet import OfNet, OfNetConfig
+from actionunits.models.ofnet.two_frame import two_frame_flow
+from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.loop import LoopSettings, train
+from actionunits.training.settings import make_settings, read_config_file
+from actionunits.training.source import CropSource
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "eacnet"))
+from equal_steps import row_of, write
+from rivals import always_present, judged
+
+RESULTS = Path(__file__).parents[2] / "results"
+SMALL = {"width": 8, "image_size": 64, "optimizer": "adam", "lr": 1e-3, "schedule": "cosine", "warmup_steps": 20}
+SMALL |= {"batch_size": 8, "epochs": 2, "warmup_epochs": 1}
+AUGMENT = make_settings("ofnet", read_config_file("ofnet_bp4d")).augment  # Sec. IV-A: crops, turns and flips
+PLAIN = {"pixel_scale": 1.0}
+NOTHING = {"pixel_weight": 0.0, "smooth_weight": 0.0, "dssim_weight": 0.0}
+# Row: whose OF-Net it goes on from, and its own settings.
+ROWS: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "joint": ("flow", {"variant": "joint"}),
+    "joint, pixels of 0-1": ("flow, pixels of 0-1", {"variant": "joint"} | PLAIN),
+    "joint, pixels of 0-1, AU loss at a hundredth": ("flow, pixels of 0-1", {"au_weight": 0.3} | PLAIN),
+    "separate": ("flow", {"variant": "separate"}),
+    "joint, no loss of flow": (None, {"variant": "joint"} | NOTHING),
+    "OF-Net told the true motion, separate": ("told", {"variant": "separate"}),
+    "AU-Net on the true motion": (None, {"variant": "dis"}),
+    "AU-Net on DIS of two frames": (None, {"variant": "dis"}),
+    "AU-Net on the picture": (None, {"variant": "dis"}),
+    "ResNet-18": (None, {}),
+    "HOG": (None, {}),
+}
+PAIRS = (
+    ("joint", "joint, pixels of 0-1"),
+    ("joint", "separate"),
+    ("joint", "joint, no loss of flow"),
+    ("joint", "AU-Net on the picture"),
+    ("joint", "ResNet-18"),
+    ("OF-Net told the true motion, separate", "separate"),
+    ("AU-Net on the true motion", "AU-Net on DIS of two frames"),
+)
+
+
+class Told(OfNet):
+    """OF-Net that learns the motion itself, where the batch knows it."""
+
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Mean end-point error, pixels."""
+        assert output.flow is not None and batch.flow is not None
+        known = batch.flow.isfinite().all(1)
+        error = (output.flow - batch.flow.nan_to_num()).norm(dim=1)
+        return {"motion": torch.where(known, error, 0).sum() / known.sum().clamp(min=1)}
+
+
+class OnPicture(OfNet):
+    """AU-Net on the picture in the place of a flow."""
+
+    def __init__(self, config: OfNetConfig, aus: tuple[int, ...]) -> None:
+        super().__init__(config, aus)
+        first = self.au_net.blocks[0][0]  # type: ignore[index]
+        self.au_net.blocks[0][0] = nn.Conv2d(3, first.out_channels, 3, padding=1, bias=False)  # type: ignore[index]
+
+    def prediction_inputs(self) -> tuple[str, ...]:
+        return ("image",)
+
+    def flow(self, batch: Batch) -> Tensor:
+        return batch.image
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """One part of the people, with each flow that a row reads."""
+
+    crops: CropData  # flow: DIS
+    true: CropData  # flow: the true motion; NaN where it is not known
+    filled: CropData  # 0 there
+
+    @classmethod
+    def of(cls, folder: Path, size: int) -> Data:
+        crops = load_data(folder, stored_size(size), aus=SYNTH_AUS, flow="dis", workers=1)
+        found = true_flows(folder, crops.size, crops.margin)
+        flows = np.stack([np.where(known[..., None], flow, np.nan).transpose(2, 0, 1) for flow, known in found])
+        parts = (Rows.of(values.astype(np.float16)) for values in (flows, np.nan_to_num(flows)))
+        return cls(crops, *(dataclasses.replace(crops, flow=part) for part in parts))
+
+    def for_row(self, row: str) -> CropData:
+        """What a row reads."""
+        return self.filled if row == "AU-Net on the true motion" else self.crops
+
+
+def model_of(row: str, seed: int) -> Any:
+    """The networks of a row with random weights."""
+    torch.manual_seed(seed)
+    if row in ("ResNet-18", "HOG"):
+        entry = find_model(row.lower().replace("-", ""))
+        adam = {name: SMALL[name] for name in ("optimizer", "lr", "schedule", "warmup_steps")}
+        own = {"width": 16, **adam} if row == "ResNet-18" else {}
+        return entry.model(entry.config(image_size=64, batch_size=8, epochs=1, **own), SYNTH_AUS)
+    kind = OnPicture if row == "AU-Net on the picture" else OfNet
+    return kind(OfNetConfig(**SMALL | ROWS[row][1]), SYNTH_AUS)
+
+
+def learned(model: Any, stage: Stage, data: CropData, steps: int, seed: int, number: int, out: Path) -> Any:
+    """The model after so many steps of one stage."""
+    model.stages = lambda: [dataclasses.replace(stage, epochs=1)]
+    loop = LoopSettings(seed=seed, ema_decay=0.98, save_every_minutes=1e6, log_every_steps=50)
+
+    def source_of(stage: Stage, _: int) -> CropSource:
+        source = CropSource(data, stage, number, model.config.image_size, seed, AUGMENT)
+        source.steps_per_epoch = steps
+        return source
+
+    out.mkdir(parents=True, exist_ok=True)
+    fabric = make_fabric(Hardware(accelerator="cpu", precision="bf16"))
+    trained = train(model, source_of, out, loop, fabric).model
+    del model.stages, trained.stages
+    return trained
+
+
+def beginning(kind: str, seed: int, data: Data, steps: int, out: Path) -> dict[str, Tensor]:
+    """Weights of an OF-Net that has learned alone."""
+    torch.manual_seed(seed)
+    settings = PLAIN if kind.endswith("0-1") else {}
+    model = (Told if kind == "told" else OfNet)(OfNetConfig(**SMALL | settings), SYNTH_AUS)
+    stage, crops = model.stages()[0], data.crops
+    if kind == "told":
+        stage, crops = dataclasses.replace(stage, inputs=("image", "flow")), data.true
+    return learned(model, stage, crops, steps, seed, 0, out).state_dict()  # type: ignore[no-any-return]
+
+
+def trained(row: str, seed: int, data: Data, options: argparse.Namespace, begun: dict[str, dict[str, Tensor]]) -> Any:
+    """The networks of a row after all their steps."""
+    model, before = model_of(row, seed), ROWS[row][0]
+    steps = options.before + options.steps
+    if before is not None:
+        if before not in begun:
+            begun[before] = beginning(before, seed, data, options.before, options.out / "run")
+        model.load_state_dict(begun[before])
+        steps = options.steps
+    return learned(model, model.stages()[-1], data.for_row(row), steps, seed, 1, options.out / "run").eval()
+
+
+def errors_of_flow(networks: dict[tuple[str, int], OfNet], folder: Path) -> pd.DataFrame:
+    """End-point errors relative to no motion: row, seed, and one column for each area."""
+    estimators: dict[str, Callable[[Batch], Tensor]] = {
+        "AU-Net on DIS of two frames/0": lambda batch: two_frame_flow("dis", batch.image, batch.anchor),
+        NONE: no_motion,
+    }
+    estimators |= {f"{row}/{seed}": network.flow for (row, seed), network in networks.items()}
+    table = summarise(flow_errors(folder, estimators, SMALL["image_size"]), NONE)
+    wide = table[table["method"] != NONE].pivot(index="method", columns="area", values="ratio").add_prefix("flow_")
+    names = wide.index.str.rsplit("/", n=1)
+    return wide.assign(row=names.str[0], seed=names.str[1].astype(int)).reset_index(drop=True)
+
+
+def pairs_table(said: dict[str, list[FramePredictions]]) -> pd.DataFrame:
+    """Mean differences over AUs of PAIRS, on the same frames."""
+    rows = []
+    for first, second in PAIRS:
+        found = compare(said[first], said[second], metric_names=("auc", "f1")).table
+        rows.append(found[found["au"] == MEAN].assign(first=first, second=second, trainings=len(said[first])))
+    return pd.concat(rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("train", "valid", "test"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help="renders with their motion")
+    parser.add_argument("--before", type=int, default=250, help="steps of OF-Net alone")
+    parser.add_argument("--steps", type=int, default=400, help="steps of AU-Net, or of both")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="some rows alone")
+    parser.add_argument("--results", type=Path, default=RESULTS / "ofnet_controlled.csv", help="table to write")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data, valid, test = (Data.of(getattr(options, name), SMALL["image_size"]) for name in ("train", "valid", "test"))
+    floor = always_present(test.crops)
+    rows: list[dict[str, Any]] = [{"row": "always present", "seed": 0} | row_of(floor)]
+    said: dict[str, list[FramePredictions]] = {}
+    networks: dict[tuple[str, int], OfNet] = {}
+    for seed in range(options.seeds):
+        begun: dict[str, dict[str, Tensor]] = {}
+        for row in options.rows:
+            place = options.out / f"{row.replace(' ', '_').replace(',', '')}-{seed}.parquet"
+            if not place.is_file():
+                model = trained(row, seed, data, options, begun)
+                torch.save(model.state_dict(), place.with_suffix(".pt"))
+                about = {"run": row, "seed": seed}
+                write_predictions(place, judged(model, test.for_row(row), valid.for_row(row), about))
+            if getattr(model_of(row, seed), "of_net", None) is not None:
+                networks[row, seed] = model_of(row, seed).eval()
+                networks[row, seed].load_state_dict(torch.load(place.with_suffix(".pt"), weights_only=True))
+            said.setdefault(row, []).append(read_predictions(place))
+            rows.append({"row": row, "seed": seed} | row_of(said[row][-1]))
+            print(f"{time.process_time():.0f} s {row} {seed}: AUC {rows[-1]['auc']:.3f}", flush=True)
+    table = pd.DataFrame(rows).merge(errors_of_flow(networks, options.test), how="left", on=["row", "seed"])
+    counts = {"people": len(data.crops.subjects), "before": options.before, "steps": options.steps}
+    write(table.assign(**counts), options.results)
+    if options.rows == list(ROWS):
+        write(pairs_table(said), RESULTS / "ofnet_pairs.csv")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
