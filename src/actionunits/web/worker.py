@@ -33,7 +33,7 @@ FRAMES, ROWS = "frames.ndjson", "rows.ndjson"
 SUMMARY, REPORT = f"{UPLOAD}.summary.txt", f"{UPLOAD}.report.html"
 # Of a message to a live worker: what it is, its time in seconds, and how many bytes follow.
 LIVE_HEADER = struct.Struct(">BdI")
-PICTURE, SET_NEUTRAL, FORGET_NEUTRAL = range(3)
+PICTURE, SET_NEUTRAL, FORGET_NEUTRAL, CALIBRATE = range(4)
 TELL_EVERY_S = 0.2
 TOLD_OF_CARD = tuple("frames_written frames_with_face people damage notes without_neutral_reference seconds".split())
 
@@ -155,24 +155,27 @@ def _end_with_input() -> None:
 
 def _live(task: dict[str, Any], tell: Tell) -> None:
     """Pictures on standard input → one line for each, in order."""
-    from actionunits.detection.calibration import Calibration, NeutralReference, reference_of
+    from actionunits.detection.calibration import Calibration, NeutralReference, RestSoFar, reference_of
     from actionunits.detection.detector import Detector
     from actionunits.web.told import frame_told
 
     detector = Detector(**task["detector"])
     orders: list[int] = []
     references: dict[int, NeutralReference] = {}
+    rest: RestSoFar | None = None
     tell({"ready": True})
     for result in detector.stream_frames(_live_frames(task["pixels"], orders, tell), video=True, live=True):
-        people = [face.face_id for face in result.faces]
         while orders:
-            references.clear()
-            if orders.pop(0) == SET_NEUTRAL:
+            order = orders.pop(0)
+            rest = RestSoFar(detector.neutral_logit) if order == CALIBRATE else None
+            references = {} if rest is None else rest.shown
+            if order == SET_NEUTRAL:
+                people = [face.face_id for face in result.faces]
                 references.update(zip(people, map(reference_of, result.predictions), strict=True))
+        if rest is not None:
+            rest.add_frame(result)
         if references:
-            moved = Calibration(detector.thresholds, detector.neutral_logit, references)
-            pairs = zip(result.predictions, people, strict=True)
-            result = replace(result, predictions=[moved(prediction, person) for prediction, person in pairs])
+            result = Calibration(detector.thresholds, detector.neutral_logit, references).of_frame(result)
         tell(frame_told(result) | {"neutral": sorted(references)})
 
 
