@@ -40,10 +40,11 @@ def gaze() -> str:
 def calibration() -> str:
     """Scores of clips as they are and measured from their person's resting face."""
     table = pd.read_csv(RESULTS / "calibration.csv")
-    heads = ["clips", "number", "frames", "read", "clips changed", "F1", "ICC", "F1 of always present"]
+    heads = ["clips", "number", "frames", "read", "clips changed", "F1", "ICC", "apart at the end"]
+    heads.append("F1 of always present")
     rows = [
         [r.data, str(r.clips), str(r.frames), r.reading, str(r.clips_changed)]
-        + [number(value, 3) for value in (r.f1, r.icc, r.f1_always_present)]
+        + [number(value, 3) for value in (r.f1, r.icc, r.prob_apart_at_end, r.f1_always_present)]
         for r in table.itertuples()
     ]
     return rows_to_markdown(heads, rows)

@@ -129,9 +129,7 @@ def test_a_frame_reader_of_a_table_about_time_gets_its_baselines():
 
 def test_what_cannot_be_read_is_told():
     frames = drawn_predictions()
-    with pytest.raises(
-        UserError, match="time 'median'; known are average, minimum, calibrated, so-far"
-    ):
+    with pytest.raises(UserError, match="time 'median'; known are average, minimum, calibrated, so-far"):
         read_over_time(frames, "median", NEUTRAL)
     with pytest.raises(UserError, match="single pictures"):
         read_over_time(frames.select(np.arange(0, len(frames), 60)), "average", NEUTRAL)
