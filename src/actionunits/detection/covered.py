@@ -1,8 +1,8 @@
 """Whether something hides a part of a face: a linear reading of colours and edges at points of its mesh.
 
 At every third point of the mesh, the colour is compared with the face's own median and spread, and the strength of
-edges with its own median, so that complexion and light have little say. The weights are fitted to rendered people with
-and without something before the face (`python experiments/resnet18/covered.py`), see docs/detect.md.
+edges with its own median, so that complexion and light have little say. The weights are fitted to rendered people,
+with and without something before the face (`python experiments/resnet18/covered.py`); docs/detect.md has the rates.
 """
 
 from __future__ import annotations
