@@ -1,4 +1,4 @@
-"""What speaks against relying on a face: turned away, small, blurred, dark, cut off, hardly found, or new.
+"""What speaks against relying on a face: turned away, small, blurred, dark, cut off, covered, hardly found, or new.
 
 Each limit lies where scores of the released detector on renders fall with that factor alone, see docs/detect.md.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from actionunits.detection.covered import MOST_COVERED, covered_logit
 from actionunits.types import NEW_ID, Face, Frame
 
 MOST_YAW_DEG, MOST_PITCH_DEG = 40.0, 30.0  # heads turned further were not trained
@@ -43,6 +44,7 @@ class QualityCheck:
             "blurred": sharpness(grey, len(crop)) < LEAST_SHARPNESS,
             "dark": float(grey.mean()) < LEAST_LIGHT,
             "cut_off": _share_outside(frame, face) > MOST_OUTSIDE,
+            "covered": _is_covered(frame, face),
             "unsure": face.confidence < LEAST_CONFIDENCE,
             NEW_ID: self._video and self._is_new(frame.time_s, face.face_id),
         }
@@ -74,6 +76,13 @@ def middle(grey: np.ndarray) -> np.ndarray:
     """A crop without the fifth at every side, where hair and background are."""
     margin = len(grey) // _MARGIN
     return grey[margin:-margin, margin:-margin]
+
+
+def _is_covered(frame: Frame, face: Face) -> bool:
+    """Whether something is before a face; without its mesh, that cannot be told."""
+    if face.mesh_px is None:
+        return False
+    return covered_logit(frame.image_rgb, face.landmarks_px, face.mesh_px) > MOST_COVERED
 
 
 def _share_outside(frame: Frame, face: Face) -> float:

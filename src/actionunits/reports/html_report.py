@@ -157,7 +157,7 @@ def _methods(cards: Sequence[Mapping[str, Any]]) -> str:
         f"{_text(card['versions'].get('actionunits', ''))} (model {_text(card['model'])}, weights sha256 "
         f"<code>{card['weights_sha256'][:12]}</code>), which was trained on rendered faces. An action unit counts as "
         f"present where its probability is at least: {limits}.{from_what} Frames whose face was turned away, small, "
-        "blurred, dark, cut off or found with little confidence were left out of all summaries.</p>"
+        "blurred, dark, cut off, covered or found with little confidence were left out of all summaries.</p>"
     )
 
 

@@ -12,7 +12,7 @@ import { Webcam } from "./webcam.js";
 const $ = (id) => document.getElementById(id);
 const QUALITY = { // words of the table
   turned: "turned away", small: "small face", blurred: "blurred", dark: "dark", cut_off: "cut off by the edge",
-  unsure: "uncertain face", new_id: "just come into sight",
+  covered: "partly covered", unsure: "uncertain face", new_id: "just come into sight",
 };
 const HIGHEST_VH = 60; // of a picture, in hundredths of the window's height
 const LANES_EVERY_MS = 200; // of a webcam or a running analysis
