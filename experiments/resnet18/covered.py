@@ -29,11 +29,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from actionunits.detection.coded_faces import middle_face
-from actionunits.detection.covered import CROP_PX, WEIGHTS, appearance
+from actionunits.detection.covered import WEIGHTS, appearance
 from actionunits.detection.detector import Detector
 from actionunits.evaluation.coded_faces import read_coded_faces
 from actionunits.faces import FaceFinder
-from actionunits.faces.align import cut_out, similarity_transform, transform_points
+from actionunits.faces.align import CROP_SIZE, cut_out, similarity_transform, transform_points
 from actionunits.faces.mirror import MESH_MIRROR
 from actionunits.media import read_image
 from actionunits.runtime.provenance import source_commit
@@ -66,7 +66,7 @@ class Shown:
     kind: str
     share: float  # of the face that is covered
     crop: np.ndarray  # (112, 112, 3) uint8
-    mesh: np.ndarray  # (478, 3) float32, pixels of the crop
+    mesh: np.ndarray  # (478, 3) float32, 0-1 spans the crop
     confidence: float
 
 
@@ -88,10 +88,10 @@ class Shower:
         region = Layout(landmarks_px).region(image.shape, landmarks_px)
         share = float((np.abs(image.astype(int) - plain).max(2)[region] > 12).mean())
         if near and (kind == NOTHING or share >= LEAST_COVERED):
-            matrix = similarity_transform(near[0].landmarks_px, CROP_PX)
+            matrix = similarity_transform(near[0].landmarks_px, CROP_SIZE)
             mesh_px = near[0].mesh_px
             assert mesh_px is not None
-            crop, mesh = cut_out(image, matrix, CROP_PX), transform_points(mesh_px, matrix)
+            crop, mesh = cut_out(image, matrix, CROP_SIZE), (transform_points(mesh_px, matrix) + 0.5) / CROP_SIZE
             yield Shown(data, person, kind, share, crop, mesh, near[0].confidence)
 
 
@@ -142,7 +142,7 @@ def in_other_light(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A crop with another exposure and colour of light, light from a side, no colour, blur or noise."""
     light = (crop.astype(np.float32) / 255) ** rng.uniform(0.6, 1.7) * rng.uniform(0.45, 1.2)
     light *= 1 + rng.uniform(-0.12, 0.12, 3).astype(np.float32)
-    angle, along = rng.uniform(0, 2 * np.pi), np.linspace(-1, 1, CROP_PX)
+    angle, along = rng.uniform(0, 2 * np.pi), np.linspace(-1, 1, CROP_SIZE)
     side = np.add.outer(along * np.sin(angle), along * np.cos(angle)) * rng.uniform(0, 0.7)
     light *= np.exp(side)[..., None].astype(np.float32)
     if rng.random() < 0.15:
@@ -187,7 +187,7 @@ def held_out(faces: Sequence[Shown]) -> np.ndarray:
 def simple_signals(face: Shown) -> dict[str, float]:
     """What else may tell that something is before a face; higher is more so."""
     lab = cv2.cvtColor(cv2.GaussianBlur(face.crop, (0, 0), 2.0), cv2.COLOR_RGB2LAB).astype(np.float32)
-    points = face.mesh[None, :, :2].astype(np.float32)
+    points = (face.mesh[None, :, :2] * CROP_SIZE - 0.5).astype(np.float32)
     colours = cv2.remap(lab, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
     parts = colours[list(CHEEKS_NOSE_FOREHEAD_CHIN), 1:]
     return {

@@ -103,6 +103,19 @@ def detector_sides() -> str:
     return rows_to_markdown(["AU", "frames whose sides differ by more than 1", "stronger side told"], rows)
 
 
+def covered() -> str:
+    """Which share of faces with something before them is flagged, and of those with nothing."""
+    table = pd.read_csv(RESULTS / "covered.csv")
+    heads = ["pictures", "before the face", "faces", "of the face", "`covered`", "F1"]
+    heads += [f"at 5%: {name}" for name in ("this reading", "confidence", "skin colour", "two halves")]
+    rows = [
+        [r.data, r.before_the_face, str(r.faces), f"{r.covered_share:.0%}", f"{r.noticed:.0%}", number(r.f1)]
+        + [f"{share:.0%}" for share in (r.learned_at_5, r.finder_at_5, r.skin_at_5, r.halves_at_5)]
+        for r in table.itertuples()
+    ]
+    return rows_to_markdown(heads, rows)
+
+
 def quality_limits() -> str:
     """F1 of frames that were made smaller, blurred or darker."""
     table = pd.read_csv(RESULTS / "quality_limits.csv")

@@ -1,15 +1,14 @@
 """What is before a face is noticed, and nobody is taken for covered because of looks or light."""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
 
 from actionunits.detection.covered import MOST_COVERED, appearance, covered_logit
+from actionunits.detection.detector import Detector
 from actionunits.detection.quality import QualityCheck
 from actionunits.faces import FaceFinder
-from actionunits.faces.align import register
+from actionunits.faces.align import cut_out, similarity_transform, transform_points
 from actionunits.media import open_media
 from actionunits.types import Frame
 
@@ -25,9 +24,14 @@ def read(finder, image):
     return face
 
 
-def logit(finder, image):
-    face = read(finder, image)
-    return covered_logit(image, face.landmarks_px, face.mesh_px)
+def seen(face, image, size):
+    """The face's crop, and its mesh there."""
+    matrix = similarity_transform(face.landmarks_px, size)
+    return cut_out(image, matrix, size), (transform_points(face.mesh_px, matrix) + 0.5) / size
+
+
+def logit(finder, image, size=112):
+    return covered_logit(*seen(read(finder, image), image, size))
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +67,24 @@ def test_light_and_colour_are_of_no_account(finder, astronaut):
 
 def test_the_size_of_a_picture_is_of_no_account(finder, astronaut):
     larger = cv2.resize(astronaut, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
-    assert logit(finder, larger) == pytest.approx(logit(finder, astronaut), abs=1.0)
+    expected = pytest.approx(logit(finder, astronaut), abs=1.0)
+    assert logit(finder, larger) == expected == logit(finder, astronaut, size=146)
 
 
 def test_a_face_of_one_colour_has_no_differences():
-    mesh = np.random.default_rng(0).uniform(5, 105, (478, 3))
+    mesh = np.random.default_rng(0).uniform(0.1, 0.9, (478, 3))
     assert np.abs(appearance(np.full((112, 112, 3), 90, np.uint8), mesh)).max() < 1e-6
 
 
 def test_the_row_says_so_unless_there_is_no_mesh(finder, astronaut):
     image = masked(finder, astronaut)
-    face, check = read(finder, image), QualityCheck(video=False)
-    crop = register(image, face.landmarks_px)
-    assert check(Frame(image, 0, 0.0, "picture"), face, crop) == ("covered",)
-    assert check(Frame(image, 0, 0.0, "picture"), replace(face, mesh_px=None), crop) == ()
+    face, check, frame = read(finder, image), QualityCheck(video=False), Frame(image, 0, 0.0, "picture")
+    crop, mesh = seen(face, image, 112)
+    assert check(frame, face, crop, mesh) == ("covered",)
+    assert check(frame, face, crop) == ()
+
+
+def test_detection_looks(astronaut, finder, tiny_weights):
+    pictures = [Frame(image, k, 0.0, "picture") for k, image in enumerate((astronaut, masked(finder, astronaut)))]
+    results = Detector(weights=tiny_weights, max_faces=1).stream_frames(pictures, video=False)
+    assert [result.faces[0].quality for result in results] == [(), ("covered",)]

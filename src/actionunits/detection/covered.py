@@ -13,37 +13,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from actionunits.faces.align import cut_out, similarity_transform, transform_points
-
 MOST_COVERED = 0.0  # log-odds, set so that one in a hundred rendered faces with nothing before them lies above
 WEIGHTS = Path(__file__).parent / "covered.npy"  # (1601,) float32: of each value, and the constant
-CROP_PX = 112
-_SHRINK = 2  # averages neighbours, and a quarter of the pixels is as good
-_BLUR_PX = 1.0
+_SIDE_PX, _BLUR_PX = 56, 1.0
 _EVERY_POINT = 3
 _LEAST_SPREAD = np.array([4.0, 1.5, 1.5], np.float32)  # of CIELAB: in faces of one colour, noise is no difference
 _EDGE_FLOOR = 2.0  # grey levels
 
 
-def covered_logit(image_rgb: np.ndarray, landmarks_px: np.ndarray, mesh_px: np.ndarray) -> float:
+def covered_logit(crop: np.ndarray, mesh: np.ndarray) -> float:
     """Log-odds that something hides a part of a face.
 
-    image_rgb: (H, W, 3) uint8; landmarks_px: (68, 2) and mesh_px: (478, 3) of the face.
+    crop: (S, S, 3) uint8, registered; mesh: (478, 3), 0-1 spans the crop.
     """
-    matrix = similarity_transform(landmarks_px, CROP_PX)
-    values = appearance(cut_out(image_rgb, matrix, CROP_PX), transform_points(mesh_px, matrix))
     weights = _weights()
-    return float(values @ weights[:-1] + weights[-1])
+    return float(appearance(crop, mesh) @ weights[:-1] + weights[-1])
 
 
 def appearance(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-    """What the log-odds are linear in, (1600,) float32.
-
-    crop: (112, 112, 3) uint8, registered; mesh: (478, 3) in its pixels.
-    """
-    side = CROP_PX // _SHRINK
-    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-    points = ((mesh[None, ::_EVERY_POINT, :2] + 0.5) / _SHRINK - 0.5).astype(np.float32)
+    """What the log-odds are linear in, (1600,) float32. Parameters: as those of `covered_logit`."""
+    small = cv2.resize(crop, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
+    points = (mesh[::_EVERY_POINT, :2] * _SIDE_PX - 0.5).astype(np.float32)
     lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), _BLUR_PX), cv2.COLOR_RGB2LAB).astype(np.float32)
     lab[..., 0] *= 100 / 255
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -59,8 +49,9 @@ def appearance(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
 
 
 def _at(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Values of a picture (H, W, C) at points (1, P, 2), (P, C)."""
-    return cv2.remap(picture, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    """Values of a picture (H, W, C) at points (P, 2), (P, C)."""
+    x, y = np.ascontiguousarray(points.T)[:, None]
+    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))[0]
 
 
 @cache

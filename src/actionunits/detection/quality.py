@@ -34,8 +34,11 @@ class QualityCheck:
         self._start_s: float | None = None
         self._first_s: dict[int, float] = {}  # by face_id
 
-    def __call__(self, frame: Frame, face: Face, crop: np.ndarray) -> tuple[str, ...]:
-        """The words that hold for a face, in a fixed order; crop: (S, S, 3) uint8, registered."""
+    def __call__(self, frame: Frame, face: Face, crop: np.ndarray, mesh: np.ndarray | None = None) -> tuple[str, ...]:
+        """The words that hold for a face, in a fixed order.
+
+        crop: (S, S, 3) uint8, registered; mesh: (478, 3), 0-1 spans the crop. Without it, nobody is covered.
+        """
         pitch, yaw, _ = np.abs(face.pose_deg)
         grey = middle(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32))
         found = {
@@ -44,7 +47,7 @@ class QualityCheck:
             "blurred": sharpness(grey, len(crop)) < LEAST_SHARPNESS,
             "dark": float(grey.mean()) < LEAST_LIGHT,
             "cut_off": _share_outside(frame, face) > MOST_OUTSIDE,
-            "covered": _is_covered(frame, face),
+            "covered": mesh is not None and covered_logit(crop, mesh) > MOST_COVERED,
             "unsure": face.confidence < LEAST_CONFIDENCE,
             NEW_ID: self._video and self._is_new(frame.time_s, face.face_id),
         }
@@ -76,13 +79,6 @@ def middle(grey: np.ndarray) -> np.ndarray:
     """A crop without the fifth at every side, where hair and background are."""
     margin = len(grey) // _MARGIN
     return grey[margin:-margin, margin:-margin]
-
-
-def _is_covered(frame: Frame, face: Face) -> bool:
-    """Whether something is before a face; without its mesh, that cannot be told."""
-    if face.mesh_px is None:
-        return False
-    return covered_logit(frame.image_rgb, face.landmarks_px, face.mesh_px) > MOST_COVERED
 
 
 def _share_outside(frame: Frame, face: Face) -> float:
