@@ -318,6 +318,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "render_speed": render_speed,
     "synthau_rates": synthau_rates,
     "calibration": detector_tables.calibration,
+    "covered": detector_tables.covered,
     "detector_scores": detector_tables.detector_scores,
     "real_agreement": detector_tables.real_agreement,
     "detector_readings": detector_tables.detector_readings,

@@ -4,6 +4,7 @@ import pydoc
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,20 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*/*.md"), *ROOT.glob("src/**/*.md")]
 
 
-def test_tables_are_those_of_the_results():
-    run = subprocess.run(
-        [sys.executable, ROOT / "experiments" / "tables.py", "--check"], capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+def test_tables_are_those_of_the_results(monkeypatch, capsys):
+    # In this process: a new one would load torch and pandas again, which takes longer than the tables.
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    monkeypatch.setattr("sys.argv", ["tables.py", "--check"])
+    import tables
+
+    assert tables.main() == 0, capsys.readouterr().out
+
+
+@cache
+def help_of(*words):
+    """Exit code and text of `--help`, once for all documents."""
+    result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    return result.exit_code, result.output
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
@@ -33,15 +43,14 @@ def test_links_lead_to_files(path):
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_commands_have_the_options_that_are_shown(path):
-    runner = CliRunner()
     text = path.read_text().replace("\\\n", " ")
     for command, rest in re.findall(r"^actionunits (\w+)(.*)$", text, re.MULTILINE):
         shown = set(re.findall(r"(?<= )--[a-z-]+", rest.split("#")[0]))
         grouped = command in {group.name for group in app.registered_groups}
         words = [command, *rest.split()[:1]] if grouped else [command]
-        result = runner.invoke(app, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
-        assert result.exit_code == 0, f"{path}: no command {' '.join(words)}"
-        assert shown <= set(re.findall(r"--[a-z-]+", result.output)), f"{path}: actionunits {command}{rest}"
+        code, told = help_of(*words)
+        assert code == 0, f"{path}: no command {' '.join(words)}"
+        assert shown <= set(re.findall(r"--[a-z-]+", told)), f"{path}: actionunits {command}{rest}"
 
 
 def test_messages_of_the_page_are_those_of_the_program():

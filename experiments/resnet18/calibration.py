@@ -3,8 +3,10 @@
     python experiments/resnet18/calibration.py
 
 Reads data/synthau-mini with the released weights. Clips that never rest are the same ones without the frames in which
-no action unit is present. Each is scored as it is and measured from the resting face that is found in it; where none
-is found, a clip stays as it is. Writes results/calibration.csv. Takes a few minutes on two cores.
+no action unit is present. Each is scored as it is, measured from the resting face that is found in all of it, and
+measured from that of the frames up to each, as a webcam is; where none is found, it stays as it is.
+`prob_apart_at_end` is the mean difference of the last frames' probabilities from those of the second reading. Writes
+results/calibration.csv. Takes a few minutes on two cores.
 """
 
 from __future__ import annotations
@@ -39,17 +41,19 @@ def read_by(look: str) -> tuple[FramePredictions, dict[str, float]]:
 
 def rows_of(name: str, frames: FramePredictions, neutral_logit: dict[str, float]) -> list[dict[str, object]]:
     """Scores as they are and calibrated, beside those of who always answers "present"."""
-    calibrated = read_over_time(frames, "calibrated", neutral_logit)
-    changed = np.abs(calibrated.au_prob - frames.au_prob).max(1) > 0
+    whole, so_far = (read_over_time(frames, reading, neutral_logit) for reading in ("calibrated", "so-far"))
     clips = frames.subject.number * len(frames.clip.names) + frames.clip.number
     about = {"data": name, "clips": len(np.unique(clips)), "frames": len(frames)}
+    last = pd.Series(frames.frame).groupby(clips).idxmax().to_numpy()
     rate = frames.au_present.sum(0) / frames.au_present_valid.sum(0)
     floor = float(np.mean(2 * rate / (1 + rate)))
     rows = []
-    for reading, read in (("as they are", frames), ("calibrated", calibrated)):
+    for reading, read in (("as they are", frames), ("calibrated", whole), ("calibrated so far", so_far)):
         means = score_frames(read, REPLICATES).means
-        moved = len(np.unique(clips[changed])) if reading == "calibrated" else 0
-        rows.append(about | {"reading": reading, "clips_changed": moved, "f1": means["f1"], "icc": means["icc"]})
+        moved = len(np.unique(clips[np.abs(read.au_prob - frames.au_prob).max(1) > 0]))
+        apart = float(np.abs(read.au_prob[last] - whole.au_prob[last]).mean())
+        scores = {"f1": means["f1"], "icc": means["icc"], "prob_apart_at_end": apart}
+        rows.append(about | {"reading": reading, "clips_changed": moved} | scores)
     return [row | {"f1_always_present": floor} for row in rows]
 
 

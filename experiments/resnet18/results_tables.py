@@ -40,10 +40,11 @@ def gaze() -> str:
 def calibration() -> str:
     """Scores of clips as they are and measured from their person's resting face."""
     table = pd.read_csv(RESULTS / "calibration.csv")
-    heads = ["clips", "number", "frames", "read", "clips changed", "F1", "ICC", "F1 of always present"]
+    heads = ["clips", "number", "frames", "read", "clips changed", "F1", "ICC", "apart at the end"]
+    heads.append("F1 of always present")
     rows = [
         [r.data, str(r.clips), str(r.frames), r.reading, str(r.clips_changed)]
-        + [number(value, 3) for value in (r.f1, r.icc, r.f1_always_present)]
+        + [number(value, 3) for value in (r.f1, r.icc, r.prob_apart_at_end, r.f1_always_present)]
         for r in table.itertuples()
     ]
     return rows_to_markdown(heads, rows)
@@ -120,6 +121,19 @@ def face_groups() -> str:
     rows = [
         [GROUP_NAMES[r.group], str(r.faces), str(r.people), READERS[r.reader], number(r.auc), number(r.auc_others)]
         + [_signed(r.difference, r.low, r.high)]
+        for r in table.itertuples()
+    ]
+    return rows_to_markdown(heads, rows)
+
+
+def covered() -> str:
+    """Which share of faces with something before them is flagged, and of those with nothing."""
+    table = pd.read_csv(RESULTS / "covered.csv")
+    heads = ["pictures", "before the face", "faces", "of the face", "`covered`", "F1"]
+    heads += [f"at 5%: {name}" for name in ("this reading", "confidence", "skin colour", "two halves")]
+    rows = [
+        [r.data, r.before_the_face, str(r.faces), f"{r.covered_share:.0%}", f"{r.noticed:.0%}", number(r.f1)]
+        + [f"{share:.0%}" for share in (r.learned_at_5, r.finder_at_5, r.skin_at_5, r.halves_at_5)]
         for r in table.itertuples()
     ]
     return rows_to_markdown(heads, rows)

@@ -448,8 +448,29 @@ def test_ctrl_c_is_the_normal_end_of_a_webcam(run, monkeypatch):
     write_video("clip.mp4", [1])
     code, out, err = run("webcam:0", "clip.mp4")
     assert code == 130 and "interrupted" in err and "1 not begun" in out
-    code, _, err = run("webcam:0", "--annotate", "--calibrate")
+    code, _, err = run("webcam:0", "--annotate", "--neutral", "1s")
     assert code == 2 and "cannot be read twice" in err
+
+
+def test_a_webcam_is_measured_from_the_rest_that_was_shown_so_far(run, monkeypatch):
+    monkeypatch.setattr("cv2.VideoCapture", EndlessCamera)
+    monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
+    monkeypatch.setattr(resting, "MOST_ACTIVITY", 9.0)
+    monkeypatch.setattr(resting, "MOST_INTENSITY", 9.0)
+    find = StagedFinder.__call__
+
+    def interrupting(self, frame):
+        if frame.index == 60:
+            os.kill(os.getpid(), signal.SIGINT)
+        return find(self, frame)
+
+    monkeypatch.setattr(StagedFinder, "__call__", interrupting)
+    assert run("webcam:0", "-o", "plain.parquet")[0] == 0
+    assert run("webcam:0", "--calibrate", "--annotate", "-o", "moved.parquet")[0] == 0
+    plain, moved = (intensities(read_table(f"{name}.parquet"))[:60].to_numpy() for name in ("plain", "moved"))
+    np.testing.assert_array_equal(moved[: resting.MIN_FRAMES - 1], plain[: resting.MIN_FRAMES - 1])
+    assert (moved[resting.MIN_FRAMES :].mean(1) < plain[resting.MIN_FRAMES :].mean(1)).all()
+    assert json.loads(Path("moved.run.json").read_text())["without_neutral_reference"] == []
 
 
 def intensities(table):

@@ -12,10 +12,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import actionunits.detection.detector as detect_module
 from actionunits.aus import SYNTH_AUS, au_label
+from actionunits.detection import calibration
 from actionunits.detection.calibration import (
     Calibration,
     NeutralReference,
     RestCollector,
+    RestSoFar,
     logit_of,
     prob_of,
     reference_of,
@@ -27,6 +29,7 @@ from actionunits.errors import DamagedInputError, UserError
 from actionunits.faces.align import box_transform, cut_out, register, transform_points
 from actionunits.models import find_model
 from actionunits.models.batch import Batch, Output
+from actionunits.scores.resting import MIN_FRAMES
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.types import Frame, Prediction
 
@@ -415,6 +418,30 @@ def test_the_resting_face_is_that_of_each_person():
     np.testing.assert_allclose(references[0].au_logit - neutral, [-1.5 + np.log(19), 0], atol=1e-5)
     np.testing.assert_allclose(references[0].intensities[:, 0], [0.15, 0], atol=1e-6)
     np.testing.assert_allclose(references[3].au_logit, neutral, atol=1e-5)
+
+
+def test_of_a_long_input_the_outputs_of_every_second_frame_are_kept(monkeypatch):
+    monkeypatch.setattr(calibration, "MOST_KEPT", 64)
+    neutral = np.array([-4.0, -5.0])
+    rest = RestSoFar(neutral)
+    for k in range(1000):
+        acts = k % 100 >= 60
+        prob = prob_of(np.array([2.0 * acts - 1.5, -9.0 + 8 * acts]))
+        rest.add(prediction(prob, [3 * acts + 0.15, 2.0 * acts]), 4)
+        if k == 40:
+            early = rest.shown[4]
+    np.testing.assert_allclose(rest.shown[4].au_logit, early.au_logit, atol=1e-6)
+    np.testing.assert_allclose(rest.shown[4].intensities, early.intensities, atol=1e-6)
+    assert 32 <= rest._people[4]._kept < 64 and rest._people[4].seen == 1000
+
+
+def test_who_turns_out_never_to_rest_is_left_again():
+    rest = RestSoFar(np.array([-4.0, -5.0]))
+    for k in range(400):
+        acts = k >= 30
+        rest.add(prediction([0.9, 0.9] if acts else [0.02, 0.01], [3.0 * acts, 3.0 * acts]), 1)
+        assert (1 in rest.shown) == (k >= MIN_FRAMES - 1) or k > 250
+    assert rest.shown == {}
 
 
 def test_smoothing_is_an_exponential_average_in_time_and_per_person():

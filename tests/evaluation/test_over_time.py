@@ -7,43 +7,75 @@ import pytest
 from drawn_predictions import drawn_predictions, labelled_rows
 
 from actionunits.aus import au_label
-from actionunits.detection.calibration import Calibration, RestCollector, logit_of
+from actionunits.detection.calibration import Calibration, RestCollector, RestSoFar, logit_of
 from actionunits.errors import UserError
 from actionunits.evaluation.crossval import FoldOutputs
-from actionunits.evaluation.over_time import WINDOW, read_over_time
+from actionunits.evaluation.over_time import READINGS, WINDOW, read_over_time
 from actionunits.evaluation.plan import Run, published_row
 from actionunits.evaluation.protocols import score_frames
 from actionunits.evaluation.published import table
 from actionunits.evaluation.reproduction import over_time
+from actionunits.scores.resting import MIN_FRAMES, next_look
 from actionunits.types import Prediction
 
 NEUTRAL = {"AU01": -1.0, "AU04": -2.0, "AU12": -1.5}
 
 
-def test_calibrated_is_what_detection_does_with_a_clip():
-    frames = drawn_predictions()
-    found = read_over_time(frames, "calibrated", NEUTRAL)
-    rows = np.flatnonzero(frames.subject.number == 3)
-    collector, aus = RestCollector(), frames.aus
-    said = [
+def told(frames, rows):
+    """The rows as predictions of a detector."""
+    return [
         Prediction(
-            aus=aus,
+            aus=frames.aus,
             au_prob=frames.au_prob[row].astype(np.float32),
             au_intensity=frames.au_intensity_predicted[row],
             au_present=frames.au_detected[row],
         )
         for row in rows
     ]
+
+
+def assert_moved(found, frames, row, moved):
+    np.testing.assert_allclose(found.au_prob[row], moved.au_prob, atol=1e-5)
+    np.testing.assert_allclose(found.au_intensity_predicted[row], moved.au_intensity, atol=1e-4)
+    assert (found.au_detected[row] == moved.au_present).all()
+
+
+def test_calibrated_is_what_detection_does_with_a_clip():
+    frames = drawn_predictions()
+    found = read_over_time(frames, "calibrated", NEUTRAL)
+    rows = np.flatnonzero(frames.subject.number == 3)
+    said, collector = told(frames, rows), RestCollector()
     for one in said:
         collector.add(one, 0)
-    usual = np.array([NEUTRAL[au_label(au)] for au in aus])
+    usual = np.array([NEUTRAL[au_label(au)] for au in frames.aus])
     assert collector.references(usual).keys() == {0}
     calibrate = Calibration(frames.thresholds, usual, collector.references(usual))
     for row, one in zip(rows, said, strict=True):
-        moved = calibrate(one, 0)
-        np.testing.assert_allclose(found.au_prob[row], moved.au_prob, atol=1e-5)
-        np.testing.assert_allclose(found.au_intensity_predicted[row], moved.au_intensity, atol=1e-4)
-        assert (found.au_detected[row] == moved.au_present).mean() > 0.6
+        assert_moved(found, frames, row, calibrate(one, 0))
+
+
+def test_so_far_is_what_detection_does_with_a_webcam():
+    frames = drawn_predictions()
+    found = read_over_time(frames, "so-far", NEUTRAL)
+    rows = np.flatnonzero(frames.subject.number == 3)
+    usual = np.array([NEUTRAL[au_label(au)] for au in frames.aus])
+    rest, measured = RestSoFar(usual), 0
+    for row, one in zip(rows, told(frames, rows), strict=True):
+        rest.add(one, 0)
+        measured += bool(rest.shown)
+        assert_moved(found, frames, row, Calibration(frames.thresholds, usual, rest.shown)(one, 0))
+    assert 0 < measured <= len(rows) - MIN_FRAMES + 1
+
+
+def test_so_far_looks_back_alone_and_agrees_with_calibrated_at_a_look():
+    frames = drawn_predictions(labelled_rows(subjects=1, frames=100))
+    look = next_look(next_look(next_look(0)))
+    whole, part = (read_over_time(frames.select(np.arange(n)), "so-far", NEUTRAL) for n in (100, look))
+    np.testing.assert_array_equal(whole.au_prob[:look], part.au_prob)
+    offline = read_over_time(frames.select(np.arange(look)), "calibrated", NEUTRAL)
+    np.testing.assert_array_equal(part.au_prob[-1], offline.au_prob[-1])
+    assert np.abs(part.au_prob[-1] - frames.au_prob[look - 1]).max() > 1e-3
+    np.testing.assert_allclose(part.au_prob[: MIN_FRAMES - 1], frames.au_prob[: MIN_FRAMES - 1], atol=1e-5)
 
 
 def test_the_minimum_looks_back_and_the_average_around():
@@ -62,7 +94,7 @@ def test_the_minimum_looks_back_and_the_average_around():
 def test_order_of_rows_is_of_no_account():
     frames = drawn_predictions()
     order = np.random.default_rng(0).permutation(len(frames))
-    for name in ("average", "minimum", "calibrated"):
+    for name in READINGS:
         whole, mixed = (read_over_time(part, name, NEUTRAL) for part in (frames, frames.select(order)))
         np.testing.assert_allclose(mixed.au_prob, whole.au_prob[order])
 
@@ -97,7 +129,7 @@ def test_a_frame_reader_of_a_table_about_time_gets_its_baselines():
 
 def test_what_cannot_be_read_is_told():
     frames = drawn_predictions()
-    with pytest.raises(UserError, match="unknown reading over time 'median'; known are average, minimum, calibrated"):
+    with pytest.raises(UserError, match="time 'median'; known are average, minimum, calibrated, so-far"):
         read_over_time(frames, "median", NEUTRAL)
     with pytest.raises(UserError, match="single pictures"):
         read_over_time(frames.select(np.arange(0, len(frames), 60)), "average", NEUTRAL)

@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import os
 import re
 import shutil
 import threading
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import launched, needs_chromium
 from PIL import Image
 
 from actionunits.aus import au_label
@@ -21,7 +21,6 @@ from actionunits.types import Frame
 
 FOLDER = Path(__file__).parents[2] / "examples" / "browser"
 PAGE = (FOLDER / "index.html").read_text()
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def test_what_the_page_knows_is_what_the_weights_say():
@@ -63,10 +62,8 @@ def read(page):
 
 
 @pytest.mark.slow
+@needs_chromium
 def test_the_page_says_what_detection_says(served, astronaut, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
     detector = Detector(device="cpu:0")  # in torch, as the file was made
     with FaceFinder(video=False) as finder:
         (face,) = finder(Frame(astronaut, 0, 0.0, "astronaut"))
@@ -74,8 +71,7 @@ def test_the_page_says_what_detection_says(served, astronaut, tmp_path):
     Image.fromarray(crop).save(tmp_path / "crop.png")
     Image.fromarray(astronaut).save(tmp_path / "photo.png")
     (expected,) = detector.predict_crops(crop[None])
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=os.getuid() != 0)
+    with launched() as browser:
         page = browser.new_page()
         page.set_default_timeout(120_000)
         page.goto(served)
@@ -89,7 +85,6 @@ def test_the_page_says_what_detection_says(served, astronaut, tmp_path):
         for x, y in face.landmarks_px[list(REGISTRATION_POINTS)]:
             page.click("#photo", position={"x": float(x), "y": float(y)})
         of_photo = read(page)
-        browser.close()
     assert list(of_crop) == [au_label(au) for au in expected.aus]
     told = np.array(list(of_crop.values()))
     np.testing.assert_allclose(told[:, 0], expected.au_prob, atol=0.006)

@@ -1,6 +1,7 @@
 """Faces of videos: following, crossings, losses, non-faces, several videos in a row."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -65,8 +66,8 @@ def middle_x(face: Face) -> float:
 
 
 def test_a_moving_face_is_found_in_every_frame(finder, background, anna) -> None:
-    found = play(finder, background, 60, lambda scene, k: paste(scene, anna, 20 + 7 * k))
-    assert [[f.face_id for f in faces] for faces in found] == [[0]] * 60
+    found = play(finder, background, 30, lambda scene, k: paste(scene, anna, 20 + 7 * k))
+    assert [[f.face_id for f in faces] for faces in found] == [[0]] * 30
     middle = np.array([middle_x(faces[0]) for faces in found])
     np.testing.assert_allclose(np.diff(middle), 7, atol=1.5)
 
@@ -93,10 +94,10 @@ def test_following_reads_the_same_points_as_searching(finder, background, anna, 
 
 def test_two_who_cross_keep_their_numbers(finder, background, anna, bert) -> None:
     def cross(scene: np.ndarray, k: int) -> None:
-        paste(scene, bert, 440 - 5.2 * k, 100)
-        paste(scene, anna, 20 + 5.2 * k)
+        paste(scene, bert, 336 - 5.2 * k, 100)
+        paste(scene, anna, 124 + 5.2 * k)
 
-    found = play(finder, background, 80, cross)
+    found = play(finder, background, 41, cross)
     assert [f.face_id for f in found[0]] == [f.face_id for f in found[-1]] == [0, 1]
     assert middle_x(found[0][0]) < middle_x(found[0][1])
     assert middle_x(found[-1][0]) > middle_x(found[-1][1])
@@ -105,11 +106,11 @@ def test_two_who_cross_keep_their_numbers(finder, background, anna, bert) -> Non
 
 def test_two_who_meet_and_turn_back_keep_their_numbers(finder, background, anna, bert) -> None:
     def bounce(scene: np.ndarray, k: int) -> None:
-        gap = abs(k - 40) * 5.2
+        gap = abs(k - 20) * 5.2
         paste(scene, bert, 250 + gap, 100)
         paste(scene, anna, 230 - gap)
 
-    found = play(finder, background, 80, bounce)
+    found = play(finder, background, 41, bounce)
     assert [f.face_id for f in found[-1]] == [0, 1]
     assert middle_x(found[-1][0]) < middle_x(found[-1][1])
     assert {f.face_id for faces in found for f in faces} == {0, 1}
@@ -117,11 +118,11 @@ def test_two_who_meet_and_turn_back_keep_their_numbers(finder, background, anna,
 
 def test_a_face_keeps_its_number_over_a_loss_of_a_second(finder, background, anna) -> None:
     def vanish(scene: np.ndarray, k: int) -> None:
-        if not 20 <= k < 45:
+        if not 10 <= k < 35:
             paste(scene, anna, 200 + k)
 
-    found = play(finder, background, 60, vanish)
-    assert [len(faces) for faces in found] == [1] * 20 + [0] * 25 + [1] * 15
+    found = play(finder, background, 43, vanish)
+    assert [len(faces) for faces in found] == [1] * 10 + [0] * 25 + [1] * 8
     assert {f.face_id for faces in found for f in faces} == {0}
 
 
@@ -134,12 +135,12 @@ def test_a_cut_to_another_person_gives_a_new_number(finder, background, anna, be
 def test_a_newcomer_is_found_within_half_a_second(finder, background, anna, bert) -> None:
     def come(scene: np.ndarray, k: int) -> None:
         paste(scene, anna, 400)
-        if k >= 20:
+        if k >= 8:
             paste(scene, bert, 50)
 
-    found = play(finder, background, 35, come)
+    found = play(finder, background, 23, come)
     first = next(k for k, faces in enumerate(found) if len(faces) == 2)
-    assert 20 <= first <= 20 + RATE // 2
+    assert 8 <= first <= 8 + RATE // 2
     assert [f.face_id for f in found[-1]] == [0, 1]
     assert middle_x(found[-1][0]) > middle_x(found[-1][1])
 
@@ -203,12 +204,12 @@ def test_at_most_the_asked_number_of_faces_is_followed(background, anna, bert) -
     assert all(middle_x(faces[0]) > WIDTH / 2 for faces in found)
 
 
-def test_real_clip_has_one_person_throughout(samples_dir: Path, finder) -> None:
+def test_a_real_clip_has_one_person(samples_dir: Path, finder) -> None:
     import av
 
     poses = []
     with av.open(str(samples_dir / "WolfgangLanger_Pexels.mp4")) as clip:
-        for k, picture in enumerate(clip.decode(video=0)):
+        for k, picture in enumerate(islice(clip.decode(video=0), 200)):
             faces = finder(Frame(picture.to_ndarray(format="rgb24"), k, picture.time or 0.0, "clip"))
             assert [f.face_id for f in faces] == [0], f"frame {k}"
             poses.append(faces[0].pose_deg)

@@ -1,9 +1,11 @@
 """A resting face by hand: what is taken off, what never is, and who has none."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from actionunits.scores.resting import MIN_FRAMES, REST_PROB, resting_face
+from actionunits.scores.resting import MIN_FRAMES, NEWS, REST_PROB, next_look, resting_face
 
 NEUTRAL = np.array([-4.0, -1.0, -4.0])
 USUAL = np.log(REST_PROB / (1 - REST_PROB))
@@ -51,3 +53,11 @@ def test_sides_and_models_without_intensity():
     np.testing.assert_allclose(rest.intensities, [[0.2, 0.4, 0], [0.1, 0.2, 0], [0, 0, 0]])
     unknown = resting_face(np.where(logit < 3, logit - 2, logit), np.full_like(intensity, np.nan), NEUTRAL)
     assert unknown is not None and np.isnan(unknown.intensities).all()
+
+
+def test_looks_at_a_face_become_rare_beside_what_was_seen_and_never_end():
+    looks = [next_look(0)]
+    while looks[-1] < 10_000:
+        looks.append(next_look(looks[-1]))
+    assert looks[0] == MIN_FRAMES and all(0 < b - a <= max(1, NEWS * a + 0.5) for a, b in pairwise(looks))
+    assert len(looks) < 200

@@ -19,6 +19,25 @@ def small_weights(tiny_weights, tmp_path_factory) -> Path:
     return Path(copy)
 
 
+@pytest.fixture(scope="session")
+def resting_weights(tiny_weights, tmp_path_factory) -> Path:
+    """A detector that finds every face at rest, with a little of every action unit."""
+    import torch
+
+    from actionunits.detection.export import export_graph
+    from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+
+    checkpoint = load_checkpoint(tiny_weights)
+    head = checkpoint.model.image.head
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.copy_(torch.tensor([-2.0, -3.5]).repeat_interleave(len(head.bias) // 2))
+    path = tmp_path_factory.mktemp("resting") / "resting.safetensors"
+    save_checkpoint(path, checkpoint.model, {"neutral_logit": checkpoint.header["neutral_logit"]})
+    export_graph(path)
+    return path
+
+
 @pytest.fixture
 def serve(small_weights, tmp_path):
     """Makes a client, signed in, of a service with these limits; all of them end with the test."""
@@ -29,11 +48,10 @@ def serve(small_weights, tmp_path):
     from actionunits.web.app import Service
     from actionunits.web.limits import Limits
 
-    detector = {"weights": str(small_weights)}
     with ExitStack() as stack:
 
-        def start(**limits) -> TestClient:
-            service = Service({"aus": []}, detector, Limits(**limits), TOKEN, folder=tmp_path)
+        def start(weights=small_weights, **limits) -> TestClient:
+            service = Service({"aus": []}, {"weights": str(weights)}, Limits(**limits), TOKEN, folder=tmp_path)
             # Without the context manager there is no private folder.
             client = TestClient(service.app, "http://127.0.0.1:8321", headers={"Authorization": f"Bearer {TOKEN}"})
             return stack.enter_context(client)

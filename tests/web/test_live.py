@@ -11,6 +11,7 @@ pytest.importorskip("starlette", reason="the extra `web` is not installed")
 from starlette.websockets import WebSocketDisconnect
 
 from actionunits.aus import SYNTH_AUS
+from actionunits.scores.resting import MIN_FRAMES
 from actionunits.web.live import _Newest
 from actionunits.web.worker import FORGET_NEUTRAL, LIVE_HEADER
 
@@ -51,6 +52,32 @@ def test_the_resting_face_reads_nothing_and_can_be_forgotten(serve, photo):
         socket.send_text("forget")
         later, neutral = highest(0.3)
         assert later > 0 and neutral == []
+
+
+def test_people_are_measured_from_the_rest_that_they_have_shown_so_far(serve, photo, resting_weights):
+    with live(serve(weights=resting_weights)) as socket:
+        socket.receive_json()
+        socket.send_text("calibrate")
+        told = []
+        for k in range(MIN_FRAMES + 1):
+            socket.send_bytes(message(photo, 0.1 * k))
+            told.append(socket.receive_json())
+        highest = [max(frame["faces"][0]["intensity"]) for frame in told]
+        assert [frame["neutral"] for frame in told] == [[]] * (MIN_FRAMES - 1) + [[0]] * 2
+        assert min(highest[: MIN_FRAMES - 1]) > 0.1 and max(highest[MIN_FRAMES - 1 :]) < 0.1
+        socket.send_text("forget")
+        socket.send_bytes(message(photo, 9.0))
+        told = socket.receive_json()
+        assert told["neutral"] == [] and max(told["faces"][0]["intensity"]) > 0.1
+
+
+def test_who_does_something_all_the_time_has_shown_no_rest(serve, photo):
+    with live(serve()) as socket:
+        socket.receive_json()
+        socket.send_text("calibrate")
+        for k in range(MIN_FRAMES + 1):
+            socket.send_bytes(message(photo, 0.1 * k))
+            assert socket.receive_json()["neutral"] == []
 
 
 @pytest.mark.parametrize("time_s", [float("nan"), float("inf"), -5.0, 1e300])

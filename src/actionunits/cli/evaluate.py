@@ -33,7 +33,7 @@ def evaluate(
         typer.Option("--calibrate", help="Measure each clip from its person's resting face, as detect does."),
     ] = False,
     over_time: Annotated[
-        str | None, typer.Option(help="Read every clip over time: average, minimum (running) or calibrated.")
+        str | None, typer.Option(help="Read every clip over time: average, minimum (running), calibrated or so-far.")
     ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Also write labels and outputs of every frame (Parquet), for `compare`.")

@@ -21,10 +21,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actionunits.scores.resting import above_rest, resting_face
-from actionunits.types import Prediction
+from actionunits.scores.resting import above_rest, next_look, resting_face
+from actionunits.types import FrameResult, Prediction
 
 PROB_MARGIN = 1e-6  # keeps the logit of a saturated probability finite
+MOST_KEPT = 16_384  # frames of a person; with more, every second one is let go, so that memory stays flat
 
 
 @dataclass(frozen=True)
@@ -99,26 +100,85 @@ class Calibration:
             prediction, au_prob=prob, au_intensity=whole, au_present=prob >= self.thresholds, au_sides=sides
         )
 
+    def of_frame(self, result: FrameResult) -> FrameResult:
+        """All faces of a frame, each relative to its reference."""
+        pairs = zip(result.predictions, result.faces, strict=True)
+        return replace(result, predictions=[self(prediction, face.face_id) for prediction, face in pairs])
 
-class RestCollector:
-    """Collects the outputs of every person over a video, 8 to 16 bytes per action unit and face."""
+
+class _Outputs:
+    """The outputs of one person, 8 to 16 bytes per action unit and frame that is kept."""
 
     def __init__(self) -> None:
-        self._values: dict[int, array[float]] = {}
-        self._width = 2  # values of an action unit in a frame
+        self.seen = self._kept = 0  # frames
+        self._every = 1  # of the frames seen, one in so many is kept
+        self._shape: tuple[int, ...] = ()  # of a frame
+        self._values = array("f")
+
+    def add(self, prediction: Prediction) -> None:
+        if self.seen % self._every == 0:
+            told = np.column_stack([logit_of(prediction.au_prob), all_intensities(prediction)]).astype(np.float32)
+            self._shape, self._kept = told.shape, self._kept + 1
+            self._values.frombytes(told.tobytes())
+        self.seen += 1
+        if self._kept == MOST_KEPT:
+            half = self._table()[::2]
+            self._values = array("f", half.tobytes())
+            self._kept, self._every = len(half), 2 * self._every
+
+    def reference(self, neutral_logit: np.ndarray) -> NeutralReference | None:
+        """The resting face, if there is one."""
+        table = self._table().astype(np.float64)
+        rest = resting_face(table[..., 0], table[..., 1:], neutral_logit)
+        return None if rest is None else NeutralReference(neutral_logit + rest.excess_logit, rest.intensities)
+
+    def _table(self) -> np.ndarray:
+        """(T, A, 2 or 4): log-odds and intensities."""
+        return np.frombuffer(self._values, np.float32).reshape(self._kept, *self._shape)
+
+
+class RestCollector:
+    """Collects the outputs of every person over a video."""
+
+    def __init__(self) -> None:
+        self._people: dict[int, _Outputs] = {}
 
     def add(self, prediction: Prediction, face_id: int) -> None:
         """Take note of one face of one frame."""
-        told = np.column_stack([logit_of(prediction.au_prob), all_intensities(prediction)]).astype(np.float32)
-        self._width = told.shape[1]
-        self._values.setdefault(face_id, array("f")).frombytes(told.tobytes())
+        self._people.setdefault(face_id, _Outputs()).add(prediction)
+
+    def add_frame(self, result: FrameResult) -> None:
+        """Take note of the usable faces of a frame."""
+        for face, prediction in zip(result.faces, result.predictions, strict=True):
+            if face.is_usable:
+                self.add(prediction, face.face_id)
 
     def references(self, neutral_logit: np.ndarray) -> dict[int, NeutralReference]:
         """The resting face of every person who shows one; neutral_logit: (A,), as the Calibration gets it."""
-        found = {}
-        for face_id, values in self._values.items():
-            table = np.frombuffer(values, np.float32).reshape(-1, len(neutral_logit), self._width).astype(np.float64)
-            rest = resting_face(table[..., 0], table[..., 1:], neutral_logit)
-            if rest is not None:
-                found[face_id] = NeutralReference(neutral_logit + rest.excess_logit, rest.intensities)
-        return found
+        found = {face_id: outputs.reference(neutral_logit) for face_id, outputs in self._people.items()}
+        return {face_id: reference for face_id, reference in found.items() if reference is not None}
+
+
+class RestSoFar(RestCollector):
+    """The resting face that every person has shown so far, for an input without an end, such as a webcam.
+
+    shown: by `face_id`, of who has shown one. neutral_logit: (A,), as the Calibration gets it.
+    """
+
+    def __init__(self, neutral_logit: np.ndarray) -> None:
+        super().__init__()
+        self._neutral_logit = neutral_logit
+        self._looks: dict[int, int] = {}  # how much of a person is to be seen before the next look
+        self.shown: dict[int, NeutralReference] = {}
+
+    def add(self, prediction: Prediction, face_id: int) -> None:
+        super().add(prediction, face_id)
+        outputs = self._people[face_id]
+        if outputs.seen < self._looks.setdefault(face_id, next_look(0)):
+            return
+        self._looks[face_id] = next_look(outputs.seen)
+        reference = outputs.reference(self._neutral_logit)
+        if reference is None:
+            self.shown.pop(face_id, None)
+        else:
+            self.shown[face_id] = reference

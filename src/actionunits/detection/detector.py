@@ -291,11 +291,12 @@ class Detector:
         size = self.image_size
         matrices = [self._transform(face.landmarks_px, size) for face in faces]
         crops = [cut_out(frame.image_rgb, matrix, size) for matrix in matrices]
-        faces = [replace(face, quality=check(frame, face, crop)) for face, crop in zip(faces, crops, strict=True)]
         landmarks = [_in_crop(f.landmarks_px, m, size) for f, m in zip(faces, matrices, strict=True)]
         meshes = [
             None if f.mesh_px is None else _in_crop(f.mesh_px, m, size) for f, m in zip(faces, matrices, strict=True)
         ]
+        seen = zip(faces, crops, meshes, strict=True)
+        faces = [replace(face, quality=check(frame, face, crop, mesh)) for face, crop, mesh in seen]
         return _RegisteredFrame(frame, faces, crops, landmarks, meshes)
 
     def _predicted(

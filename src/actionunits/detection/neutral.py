@@ -6,7 +6,6 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from actionunits.detection.calibration import (
     Calibration,
     NeutralReference,
     RestCollector,
+    RestSoFar,
     mean_reference,
     reference_of,
 )
@@ -54,7 +54,8 @@ class NeutralOption:
         self._detector, self._text, self._what = detector, options.neutral, ", ".join(media.sources)
         self._wanted = None if options.neutral is None else parse_neutral(options.neutral)
         self._rest = options.calibrate
-        self.is_known_late = self._rest or isinstance(self._wanted, int | tuple)
+        self._is_endless = media.kind == "webcam"
+        self.is_known_late = (self._rest and not self._is_endless) or isinstance(self._wanted, int | tuple)
         if self.is_known_late and media.kind not in ("video", "webcam") and not options.fps:
             raise UserError("photographs have no neutral frame; give --neutral a picture of the person")
         if self.is_known_late and not media.can_repeat and options.annotate:
@@ -69,7 +70,9 @@ class NeutralOption:
         """Results relative to the reference; one that lies in the video itself is found first."""
         if isinstance(self._wanted, Path):
             calibration = self._calibration({}, self._of_picture(self._wanted))
-            return (_calibrated(result, calibration) for result in results)
+            return map(calibration.of_frame, results)
+        if self._rest and self._is_endless:
+            return self._measured_so_far(results)
         if not self.is_known_late:
             return results
         spool = stack.enter_context(ResultSpool())
@@ -79,9 +82,7 @@ class NeutralOption:
         for result in results:
             spool.add(result)
             if self._rest:
-                for face, prediction in zip(result.faces, result.predictions, strict=True):
-                    if face.is_usable:
-                        collector.add(prediction, face.face_id)
+                collector.add_frame(result)
             while awaited and _is_at(result.frame, awaited[0]):
                 awaited.popleft()
                 for face_id, reference in self._of_frame(result).items():
@@ -93,7 +94,15 @@ class NeutralOption:
         else:
             self._references = {face_id: mean_reference(of_person) for face_id, of_person in found.items()}
         calibration = self._calibration(self._references, None)
-        return (_calibrated(result, calibration) for result in spool)
+        return map(calibration.of_frame, spool)
+
+    def _measured_so_far(self, results: Iterator[FrameResult]) -> Iterator[FrameResult]:
+        """Results relative to the resting face that each person has shown up to then."""
+        rest = RestSoFar(self._neutral_logit)
+        self._references = rest.shown
+        for result in results:
+            rest.add_frame(result)
+            yield self._calibration(rest.shown, None).of_frame(result)
 
     def missing_for(self, people: Sequence[int]) -> list[int]:
         """The people whose predictions stayed as they were though a reference was asked for."""
@@ -127,9 +136,3 @@ def _is_at(frame: Frame, neutral: int | float) -> bool:
     if isinstance(neutral, int):
         return frame.index + 1 == neutral
     return frame.time_s >= neutral - 1e-6
-
-
-def _calibrated(result: FrameResult, calibration: Calibration) -> FrameResult:
-    pairs = zip(result.faces, result.predictions, strict=True)
-    moved = [calibration(prediction, face.face_id) for face, prediction in pairs]
-    return replace(result, predictions=moved)

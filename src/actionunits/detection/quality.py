@@ -1,4 +1,4 @@
-"""What speaks against relying on a face: turned away, small, blurred, dark, cut off, hardly found, or new.
+"""What speaks against relying on a face: turned away, small, blurred, dark, cut off, covered, hardly found, or new.
 
 Each limit lies where scores of the released detector on renders fall with that factor alone, see docs/detect.md.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from actionunits.detection.covered import MOST_COVERED, covered_logit
 from actionunits.types import NEW_ID, Face, Frame
 
 MOST_YAW_DEG, MOST_PITCH_DEG = 40.0, 30.0  # heads turned further were not trained
@@ -33,8 +34,11 @@ class QualityCheck:
         self._start_s: float | None = None
         self._first_s: dict[int, float] = {}  # by face_id
 
-    def __call__(self, frame: Frame, face: Face, crop: np.ndarray) -> tuple[str, ...]:
-        """The words that hold for a face, in a fixed order; crop: (S, S, 3) uint8, registered."""
+    def __call__(self, frame: Frame, face: Face, crop: np.ndarray, mesh: np.ndarray | None = None) -> tuple[str, ...]:
+        """The words that hold for a face, in a fixed order.
+
+        crop: (S, S, 3) uint8, registered; mesh: (478, 3), 0-1 spans the crop. Without it, nobody is covered.
+        """
         pitch, yaw, _ = np.abs(face.pose_deg)
         grey = middle(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32))
         found = {
@@ -43,6 +47,7 @@ class QualityCheck:
             "blurred": sharpness(grey, len(crop)) < LEAST_SHARPNESS,
             "dark": float(grey.mean()) < LEAST_LIGHT,
             "cut_off": _share_outside(frame, face) > MOST_OUTSIDE,
+            "covered": mesh is not None and covered_logit(crop, mesh) > MOST_COVERED,
             "unsure": face.confidence < LEAST_CONFIDENCE,
             NEW_ID: self._video and self._is_new(frame.time_s, face.face_id),
         }

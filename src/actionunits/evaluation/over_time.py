@@ -3,9 +3,10 @@
     average      the mean of the log-odds over 7 frames around each
     minimum      less the lowest log-odds so far: the resting face that the person has shown, causal
     calibrated   less what the resting face of the clip reads, as `detect --calibrate` does
+    so-far       the same with the resting face of the frames up to each, causal, as with a webcam
 
 Each is of one clip, in time order; an unbroken clip is taken for granted. `minimum` puts a person's resting face
-where the model reads a resting face on its validation people (`neutral_logit` of the checkpoint); for `calibrated`
+where the model reads a resting face on its validation people (`neutral_logit` of the checkpoint); for the last two
 see scores/resting.py. Intensities become (r - r0) * 5 / (5 - r0), so that the thresholds stay as they are.
 """
 
@@ -22,7 +23,7 @@ from scipy.special import expit, logit
 from actionunits.aus import au_label
 from actionunits.errors import UserError
 from actionunits.evaluation.predictions import FramePredictions
-from actionunits.scores.resting import above_rest, resting_face
+from actionunits.scores.resting import above_rest, next_look, resting_face
 
 WINDOW = 7  # frames of the moving average
 _MARGIN = 1e-6  # keeps the log-odds of a saturated probability finite
@@ -38,7 +39,7 @@ def lowest_so_far(values: np.ndarray) -> np.ndarray:
     return np.minimum.accumulate(values, axis=0)
 
 
-RESTING = ("minimum", "calibrated")
+RESTING = ("minimum", "calibrated", "so-far")
 READINGS = ("average", *RESTING)
 
 
@@ -82,13 +83,32 @@ def _of_clip(
         moved = odds + usual - lowest_so_far(odds)
         rest = None if intensity is None else lowest_so_far(intensity)
     else:
-        found = resting_face(odds, np.full_like(odds, np.nan) if intensity is None else intensity, usual)
-        if found is None:
-            return odds, intensity
-        moved, rest = odds - found.excess_logit, found.intensities
+        excess, rest = (_rest_so_far if reading == "so-far" else _rest)(odds, intensity, usual)
+        moved = odds - excess
     if intensity is None or rest is None:
         return moved, None
     return moved, above_rest(intensity, rest)
+
+
+def _rest(odds: np.ndarray, intensity: np.ndarray | None, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the resting face of these frames reads too much: log-odds and intensity, (A,); 0 where none is seen."""
+    found = resting_face(odds, np.full_like(odds, np.nan) if intensity is None else intensity, usual)
+    if found is None:
+        return np.zeros(odds.shape[1]), np.zeros(odds.shape[1])
+    return found.excess_logit, found.intensities
+
+
+def _rest_so_far(odds: np.ndarray, intensity: np.ndarray | None, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`_rest` of the frames up to each, (T, A) each."""
+    excess, rest = np.zeros_like(odds), np.zeros_like(odds)
+    look = next_look(0)
+    while look <= len(odds):
+        before = slice(look)
+        excess[look - 1 :], rest[look - 1 :] = _rest(
+            odds[before], None if intensity is None else intensity[before], usual
+        )
+        look = next_look(look)
+    return excess, rest
 
 
 def _clips(frames: FramePredictions) -> list[np.ndarray]:

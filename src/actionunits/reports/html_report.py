@@ -18,6 +18,7 @@ from actionunits.errors import one_line
 from actionunits.files import write_atomically
 from actionunits.reports.episodes import Episode, read_episodes
 from actionunits.reports.number_text import people_word, percent
+from actionunits.reports.outcomes import short_names
 from actionunits.reports.thumbnails import moments
 
 LEAST_USABLE = 0.8  # of the frames of an input, without a warning
@@ -25,24 +26,50 @@ MOMENTS = 6  # thumbnails of an input
 WIDTH, LANE, LEFT, RIGHT, FOOT = 900, 16, 170, 50, 22  # of a timeline, in pixels
 FACTORS = ("rate", "mean", "mean_present", "maximum", "episodes", "mean_episode_s")
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
-h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em; overflow-wrap: anywhere }
-table { border-collapse: collapse; font-size: 13px } td, th { padding: 3px 9px; text-align: right }
-th { cursor: pointer; border-bottom: 2px solid #888 } tr:nth-child(even) td { background: #f5f5f5 }
-td:first-child, th:first-child { text-align: left; overflow-wrap: anywhere }
-.warnings { background: #fff4e0; border-left: 4px solid #d55e00; padding: .6em 1em }
+:root { color-scheme: light dark; --ink: #222; --line: #888; --faint: #ddd; --band: #f5f5f5; --warn: #fff4e0;
+  --bar: #0072b2 }
+@media (prefers-color-scheme: dark) { :root { --ink: #ddd; --line: #777; --faint: #444; --band: #262626;
+  --warn: #3a2c14; --bar: #56b4e9 } }
+body { font: 15px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: var(--ink) }
+h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em } h1, h2, li, code { overflow-wrap: anywhere }
+table { border-collapse: collapse; font-size: 13px }
+td, th { padding: 3px 9px; text-align: right; white-space: nowrap }
+th { border-bottom: 2px solid var(--line); vertical-align: bottom } tr:nth-child(even) td { background: var(--band) }
+td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 6em }
+td:nth-child(-n+4), th:nth-child(-n+4) { text-align: left }
+th span { cursor: pointer; white-space: normal }
+th[aria-sort=ascending] span::after { content: " \\25b2" }
+th[aria-sort=descending] span::after { content: " \\25bc" }
+.wide { overflow-x: auto }
+.warnings { background: var(--warn); border-left: 4px solid #d55e00; padding: .6em 1em }
 figure { display: inline-block; margin: 4px 8px 4px 0; font-size: 12px } img { display: block; height: 110px }
-svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif }
-@media print { body { max-width: none; margin: 0 } section { break-inside: avoid } th { cursor: default } }
+svg { display: block; width: 100%; height: auto; margin-bottom: 6px } svg text { font: 11px system-ui, sans-serif }
+svg text { fill: currentcolor } svg line { stroke: var(--faint) } svg rect { fill: var(--bar) }
+@page { margin: 14mm }
+@media print {
+  :root { color-scheme: light; --ink: #222; --line: #888; --faint: #ddd; --band: #f5f5f5; --warn: #fff4e0;
+    --bar: #0072b2 }
+  body { max-width: none; margin: 0; padding: 0; font-size: 12px } img { height: 100px }
+  table { width: 100%; font-size: 9px }
+  td, th { padding: 2px 4px } td, .warnings { print-color-adjust: exact; -webkit-print-color-adjust: exact }
+  h2 { break-after: avoid } tr, svg, figure { break-inside: avoid } .wide { overflow: visible }
+}
 """
-# A click on a heading sorts its table: numbers as numbers, empty cells last.
+# A press on a heading sorts its table: numbers as numbers, empty cells last, upwards first. The headings are no
+# <button>, which Chromium leaves out where it repeats them on further pages in printing.
 _SCRIPT = """
-document.querySelectorAll('th').forEach(th => th.onclick = () => {
-  const body = th.closest('table').tBodies[0], at = th.cellIndex, up = th.dataset.up !== '1';
-  const key = row => { const text = row.cells[at].textContent, n = parseFloat(text); return isNaN(n) ? text : n };
-  const order = (a, b) => a === b ? 0 : a === '' ? 1 : b === '' ? -1 : (a < b ? -1 : 1) * (up ? 1 : -1);
-  th.dataset.up = up ? '1' : '';
-  [...body.rows].sort((a, b) => order(key(a), key(b))).forEach(row => body.append(row));
+const order = (a, b) => a === b ? 0 : isNaN(a) || isNaN(b) ? a.localeCompare(b, 'en', { numeric: true }) : a - b;
+function sort(heading) {
+  const at = heading.cellIndex, body = heading.closest('table').tBodies[0];
+  const sign = heading.ariaSort === 'ascending' ? -1 : 1, text = row => row.cells[at].textContent;
+  for (const each of heading.parentElement.cells) each.ariaSort = null;
+  heading.ariaSort = sign > 0 ? 'ascending' : 'descending';
+  const rows = [...body.rows], last = row => text(row) === '';
+  rows.sort((a, b) => last(a) - last(b) || sign * order(text(a), text(b))).forEach(row => body.append(row));
+}
+document.querySelectorAll('th span').forEach(word => {
+  word.onclick = () => sort(word.parentElement);
+  word.onkeydown = event => { if (' Enter'.includes(event.key)) { event.preventDefault(); word.click() } };
 });
 """
 
@@ -130,7 +157,7 @@ def _methods(cards: Sequence[Mapping[str, Any]]) -> str:
         f"{_text(card['versions'].get('actionunits', ''))} (model {_text(card['model'])}, weights sha256 "
         f"<code>{card['weights_sha256'][:12]}</code>), which was trained on rendered faces. An action unit counts as "
         f"present where its probability is at least: {limits}.{from_what} Frames whose face was turned away, small, "
-        "blurred, dark, cut off or found with little confidence were left out of all summaries.</p>"
+        "blurred, dark, cut off, covered or found with little confidence were left out of all summaries.</p>"
     )
 
 
@@ -151,7 +178,9 @@ def _section(reported: ReportedInput) -> str:
     told = f"{card['frames_written']} frames, {percent(card['frames_usable'] / frames)} usable{people}"
     parts = [f"<h2>{_text(reported.name)}</h2><p>{told}</p>"]
     if episodes:
-        parts.append(_timeline(episodes))
+        end_s = max(each.offset_s for each in episodes)
+        for person in sorted({each.face_id for each in episodes}):
+            parts.append(_timeline([each for each in episodes if each.face_id == person], end_s))
         strongest = sorted(episodes, key=lambda each: -np.nan_to_num(each.peak))[:MOMENTS]
         wanted = {each.apex_s: f"{au_label(each.au)} {_peak(each)}, {each.apex_s:.1f} s" for each in strongest}
         for time_s, picture in moments(card["input"], sorted(wanted)) if _can_be_seen_again(card) else ():
@@ -169,44 +198,48 @@ def _peak(episode: Episode) -> str:
     return f"{episode.peak:.2f}" if np.isfinite(episode.peak) else ""
 
 
-def _timeline(episodes: Sequence[Episode]) -> str:
-    """A lane per person and action unit that was present, a bar per episode, the darker the stronger."""
-    lanes = sorted({(each.face_id, each.au) for each in episodes})
-    end_s = max(max(each.offset_s for each in episodes), 1e-3)
-    scale = (WIDTH - LEFT - RIGHT) / end_s
+def _timeline(episodes: Sequence[Episode], end_s: float) -> str:
+    """A lane per action unit of one person that was present, a bar per episode, the darker the stronger.
+
+    end_s: of the last episode of all people. One picture a person: what is too high for a page is cut in printing.
+    """
+    lanes = sorted({each.au for each in episodes})
+    scale = (WIDTH - LEFT - RIGHT) / max(end_s, 1e-3)
     drawn = []
-    for k, (person, au) in enumerate(lanes):
+    for k, au in enumerate(lanes):
         y = k * LANE
-        words = f"{person}: {au_label(au)} {AUS[au].name}"
+        words = f"{episodes[0].face_id}: {au_label(au)} {AUS[au].name}"
         drawn.append(f'<text x="0" y="{y + 12}">{words}</text>')
-        drawn.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y + LANE}" y2="{y + LANE}" stroke="#ddd"/>')
+        drawn.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y + LANE}" y2="{y + LANE}"/>')
     for each in episodes:
-        y = lanes.index((each.face_id, each.au)) * LANE
+        y = lanes.index(each.au) * LANE
         x, width = LEFT + each.onset_s * scale, max((each.offset_s - each.onset_s) * scale, 1.5)
         shade = 0.25 + 0.15 * (each.peak if np.isfinite(each.peak) else 2.5)
         told = f"{each.onset_s:.2f}-{each.offset_s:.2f} s, peak {_peak(each) or '?'}"
         title = f"<title>{au_label(each.au)}: {told}</title>"
         place = f'x="{x:.1f}" y="{y + 2}" width="{width:.1f}" height="{LANE - 4}"'
-        drawn.append(f'<rect {place} fill="#0072b2" fill-opacity="{shade:.2f}">{title}</rect>')
+        drawn.append(f'<rect {place} fill-opacity="{shade:.2f}">{title}</rect>')
     height = len(lanes) * LANE + FOOT
     drawn.append(f'<text x="{LEFT}" y="{height - 6}">0 s</text>')
     drawn.append(f'<text x="{WIDTH - RIGHT}" y="{height - 6}" text-anchor="end">{end_s:.1f} s</text>')
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img">{"".join(drawn)}</svg>'
 
 
-def _summary(inputs: Iterable[ReportedInput]) -> str:
+def _summary(inputs: Sequence[ReportedInput]) -> str:
+    """The numbers of all inputs, each named below the folder that all lie in."""
     headings = ("file", "face", "AU", "name", "usable", *(factor.replace("_", " ") for factor in FACTORS))
     names = {au_label(au): unit.name for au, unit in AUS.items()}
     rows = []
-    for each in inputs:
+    for file, each in zip(short_names([each.name for each in inputs]), inputs, strict=True):
         for entry in each.card["summary"]:
             for label in (name for name in entry if name in names):
                 numbers = (entry[label][factor] for factor in FACTORS)
-                first = (each.name, entry["face_id"], label, names[label], f"{entry['usable_share']:.2f}")
+                first = (file, entry["face_id"], label, names[label], f"{entry['usable_share']:.2f}")
                 cells = [*map(_text, first), *("" if n is None else f"{n:.2f}".removesuffix(".00") for n in numbers)]
                 rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells))
-    head = "".join(f"<th>{heading}</th>" for heading in headings)
-    return f"<h2>Summary</h2><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    head = "".join(f'<th scope="col"><span role="button" tabindex="0">{heading}</span></th>' for heading in headings)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<h2>Summary</h2><div class="wide">{table}</div>'
 
 
 def _text(text: str) -> str:

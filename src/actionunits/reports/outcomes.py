@@ -44,7 +44,7 @@ def outcomes_table(sources: Sequence[str], outcomes: Mapping[str, Outcome]) -> T
     table.add_column("", no_wrap=True)
     for heading in ("frames", "with a face", "usable", "people"):
         table.add_column(heading, justify="right")
-    for name, source, status in zip(_short(sources), sources, statuses, strict=True):
+    for name, source, status in zip(short_names(sources), sources, statuses, strict=True):
         card = outcomes[source].card if source in outcomes else None
         cells = [""] * 4
         if card is not None:
@@ -55,7 +55,7 @@ def outcomes_table(sources: Sequence[str], outcomes: Mapping[str, Outcome]) -> T
     return table
 
 
-def _short(sources: Sequence[str]) -> list[str]:
+def short_names(sources: Sequence[str]) -> list[str]:
     """Names without the folder that all share."""
     folders = [os.path.split(source)[0] + os.sep for source in sources]
     common = os.path.commonprefix(folders)  # noqa: RUF071 - cut at a separator below

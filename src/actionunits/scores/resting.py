@@ -22,6 +22,7 @@ MOST_ACTIVITY = 0.25  # of a face at rest
 MOST_INTENSITY = 1.5  # of an action unit at rest, which acts otherwise
 REST_PROB = 0.05  # what a resting face reads at most is left as it is
 STRENGTH_OF_PRESENT = 3.0  # intensity of a probability of 1, for models without intensities
+NEWS = 0.04  # share of new frames that is worth another look at a face that is still being seen
 
 
 # The limits above are chosen by hand; docs/detect.md has what they bring on renders.
@@ -40,6 +41,11 @@ def above_rest(intensity: np.ndarray, rest: np.ndarray) -> np.ndarray:
     # A reference of 5 leaves no room above it: everything then reads 0.
     room = np.maximum(INTENSITY_MAX - rest, 1e-6)
     return np.clip((intensity - rest) * INTENSITY_MAX / room, 0, INTENSITY_MAX)
+
+
+def next_look(seen: int) -> int:
+    """How many frames are to be seen, after a look at `seen` of them, before the resting face is sought again."""
+    return max(MIN_FRAMES, seen + max(1, round(NEWS * seen)))
 
 
 def resting_face(logit: np.ndarray, intensities: np.ndarray, neutral_logit: np.ndarray) -> RestingFace | None:

@@ -131,3 +131,11 @@ def fold_lines(rng: np.random.Generator) -> dict[str, list[tuple[np.ndarray, flo
         add("lip_lines", [(x, -1.7), (x * 0.98, -2.05), (x * 0.95, -2.45)], 1.3, 0.03)
         add("lip_lines", [(x * 0.9, -4.2), (x * 0.95, -4.5), (x, -4.75)], 1.3, 0.03)
     return lines
+
+
+def fold_strokes(rng: np.random.Generator) -> dict[str, list[tuple[np.ndarray, float, float]]]:
+    """`fold_lines`, each stroke with its strength, 0-1."""
+    return {
+        group: [(curve, width, float(rng.uniform(0.6, 1.0))) for curve, width in strokes]
+        for group, strokes in fold_lines(rng).items()
+    }

@@ -10,7 +10,7 @@ from actionunits.aus import SYNTH_AUS
 from actionunits.synth import accessories, raster
 from actionunits.synth.assets import Assets
 from actionunits.synth.facekit import EXPRESSIONS, FACE, HEAD_AND_NECK
-from actionunits.synth.folds import fold_strengths
+from actionunits.synth.folds import fold_strengths, fold_strokes
 from actionunits.synth.head import Head, hair_region, landmarks_of
 from actionunits.synth.photo_skin import SkinPhotographs
 from actionunits.synth.shapes import rest_strengths
@@ -58,9 +58,10 @@ class Casting:
         self.painter = SkinPainter(head)
         self.scalp_cm, self.hair_uv = hair_region(head)
         # Drawing folds takes as long as everything else of a person: a bank of patterns, whose strengths differ by
-        # person, is enough.
+        # person, is enough. Each is drawn when somebody first needs it.
         fold_rng = np.random.default_rng(FOLD_SEED)
-        self.fold_bank = [self.painter.folds(fold_rng, b) for b in np.linspace(*FOLD_BREADTH, FOLD_PATTERNS)]
+        self._fold_strokes = [fold_strokes(fold_rng) for _ in range(FOLD_PATTERNS)]
+        self._fold_maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._skin_photographs: SkinPhotographs | None = None
         self.scalp_normals = np.empty_like(head.kit.neutral)
         raster.vertex_normals(head.kit.neutral, head.triangles[head.kind == raster.SKIN], self.scalp_normals)
@@ -72,7 +73,7 @@ class Casting:
         neutral = self._shape(rng)
         skin = self._photographs(assets).sample(rng) if assets and photographed else self.painter.paint(rng)
         age = rng.random()
-        fold_profile, fold_group = self.fold_bank[int(age * FOLD_PATTERNS)]
+        fold_profile, fold_group = self._folds(int(age * FOLD_PATTERNS))
         fold_rest, fold_gain = fold_strengths(rng, age)
         cover = self._grown_scalp(rng, neutral, skin) if photographed else self._hair(rng, neutral)
         landmarks = landmarks_of(neutral)
@@ -106,6 +107,13 @@ class Casting:
             lenses=lenses,
             lens_tint=tint.astype(np.float32),
         )
+
+    def _folds(self, pattern: int) -> tuple[np.ndarray, np.ndarray]:
+        """Profile and groups of a pattern of the bank."""
+        if pattern not in self._fold_maps:
+            breadth = np.linspace(*FOLD_BREADTH, FOLD_PATTERNS)[pattern]
+            self._fold_maps[pattern] = self.painter.folds(self._fold_strokes[pattern], breadth)
+        return self._fold_maps[pattern]
 
     def _photographs(self, assets: Assets) -> SkinPhotographs:
         """The skins of these assets; those of the last folder are kept."""

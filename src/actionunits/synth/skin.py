@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 
 from actionunits.synth.facekit import LANDMARK_VERTICES
-from actionunits.synth.folds import FOLD_GROUPS, fold_lines
+from actionunits.synth.folds import FOLD_GROUPS
 from actionunits.synth.head import TEXTURE_HALF_ANGLE_DEG, TEXTURE_HEIGHT_CM, TEXTURE_TOP_CM, Head
 
 TEXTURE_SIZE = 448
@@ -251,18 +252,20 @@ class SkinPainter:
         amount = np.clip(mask * cover * strands * (1 - cv2.GaussianBlur(lips, (0, 0), 1.0)), 0, 0.97)
         colour += amount[..., None] * (hair_srgb * rng.uniform(0.6, 1.0) * (0.7 + 0.3 * strands[..., None]) - colour)
 
-    def folds(self, rng: np.random.Generator, breadth: float) -> tuple[np.ndarray, np.ndarray]:
+    def folds(
+        self, strokes: Mapping[str, Sequence[tuple[np.ndarray, float, float]]], breadth: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """A fold map: signed profile (N, N) float32, dark line with a bright ridge, and its group (N, N) uint8.
 
-        breadth: width of the folds, about 1; broad ones are deep as well.
+        strokes: see `fold_strokes`. breadth: width of the folds, about 1; broad ones are deep as well.
         """
         profile = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.float32)
         winner = np.zeros_like(profile)
         index = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.uint8)
-        for group, strokes in fold_lines(rng).items():
+        for group, of_group in strokes.items():
             canvas = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.float32)
-            for points, width in strokes:
-                self._stroke(canvas, points, breadth * width, float(rng.uniform(0.6, 1.0)))
+            for points, width, strength in of_group:
+                self._stroke(canvas, points, breadth * width, strength)
             dark = cv2.GaussianBlur(canvas, (0, 0), 1.1)
             ridge = cv2.GaussianBlur(canvas, (0, 0), 2.6)
             # Light from above: the lower side of a fold is brighter than its upper side, its ground always dark.

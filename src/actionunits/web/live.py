@@ -1,7 +1,8 @@
 """A webcam over one WebSocket: the newest picture wins, nothing queues up, and each session has its own process.
 
 The browser sends binary messages, eight bytes of time in seconds (float64, big-endian) and a JPEG or WebP, and gets
-one JSON text for each picture that was looked at. The texts "neutral" and "forget" set and drop the resting faces.
+one JSON text for each picture that was looked at. The text "neutral" makes resting faces of the present ones,
+"calibrate" takes those that people show up to each picture, and "forget" drops them.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from actionunits.errors import UserError
 from actionunits.web.limits import Limits
 from actionunits.web.process import KILLED, Worker
-from actionunits.web.worker import FORGET_NEUTRAL, LIVE_HEADER, PICTURE, SET_NEUTRAL
+from actionunits.web.worker import CALIBRATE, FORGET_NEUTRAL, LIVE_HEADER, PICTURE, SET_NEUTRAL
 
 TRY_LATER, WENT_WRONG, TOO_QUIET = 1013, 1011, 1000  # codes of a closed WebSocket
-ORDERS = {"neutral": SET_NEUTRAL, "forget": FORGET_NEUTRAL}
+ORDERS = {"neutral": SET_NEUTRAL, "forget": FORGET_NEUTRAL, "calibrate": CALIBRATE}
 IN_WORK = 1  # pictures: a second one gives more frames in a second, each of them later
 TIME = struct.Struct(">d")
 DAY_S = 86_400.0

@@ -16,7 +16,8 @@ STRING, COUNT = {"type": "string"}, {"type": "integer", "minimum": 0}
 ABOUT = (
     "Facial action units of photographs and videos. /v1/live is a WebSocket for a webcam: send eight bytes of time "
     "in seconds (float64, big-endian) and a JPEG or WebP, and get a Frame as JSON for each picture that was looked "
-    "at; the texts `neutral` and `forget` set and drop the resting faces."
+    "at; the text `neutral` makes resting faces of the present ones, `calibrate` takes those that are shown up to "
+    "each picture, and `forget` drops them."
 )
 
 

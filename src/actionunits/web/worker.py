@@ -33,7 +33,7 @@ FRAMES, ROWS = "frames.ndjson", "rows.ndjson"
 SUMMARY, REPORT = f"{UPLOAD}.summary.txt", f"{UPLOAD}.report.html"
 # Of a message to a live worker: what it is, its time in seconds, and how many bytes follow.
 LIVE_HEADER = struct.Struct(">BdI")
-PICTURE, SET_NEUTRAL, FORGET_NEUTRAL = range(3)
+PICTURE, SET_NEUTRAL, FORGET_NEUTRAL, CALIBRATE = range(4)
 TELL_EVERY_S = 0.2
 TOLD_OF_CARD = tuple("frames_written frames_with_face people damage notes without_neutral_reference seconds".split())
 
@@ -84,28 +84,24 @@ def _describe(task: dict[str, Any], tell: Tell) -> None:
 
 def _analyse(task: dict[str, Any], tell: Tell) -> None:
     """One upload → its files, in the folder of the task, and lines of frames and rows while it goes on."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    os.chdir(task["folder"])  # so that no table or card names it
+    kind = _checked_kind(task["pixels"])
+    # Only now, as most hostile files have ended: detection takes twice as long to load as the decoders.
     from actionunits.detection.analysis import analyse
-    from actionunits.detection.detector import Detector, follows_time
+    from actionunits.detection.detector import Detector
     from actionunits.detection.options import AnalysisOptions
     from actionunits.detection.output_files import OutputPaths
-    from actionunits.media import open_media
     from actionunits.types import FrameResult
     from actionunits.web.told import frame_told, row_values
 
-    threading.Thread(target=_end_with_input, daemon=True).start()
-    os.chdir(task["folder"])  # so that no table or card names it
-    with open_media(UPLOAD) as media:  # before the model, which takes longer: most hostile files end here
-        width, height = media.size
-        is_video, is_one = follows_time(media), media.kind == "image"
-    if width * height > task["pixels"]:
-        raise UserError(f"{width} x {height} pixels are more than {task['pixels']:,}")
     detector = Detector(**task["detector"])
     options = AnalysisOptions(
-        timeline="png" if is_video else None,
-        annotate=task["annotate"] and (is_video or is_one),
+        timeline="png" if kind == "video" else None,
+        annotate=task["annotate"] and kind in ("video", "image"),
         neutral=task["neutral"],
         calibrate=task["calibrate"],
-        episodes=is_video,
+        episodes=kind == "video",
     )
     told_s = 0.0
 
@@ -128,6 +124,18 @@ def _analyse(task: dict[str, Any], tell: Tell) -> None:
         analysis = analyse(detector, UPLOAD, OutputPaths(Path(f"{UPLOAD}.csv")), options, progress, further=[write])
     _write_for_people(analysis, task["name"])
     tell({"done": {"kind": analysis.kind, **{name: analysis.card[name] for name in TOLD_OF_CARD}}})
+
+
+def _checked_kind(most_pixels: int) -> str:
+    """What the upload is, "image", "images" or "video". Raises UserError for what cannot be read or is too large."""
+    from actionunits.media import open_media
+
+    with open_media(UPLOAD) as media:
+        width, height = media.size
+        kind = media.kind
+    if width * height > most_pixels:
+        raise UserError(f"{width} x {height} pixels are more than {most_pixels:,}")
+    return kind
 
 
 def _write_for_people(analysis: Analysis, name: str) -> None:
@@ -155,24 +163,27 @@ def _end_with_input() -> None:
 
 def _live(task: dict[str, Any], tell: Tell) -> None:
     """Pictures on standard input → one line for each, in order."""
-    from actionunits.detection.calibration import Calibration, NeutralReference, reference_of
+    from actionunits.detection.calibration import Calibration, NeutralReference, RestSoFar, reference_of
     from actionunits.detection.detector import Detector
     from actionunits.web.told import frame_told
 
     detector = Detector(**task["detector"])
     orders: list[int] = []
     references: dict[int, NeutralReference] = {}
+    rest: RestSoFar | None = None
     tell({"ready": True})
     for result in detector.stream_frames(_live_frames(task["pixels"], orders, tell), video=True, live=True):
-        people = [face.face_id for face in result.faces]
         while orders:
-            references.clear()
-            if orders.pop(0) == SET_NEUTRAL:
+            order = orders.pop(0)
+            rest = RestSoFar(detector.neutral_logit) if order == CALIBRATE else None
+            references = {} if rest is None else rest.shown
+            if order == SET_NEUTRAL:
+                people = [face.face_id for face in result.faces]
                 references.update(zip(people, map(reference_of, result.predictions), strict=True))
+        if rest is not None:
+            rest.add_frame(result)
         if references:
-            moved = Calibration(detector.thresholds, detector.neutral_logit, references)
-            pairs = zip(result.predictions, people, strict=True)
-            result = replace(result, predictions=[moved(prediction, person) for prediction, person in pairs])
+            result = Calibration(detector.thresholds, detector.neutral_logit, references).of_frame(result)
         tell(frame_told(result) | {"neutral": sorted(references)})
 
 

@@ -12,13 +12,13 @@ import { Webcam } from "./webcam.js";
 const $ = (id) => document.getElementById(id);
 const QUALITY = { // words of the table
   turned: "turned away", small: "small face", blurred: "blurred", dark: "dark", cut_off: "cut off by the edge",
-  unsure: "uncertain face", new_id: "just come into sight",
+  covered: "partly covered", unsure: "uncertain face", new_id: "just come into sight",
 };
 const HIGHEST_VH = 60; // of a picture, in hundredths of the window's height
 const LANES_EVERY_MS = 200; // of a webcam or a running analysis
 
 // isByHand: somebody chose the person. isWhole: the next painting is of everything.
-const view = { item: null, webcam: null, results: null, person: null, isByHand: false, time: 0, resting: null, lanesMs: 0, queued: false };
+const view = { item: null, webcam: null, results: null, person: null, isByHand: false, isCalibrated: false, time: 0, resting: null, lanesMs: 0, queued: false };
 let model, bars, lanes, episodes, list;
 
 async function begin() {
@@ -65,6 +65,7 @@ function connect() {
   $("webcam").addEventListener("click", () => toggleWebcam());
   $("play").addEventListener("click", play);
   $("neutral").addEventListener("click", setNeutral);
+  $("calibrate").addEventListener("change", calibrateWebcam);
   $("forget").addEventListener("click", () => rest(null));
   $("frame").addEventListener("click", pick);
   video.addEventListener("error", () => { if (view.item) hidePicture(); });
@@ -204,6 +205,7 @@ function warn(frame, face, picture) {
   if (item?.state === "failed" && picture) notes.push(item.error);
   if (frame && !frame.faces.length) notes.push("no face in this frame");
   else if (frame && !face) notes.push(`face ${view.person} is not in this frame`);
+  if (face && view.isCalibrated && !frame.neutral.includes(face.id)) notes.push(`face ${face.id} has shown no rest so far`);
   if (face?.quality.length) notes.push(`face ${face.id}: ${face.quality.map((word) => QUALITY[word]).join(", ")}`);
   if (done?.damage) notes.push(`damaged file: ${done.damage}`);
   for (const note of done?.notes || []) notes.push(note);
@@ -295,6 +297,7 @@ function setNeutral() {
   if ($("neutral").disabled) return;
   if (view.webcam) {
     view.webcam.order("neutral");
+    view.isCalibrated = false;
     say("Measured from this face from now on.");
   } else if (isPhoto()) {
     rest(view.item.file);
@@ -314,19 +317,26 @@ function rest(file) {
 
 // The webcam
 
+function calibrateWebcam() {
+  if (!view.webcam || !model.neutral) return;
+  view.isCalibrated = $("calibrate").checked;
+  view.webcam.order(view.isCalibrated ? "calibrate" : "forget");
+}
+
 async function toggleWebcam() {
   if (view.webcam) { view.webcam.stop(); return; }
   list.choose(null);
   const video = $("video"), results = new Results(true);
   let milliseconds = null;
-  const webcam = new Webcam(video, (frame, lateMs) => {
+  const ready = () => $("calibrate").checked && calibrateWebcam();
+  const webcam = new Webcam(video, ready, (frame, lateMs) => {
     results.add(frame);
     milliseconds = milliseconds === null ? lateMs : 0.9 * milliseconds + 0.1 * lateMs;
     $("speed").textContent = `${results.rate().toFixed(0)} frames per second, ${milliseconds.toFixed(0)} ms`;
     draw();
   }, (words) => {
     if (view.webcam !== webcam) return;
-    Object.assign(view, { webcam: null, results: null });
+    Object.assign(view, { webcam: null, results: null, isCalibrated: false });
     video.hidden = true;
     video.classList.remove("mirrored");
     $("speed").textContent = "";

@@ -4,9 +4,9 @@ const MOST_SENT = 2; // pictures without an answer; another one would only wait
 const FORGET_AFTER_S = 3; // an answer that did not come by then will not
 
 export class Webcam {
-  // onFrame(frame, milliseconds from taking the picture), onEnd(words)
-  constructor(video, onFrame, onEnd) {
-    Object.assign(this, { video, onFrame, onEnd, isPaused: false, sent: [], ended: false });
+  // onReady(), onFrame(frame, milliseconds from taking the picture), onEnd(words)
+  constructor(video, onReady, onFrame, onEnd) {
+    Object.assign(this, { video, onReady, onFrame, onEnd, isPaused: false, sent: [], ended: false });
   }
 
   async start() {
@@ -26,7 +26,7 @@ export class Webcam {
   }
 
   take(told) {
-    if (told.ready) { this.next(); return; }
+    if (told.ready) { this.onReady(); this.next(); return; }
     if (told.error) { this.sent.shift(); return; }
     const takenMs = this.startMs + 1000 * told.time_s;
     // An older picture without an answer was passed over for this one.
