@@ -1,4 +1,4 @@
-"""From a trained RE-Net or EAC-Net to a released one: log-odds and thresholds that hold on real faces.
+"""From a trained RE-Net, EAC-Net or TCAE to a released one: log-odds and thresholds that hold on real faces.
 
     python experiments/released_rows.py runs/renet/model.safetensors --faces DIR --out renet.safetensors
 
@@ -26,17 +26,20 @@ from actionunits.errors import UserError
 from actionunits.evaluation.coded_faces import read_coded_faces
 from actionunits.models.eacnet import EacNet
 from actionunits.models.renet import ReNet
+from actionunits.models.tcae import Tcae
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 
 
-def read(model: Any, batches: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Log-odds of presence and intensities, (N, A) each."""
+def read(model: Any, batches: list[Any]) -> dict[str, np.ndarray]:
+    """Log-odds of presence and, where the model has them, intensities, (N, A) each."""
     with torch.inference_mode():
         outputs = [model(batch) for batch in batches]
-    return tuple(
-        torch.cat([getattr(output, name) for output in outputs]).numpy() for name in ("au_logit", "au_intensity")
-    )  # type: ignore[return-value]
+    return {
+        name: torch.cat([getattr(output, name) for output in outputs]).numpy()
+        for name in ("au_logit", "au_intensity")
+        if getattr(outputs[0], name) is not None
+    }
 
 
 def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,6 +47,8 @@ def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     if isinstance(model, EacNet):
         layer = model.regression_layer()
         return layer.weight, layer.bias
+    if isinstance(model, Tcae):
+        return model.probe.weight, model.probe.intercept
     if not isinstance(model, ReNet) or model.own_head is None or model.config.tasks == "intensity":
         raise UserError(f"{path} has no rows of presence of its own for each action unit")
     return model.own_head.weight[:, 0], model.own_head.bias[:, 0]
@@ -51,7 +56,7 @@ def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path, help="a trained RE-Net or EAC-Net")
+    parser.add_argument("weights", type=Path, help="a trained RE-Net, EAC-Net or TCAE")
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
     options = parser.parse_args()
@@ -60,8 +65,9 @@ def main() -> int:
         model, header = checkpoint.model, checkpoint.header
         weight, bias = presence_rows(model, options.weights)
         faces = read_coded_faces(options.faces)
-        logits, intensity = read(model, coded_batches(faces, model.config.image_size))
-        for name, values in (("presence", logits), ("intensity", intensity)):
+        said = read(model, coded_batches(faces, model.config.image_size))
+        logits = said["au_logit"]
+        for name, values in said.items():
             auc = metrics.mean_over_aus(metrics.auc(faces.present, values, faces.valid))
             print(f"AUC of {name} on {len(faces.ids)} faces: {auc:.3f}")
         slope, offset = fit(logits, faces.present, faces.valid, PRIOR_SD)

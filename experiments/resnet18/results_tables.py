@@ -165,13 +165,18 @@ def quantized() -> str:
 
 
 # Tables of `evaluate --faces`, one for each released detector.
-FACES = ("realfaces.csv", "realfaces_renet.csv", "realfaces_eacnet.csv")
+FACES = ("realfaces.csv", "realfaces_renet.csv", "realfaces_eacnet.csv", "realfaces_tcae.csv")
 
 
 def real_readers() -> str:
     """Mean scores of every reader on faces coded by eye."""
     table = pd.concat(pd.read_csv(RESULTS / name) for name in FACES)
-    names = {"resnet18": "`resnet18`, the default detector", "renet": "`renet`", "eacnet": "`eacnet`"}
+    names = {
+        "resnet18": "`resnet18`, the default detector",
+        "renet": "`renet`",
+        "eacnet": "`eacnet`",
+        "tcae": "`tcae`",
+    }
     names |= {"openface2": "OpenFace 2", "blendshapes": "blendshapes of MediaPipe"}
     rows = []
     for reader, text in names.items():
