@@ -115,8 +115,13 @@ class LearningRate:
 
     def state_dict(self) -> dict[str, float]:
         """What a resumed run needs."""
-        counts = {"waited": self.waited, "stalled": self.stalled, "ended": self.ended}
-        return {"factor": self.factor, "best": self.best} | counts
+        return {
+            "factor": self.factor,
+            "best": self.best,
+            "waited": self.waited,
+            "stalled": self.stalled,
+            "ended": self.ended,
+        }
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Continue from a saved state."""
