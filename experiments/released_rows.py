@@ -1,4 +1,4 @@
-"""From a trained RE-Net, EAC-Net, OF-Net or hybrid network to a released one: log-odds and thresholds of real faces.
+"""From a trained RE-Net, EAC-Net, OF-Net, hybrid network or TCAE to a released one: decisions that hold on real faces.
 
     python experiments/released_rows.py runs/renet/model.safetensors --faces DIR --out renet.safetensors
 
@@ -32,6 +32,7 @@ from actionunits.models.hybrid import HybridNet
 from actionunits.models.hybrid.lstm import AuLstm
 from actionunits.models.ofnet import OfNet
 from actionunits.models.renet import ReNet
+from actionunits.models.tcae import Tcae
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -76,6 +77,8 @@ def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         return layer.weight, layer.bias
     if isinstance(model, OfNet):
         return model.au_net.output.weight, model.au_net.output.bias
+    if isinstance(model, Tcae):
+        return model.probe.weight, model.probe.intercept
     if not isinstance(model, ReNet) or model.own_head is None or model.config.tasks == "intensity":
         raise UserError(f"{path} has no rows of presence of its own for each action unit")
     return model.own_head.weight[:, 0], model.own_head.bias[:, 0]
@@ -83,7 +86,7 @@ def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path, help="a trained RE-Net, EAC-Net, OF-Net or hybrid network")
+    parser.add_argument("weights", type=Path, help="a trained RE-Net, EAC-Net, OF-Net, hybrid network or TCAE")
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
     options = parser.parse_args()

@@ -38,6 +38,7 @@ from renders import au_tables
 from renet import results_tables as renet_tables
 from resnet18 import results_tables as detector_tables
 from results_page import FIRST_TABLE, commands_of, results_page
+from tcae import results_tables as tcae_tables
 
 from actionunits.aus import SYNTH_AUS, au_label
 from actionunits.evaluation.blendshapes import BLENDSHAPES
@@ -55,11 +56,13 @@ DOCUMENTS = (
     ROOT / "docs" / "detect.md",
     ROOT / "docs" / "install.md",
     ROOT / "docs" / "prepare.md",
+    ROOT / "docs" / "pretrain.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
     ROOT / "src" / "actionunits" / "weights" / "eacnet.md",
     ROOT / "src" / "actionunits" / "weights" / "hybrid.md",
     ROOT / "src" / "actionunits" / "weights" / "ofnet.md",
     ROOT / "src" / "actionunits" / "weights" / "renet.md",
+    ROOT / "src" / "actionunits" / "weights" / "tcae.md",
     ROOT / "src" / "actionunits" / "models" / "eacnet" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "hybrid" / "README.md",
     ROOT / "src" / "actionunits" / "models" / "tcae" / "README.md",
@@ -236,60 +239,6 @@ def video_speed() -> str:
     return rows_to_markdown(header, rows)
 
 
-def spread(row: pd.Series, digits: int = 2) -> str:
-    """A value with its interval."""
-    return f"{row['value']:.{digits}f} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
-
-
-def tcae_movements() -> str:
-    """How much of the true motions TCAE's movements explain, on renders of both looks."""
-    table = pd.read_csv(RESULTS / "tcae_movements.csv")
-    rows = []
-    for (look, run, movement), group in table.groupby(["look", "run", "movement"], sort=False):
-        of = group.set_index("measured")
-        if "explains face" in of.index:
-            cells = [spread(of.loc[f"explains {true}"]) for true in ("face", "head", "both")]
-            rows.append([look, run, movement, *cells, spread(of.loc["length"], 3)])
-    header = ["look", "network", "movement", "explains the face", "explains the head", "explains both", "mean length"]
-    return rows_to_markdown(header, rows)
-
-
-def tcae_probe() -> str:
-    """F1 and AUC of linear probes by share of labels, and TCAE's less those of Fab-Net and without training."""
-    table = pd.read_csv(RESULTS / "tcae_probe.csv", keep_default_na=False)
-    table = table[table["against"].isin(["", "fabnet", "untrained"])]
-    rows = []
-    for (data, share, run, against), group in table.groupby(["data", "labels", "run", "against"], sort=False):
-        of = group.set_index("metric")
-        name = f"{run} less {against}" if against else run
-        labels = f"{100 * share:g}% ({of['labelled_frames'].iloc[0]:,} frames)"
-        rows.append([data, labels, name, spread(of.loc["f1"], 3), spread(of.loc["auc"], 3)])
-    return rows_to_markdown(["renders", "labels", "representation", "mean F1", "mean AUC"], rows)
-
-
-def tcae_vectors() -> str:
-    """R2 on new people of what each vector tells of the head and of AUs, in frames and in changes within clips."""
-    table = pd.read_csv(RESULTS / "tcae_vectors.csv")
-    rows = []
-    for (data, of, run, vector), group in table.groupby(["data", "of", "run", "vector"], sort=False):
-        told = group.set_index("tells")
-        rows.append([data, of, run, vector, *(spread(told.loc[name]) for name in ("yaw", "pitch", "AUs"))])
-    header = ["renders", "of", "network", "vector", "R2 of yaw", "R2 of pitch", "mean R2 of the AUs"]
-    return rows_to_markdown(header, rows)
-
-
-def tcae_precision() -> str:
-    """F1 of the probe after training in both precisions, seed by seed."""
-    table = pd.read_csv(RESULTS / "tcae_precision.csv", dtype={"precision": str})
-    rows = [
-        [f"seed {seed}", *(f"{r.f1:.3f} ({r.low:.3f} to {r.high:.3f})" for r in group.itertuples())]
-        for seed, group in table.groupby("seed")
-    ]
-    means = table.groupby("precision")["f1"].mean()
-    rows.append(["mean", f"{means['32']:.3f}", f"{means['bf16']:.3f}"])
-    return rows_to_markdown(["mean F1 of the probe", "float32", "bfloat16"], rows)
-
-
 TABLES: dict[str, Callable[[], str]] = {
     **{f"about_{au_label(number).lower()}": partial(au_tables.about, number) for number in SYNTH_AUS},
     "au_list": au_tables.au_list,
@@ -342,10 +291,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "prepare_speed": prepare_speed,
     "video_speed": video_speed,
     "first_table": lambda: commands_of(FIRST_TABLE),
-    "tcae_movements": tcae_movements,
-    "tcae_probe": tcae_probe,
-    "tcae_vectors": tcae_vectors,
-    "tcae_precision": tcae_precision,
+    "adaptation": tcae_tables.adaptation,
+    "tcae_movements": tcae_tables.movements,
+    "tcae_new_people": tcae_tables.new_people,
+    "tcae_probe": tcae_tables.probe,
     "ofnet_controlled": ofnet_tables.ofnet_controlled,
     "ofnet_cost": ofnet_tables.ofnet_cost,
     "ofnet_disfa": ofnet_tables.ofnet_disfa,

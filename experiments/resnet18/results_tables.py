@@ -220,14 +220,14 @@ def quantized() -> str:
 
 
 # Tables of `evaluate --faces`, one for each released detector.
-FACES = tuple(f"realfaces{of}.csv" for of in ("", "_renet", "_eacnet", "_ofnet", "_hybrid"))
+FACES = tuple(f"realfaces{of}.csv" for of in ("", "_renet", "_eacnet", "_ofnet", "_hybrid", "_tcae"))
 
 
 def real_readers() -> str:
     """Mean scores of every reader on faces coded by eye."""
     table = pd.concat(pd.read_csv(RESULTS / name) for name in FACES)
     names = {"resnet18": "`resnet18`, the default detector", "renet": "`renet`", "eacnet": "`eacnet`"}
-    names |= {"ofnet": "`ofnet`", "hybrid": "`hybrid`, single pictures"}
+    names |= {"ofnet": "`ofnet`", "hybrid": "`hybrid`, single pictures", "tcae": "`tcae`"}
     names |= {"openface2": "OpenFace 2", "blendshapes": "blendshapes of MediaPipe"}
     rows = []
     for reader, text in names.items():

@@ -1,6 +1,6 @@
 """What TCAE's two movements explain, on renders, which know how a face moved and how the head did.
 
-    python experiments/tcae/movements.py CHECKPOINT [CHECKPOINT...] --facekit DIR [--people 60] [--out results/...]
+    python experiments/tcae/movements.py CHECKPOINT [CHECKPOINT...] --facekit DIR [--assets DIR] [--people 60]
 
 For each person four frames are rendered: face and head of frame a, of frame b, the face of b on the head of a, and
 the face of a on the head of b; faces are action units, speech and gaze, heads are pose and place. The exact motion of
@@ -9,9 +9,10 @@ alone, and both. A network sees frames a and b and says T^A and T^p (Fab-Net: on
 
 *explains*: with M the true motion and T the network's, both in the crop, r^2 = (sum M.T)^2 / (sum M.M sum T.T) over
 all visible points of all people: the share of the energy of M that T tells up to one common factor, 0 for unrelated
-fields and 1 for equal ones. *length*: mean length of T over the picture, in half widths, as Fig. 5. *error*: mean
-distance of T's end from the true place over visible points of both, beside that of no movement, in half widths.
-Intervals draw people with replacement, 95%. Writes results/tcae_movements.csv.
+fields and 1 for equal ones. The motion of the face is also told of three regions apart, each with a factor of its
+own: the landmarks of brows, lids or lips and what lies near them. *length*: mean length of T over the picture, in
+half widths, as Fig. 5. *error*: mean distance of T's end from the true place over visible points of both, beside that
+of no movement, in half widths. Intervals draw people with replacement, 95%. Writes results/tcae_movements.csv.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from actionunits.faces.align import register, similarity_transform
 from actionunits.files import write_atomically
 from actionunits.runtime.provenance import source_commit
 from actionunits.scores.bootstrap import draw_subjects
+from actionunits.synth.assets import Assets, read_assets
 from actionunits.synth.facekit import read_facekit
 from actionunits.synth.head import build_head
 from actionunits.synth.motion import ClipMotion, sample_motion
@@ -40,13 +42,21 @@ from actionunits.synth.scene import sample_scene
 from actionunits.training.checkpoint import load_checkpoint
 
 RESULTS = Path(__file__).parents[2] / "results" / "tcae_movements.csv"
-SIZE_PX = 160
+SIZE_PX = 224
+FILL = 0.8  # 20 cm in the face's depth over the width: little but the face is drawn
 FPS, FRAMES = 3.0, 30
 SEED = 20
 LOOKS = ("studio", "wild")
 # Frames of a quadruple: the face of one moment on the head of one.
 SOURCE, TARGET, FACE_ALONE, HEAD_ALONE = range(4)
 TRUE = {"face": FACE_ALONE, "head": HEAD_ALONE, "both": TARGET}
+# Of the 68 landmarks, the parts of a region; and what counts as near, in widths of the crop.
+REGIONS = {
+    "brows": (range(17, 22), range(22, 27)),
+    "lids": (range(36, 42), range(42, 48)),
+    "mouth": (range(48, 68),),
+}
+NEAR = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +68,7 @@ class Quadruple:
     motion: dict[
         str, np.ndarray
     ]  # of TRUE: (S, S, 2), where the point at a pixel comes from in the source, half widths
-    visible: dict[str, np.ndarray]  # (S, S) bool
+    visible: dict[str, np.ndarray]  # of TRUE and of REGIONS, where the face alone moves: (S, S) bool
 
 
 def quadruple_motion(rng: np.random.Generator, look: Any) -> ClipMotion:
@@ -93,17 +103,34 @@ def true_motion(renderer: ClipRenderer, to: int, size: int) -> tuple[np.ndarray,
     return (before @ source[:, :2].T + source[:, 2] - place) * 2 / size, visible[row, column] & inside
 
 
-def render_quadruples(facekit: Path, look: Any, people: int, size: int) -> list[Quadruple]:
+def regions(renderer: ClipRenderer, size: int) -> dict[str, np.ndarray]:
+    """Where brows, lids and mouth are in the registered frame whose face alone has moved, (S, S) bool each."""
+    points = renderer.labels.landmarks_px[FACE_ALONE]
+    matrix = similarity_transform(points, size)
+    points = np.round(points @ matrix[:, :2].T + matrix[:, 2]).astype(np.int32)
+    near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(NEAR * size) + 1,) * 2)
+    found = {}
+    for name, parts in REGIONS.items():
+        inside = np.zeros((size, size), np.uint8)
+        for part in parts:
+            cv2.fillConvexPoly(inside, cv2.convexHull(points[list(part)]), 1)
+        found[name] = cv2.dilate(inside, near) > 0
+    return found
+
+
+def render_quadruples(facekit: Path, assets: Assets | None, look: Any, people: int, size: int) -> list[Quadruple]:
     """One quadruple of each person, the same ones for every network."""
     casting = Casting(build_head(read_facekit(facekit)))
     found = []
     for k in range(people):
         rng = np.random.default_rng((SEED, LOOKS.index(look), k))
-        scene = dataclasses.replace(sample_scene(rng, look, SIZE_PX, 2.0), occluders=())
-        renderer = ClipRenderer(casting.sample(rng), scene, quadruple_motion(rng, look), SIZE_PX, rng)
+        scene = dataclasses.replace(sample_scene(rng, look, SIZE_PX, 2.0, assets), occluders=(), fill=FILL)
+        renderer = ClipRenderer(casting.sample(rng, assets), scene, quadruple_motion(rng, look), SIZE_PX, rng)
         crops = [register(renderer.frame(n), renderer.labels.landmarks_px[n], size) for n in (SOURCE, TARGET)]
         true = {name: true_motion(renderer, frame, size) for name, frame in TRUE.items()}
-        found.append(Quadruple(*crops, {n: m for n, (m, _) in true.items()}, {n: v for n, (_, v) in true.items()}))
+        visible = {name: seen for name, (_, seen) in true.items()}
+        visible |= {name: inside & visible["face"] for name, inside in regions(renderer, size).items()}
+        found.append(Quadruple(*crops, {name: moved for name, (moved, _) in true.items()}, visible))
     return found
 
 
@@ -133,10 +160,10 @@ def explained_rows(model: Any, quadruples: list[Quadruple]) -> list[dict[str, An
         rows.append({"movement": movement, "measured": measured, "value": values[0], "low": low, "high": high})
 
     for name in said[0]:
-        for true in TRUE:
+        for true in (*TRUE, *REGIONS):
             sums = []
             for own, q in zip(said, quadruples, strict=True):
-                t, m = own[name][q.visible[true]], q.motion[true][q.visible[true]]
+                t, m = own[name][q.visible[true]], q.motion[true if true in TRUE else "face"][q.visible[true]]
                 sums.append([(m * t).sum(), (m * m).sum(), (t * t).sum()])
             mt, mm, tt = (draws @ np.array(sums)).T
             add(name, f"explains {true}", mt**2 / (mm * tt))
@@ -160,15 +187,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--facekit", type=Path, required=True)
+    parser.add_argument("--assets", type=Path, help="photographed skins, eyes and surroundings")
     parser.add_argument("--people", type=int, default=60)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     models = {run_name(path): load_checkpoint(path) for path in options.checkpoints}
     (size,) = {loaded.model.config.image_size for loaded in models.values()}
+    assets = read_assets(options.assets) if options.assets else None
     rows = []
     for look in LOOKS:
-        quadruples = render_quadruples(options.facekit, look, options.people, size)
+        quadruples = render_quadruples(options.facekit, assets, look, options.people, size)
         for name, loaded in models.items():
             variant = loaded.model.config.variant
             about = {

@@ -1,157 +1,172 @@
 """What a frozen representation knows of action units, from 1%, 10% and 100% of the labels, on renders.
 
-    python experiments/tcae/probe.py --data STUDIO WILD --checkpoints TCAE FABNET [--steps 2000] --out out/probe
+    python experiments/tcae/probe.py runs/tcae/model.safetensors runs/fabnet/model.safetensors \
+        --facekit DIR --assets ASSETS --keep out/people
 
-STUDIO and WILD are folders of renders of people that no checkpoint was trained on. In each, people are dealt into
-1000 to train on, 200 to tune on, and up to 800 to test on (`--people`, in this order); labels of a share of the
-frames are kept, as `actionunits probe --labels` does it. Compared are the checkpoints' AU vectors; those of an
-untrained encoder, whose batch norms have seen training pictures; and a ResNet-18 that is trained on the same labels
-alone, for `--steps` steps. Thresholds come from the tuning people. Writes results/tcae_probe.csv: scores with
-intervals over people, and differences to the first checkpoint on the same frames with those of paired draws
-(`actionunits compare`).
+Compared are the AU vectors of the checkpoints; those of an untrained network like the first, whose batch norms have
+seen training pictures; HOG of the same pixels, of which the 128 first principal components are kept; and what the
+released detector's last layer reads, which has learned from the labels of 12,000 people. Nobody who trains, tunes or
+tests a probe was seen by the checkpoints; nobody who tests one by the detector either.
+
+Each seed deals the people anew into 150 to train on and 30 to tune on, draws the share of the frames whose labels are
+known, and starts another untrained network. People of both looks train one probe; the 120 to test on are told by
+look. Writes results/tcae_probe.csv: mean AUC and F1 over action units, by seed; `always present` is the floor of F1.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
+from train_on_renders import SEED, STORED, VALIDATED, people_of
 
-from actionunits.datasets.crops.crop_data import CropData, stored_size
-from actionunits.datasets.crops.load import load_data
-from actionunits.datasets.sampling.augment import center_crop
-from actionunits.evaluation import regression
-from actionunits.evaluation.compare import MEAN, compare
-from actionunits.evaluation.divisions import Fold
-from actionunits.evaluation.predictions import FramePredictions
-from actionunits.evaluation.probe import labelled_share
-from actionunits.evaluation.protocols import run_name, score_frames, threshold_of_aus
+from actionunits.datasets.crops.crop_data import CropData
+from actionunits.datasets.crops.fresh import STREAM, FreshPlan
+from actionunits.datasets.sampling.augment import plain_batches
+from actionunits.evaluation.probe_fit import fit_probe
 from actionunits.files import write_atomically
 from actionunits.models import find_model
+from actionunits.models.contract import TransfersByProbe
+from actionunits.models.layers.probe import Probe
 from actionunits.runtime.provenance import source_commit
-from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
-from actionunits.training.hardware import Hardware, make_fabric
-from actionunits.training.run import run
-from actionunits.training.run_folder import CHECKPOINT_FILE
-from actionunits.training.settings import make_settings, read_config_file
-from actionunits.training.validation import predict_crops
+from actionunits.scores import metrics
+from actionunits.training.checkpoint import load_checkpoint
+from actionunits.weights.locate import find_weights
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "results" / "tcae_probe.csv"
+RESULTS = Path(__file__).parents[2] / "results" / "tcae_probe.csv"
 SHARES = (0.01, 0.1, 1.0)
-REPLICATES = 500
-UNTRAINED = "untrained"
+FIRST, TRAIN, TUNE, TEST = VALIDATED.stop, 150, 30, 120
+COMPONENTS = 128  # of HOG
+UNTRAINED, HOG, DETECTOR, ALWAYS = "untrained", "HOG", "released detector", "always present"
 
 
-def parts_of(folder: Path, size: int, people: list[int]) -> list[CropData]:
-    """Training, tuning and test people of a folder, in the order of their names."""
-    data = load_data([folder], stored_size(size))
-    names = sorted(data.subjects)
-    edges = np.minimum(np.cumsum([0, *people]), len(names))
-    return [data.of_subjects(names[a:b]) for a, b in pairwise(edges)]
+class Descriptor(TransfersByProbe):
+    """A probe on features of any kind."""
+
+    def __init__(self, features: int, aus: int) -> None:
+        self.probe = Probe(features, aus)
+
+    def probe_layers(self) -> tuple[nn.BatchNorm1d, nn.Parameter, nn.Parameter]:
+        return self.probe.norm, self.probe.weight, self.probe.intercept
+
+    @torch.no_grad()
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        return self.probe.eval()(torch.from_numpy(features)).numpy()
 
 
-def untrained(like: Any, data: CropData, path: Path) -> Path:
-    """A checkpoint of random weights, whose batch norms know the mean and spread of what passes through them."""
-    if not path.exists():
-        torch.manual_seed(0)
-        model = find_model("tcae").model(dataclasses.replace(like.config, au_rates=()), ()).train()
-        for norm in model.modules():
-            if isinstance(norm, torch.nn.BatchNorm2d):
-                norm.momentum = None  # a plain mean over the batches
-        rows = np.random.default_rng(0).permutation(len(data))[:2048]
-        with torch.no_grad():
-            for start in range(0, len(rows), 128):
-                batch = center_crop(data.batch(rows[start : start + 128]), like.config.image_size, data.margin)
-                model.features(batch)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_checkpoint(path, model, {"data": {"names": [], "training_subjects": []}, "seed": 0, "commit": ""})
-    return path
+def untrained(like: Any, data: CropData, seed: int) -> Any:
+    """Random weights, and batch norms that know the mean and spread of what passes through them."""
+    torch.manual_seed(seed)
+    model = find_model("tcae").model(dataclasses.replace(like.config, au_rates=()), ()).train()
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = None  # a plain mean over the batches
+    rows = np.random.default_rng(seed).permutation(len(data))[:1024]
+    features(model, data.subset(rows))
+    return model.eval()
 
 
-def probed(init: Path, fold: Fold, out: Path) -> Path:
-    """Checkpoint of a representation with a probe for the fold."""
-    if not (out / CHECKPOINT_FILE).exists():
-        regression.transfer("tcae", fold, init, out)
-    return out / CHECKPOINT_FILE
+@torch.no_grad()
+def features(model: Any, data: CropData) -> np.ndarray:
+    """What a linear layer reads of every plain crop, (N, D) float32."""
+    found = []
+    for batch in plain_batches(data, model.config.image_size):
+        with torch.autocast("cpu", torch.bfloat16):
+            found.append(model.features(batch).float().numpy())
+    return np.concatenate(found)
 
 
-def supervised(fold: Fold, size: int, steps: int, out: Path) -> Path:
-    """Checkpoint of a ResNet-18 that learned from the fold's labels alone."""
-    if not (out / CHECKPOINT_FILE).exists():
-        values = read_config_file("resnet18_small")
-        batch = min(values["batch_size"], len(fold.training) // 2)
-        epochs = -(-steps // (len(fold.training) // batch))
-        values |= {"image_size": size, "batch_size": batch, "epochs": epochs, "validate_every_epochs": 1e6}
-        settings = make_settings("resnet18", values)
-        run("resnet18", settings, fold.training, fold.validation, out, make_fabric(Hardware("32", "cpu")))
-    return out / CHECKPOINT_FILE
+def hog(size: int, parts: list[CropData]) -> list[np.ndarray]:
+    """Principal components of HOG, of the first part's frames."""
+    model = find_model("hog").model(find_model("hog").config(image_size=size), (1,))
+    raw = [features(model, part) for part in parts]
+    mean = raw[0].mean(0)
+    axes = np.linalg.svd(raw[0] - mean, full_matrices=False)[2][:COMPONENTS]
+    return [((values - mean) @ axes.T).astype(np.float32) for values in raw]
 
 
-def outputs(path: Path, test: CropData) -> FramePredictions:
-    """What a checkpoint says of the test frames."""
-    loaded = load_checkpoint(path)
-    predictions = predict_crops(loaded.model, test, loaded.model.config.image_size)
-    return FramePredictions.of(test, predictions, threshold_of_aus(test.aus, loaded.header["thresholds"]))
+def is_wild(data: CropData, plan: FreshPlan) -> np.ndarray:
+    """Which rows are of people of the wild look, (N,) bool."""
+    numbers = [int(name.split("-")[1]) for name in data.subjects]
+    wild = np.array([np.random.default_rng((plan.seed, STREAM, k)).random() < plan.wild_share for k in numbers])
+    return wild[data.subject]
 
 
-def rows_of(look: str, share: float, said: dict[str, FramePredictions], labelled: int) -> list[dict[str, Any]]:
-    """Scores of every system, and the differences of the others from the first, with 95% intervals."""
-    rows = []
-    first, *others = said
-    for name, frames in said.items():
-        result = score_frames(frames, REPLICATES)
-        about = {"data": look, "labels": share, "labelled_frames": labelled, "test_people": result.subjects}
-        about |= {"test_frames": result.frames, "commit": source_commit(), "run": name, "against": ""}
-        for metric in ("f1", "auc"):
-            low, high = result.intervals[metric]
-            rows.append(about | {"metric": metric, "value": result.means[metric], "low": low, "high": high})
-        if name in others:
-            table = compare(said[first], frames, metric_names=("f1", "auc"), replicates=REPLICATES, flips=10).table
-            for row in table[table["au"] == MEAN].itertuples():
-                named = {"metric": row.metric, "value": row.difference, "low": row.low, "high": row.high}
-                rows.append(about | {"run": first, "against": name} | named)
-    return rows
+def scores(logits: dict[str, np.ndarray], tune: CropData, test: CropData, rows: np.ndarray) -> dict[str, float]:
+    """Mean AUC, and F1 at the best thresholds of the tuning people, over the rows of the test people."""
+    present, known = test.au_present[rows], test.au_present_valid[rows]
+    threshold = metrics.best_f1_threshold(tune.au_present, logits["tune"], tune.au_present_valid)
+    detected = logits["test"][rows] >= np.nan_to_num(threshold, nan=np.inf)
+    return {
+        "auc": metrics.mean_over_aus(metrics.auc(present, logits["test"][rows], known)),
+        "f1": metrics.mean_over_aus(metrics.f1(present, detected, known)),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--checkpoints", type=Path, nargs="+", required=True)
-    parser.add_argument("--people", type=int, nargs=3, default=[1000, 200, 800])
-    parser.add_argument("--steps", type=int, default=2000, help="of training each ResNet-18; 0 for none")
-    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints; finished ones are read")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("checkpoints", type=Path, nargs="+")
+    parser.add_argument("--facekit", required=True, help="the face model")
+    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
+    parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
+    parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    like = load_checkpoint(options.checkpoints[0]).model
-    size = like.config.image_size
+    plan = FreshPlan(options.facekit, SEED, STORED, options.assets)
+    test_plan = dataclasses.replace(plan, seed=SEED + 1)
+    people, test = (
+        dataclasses.replace(people_of(of, numbers, options.keep), mesh=None, mesh_valid=None)
+        for of, numbers in ((plan, range(FIRST, FIRST + TRAIN + TUNE)), (test_plan, range(TEST)))
+    )
+    models = {path.parent.name: load_checkpoint(path).model for path in options.checkpoints}
+    like = next(iter(models.values()))
+    named = {name: [features(model, part) for part in (people, test)] for name, model in models.items()}
+    named[HOG] = hog(like.config.image_size, [people, test])
+    detector = load_checkpoint(find_weights("resnet18")).model
+    named[DETECTOR] = [features(detector, part) for part in (people, test)]
+    wild = is_wild(test, test_plan)
     rows: list[dict[str, Any]] = []
-    for folder in options.data:
-        train, tune, test = parts_of(folder, size, options.people)
-        look = train.names[0]
-        place = options.out / look
-        inits = {run_name(path): path for path in options.checkpoints}
-        inits[UNTRAINED] = untrained(like, train, place / UNTRAINED / CHECKPOINT_FILE)
+    for seed in range(options.seeds):
+        names = np.random.default_rng(seed).permutation(people.subjects)
+        mine, tuning = (
+            np.isin(np.array(people.subjects)[people.subject], part) for part in (names[:TRAIN], names[TRAIN:])
+        )
+        named[UNTRAINED] = [features(untrained(like, people, seed), part) for part in (people, test)]
         for share in SHARES:
-            fold = Fold(f"{share:g}", labelled_share(train, share), labelled_share(tune, share), None)
-            said = {
-                name: outputs(probed(init, fold, place / f"{name}-{share:g}"), test) for name, init in inits.items()
-            }
-            if options.steps:
-                path = supervised(fold, size, options.steps, place / f"resnet18-{share:g}")
-                said["resnet18"] = outputs(path, test)
-            rows += rows_of(look, share, said, len(fold.training))
-            table = pd.DataFrame(rows)
-            with write_atomically(options.results) as temporary:
-                table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
-    print(table.to_string(index=False))
+            drawn = [np.flatnonzero(part) for part in (mine, tuning)]
+            drawn = [labelled_rows(part, share, seed) for part in drawn]
+            train, tune = (people.subset(part) for part in drawn)
+            said = {ALWAYS: {"tune": np.zeros(tune.au_present.shape), "test": np.zeros(test.au_present.shape)}}
+            for name, (known, new) in named.items():
+                probe = Descriptor(known.shape[1], len(people.aus))
+                fit_probe(probe, known[drawn[0]], train, known[drawn[1]], tune)
+                said[name] = {"tune": probe.logits(known[drawn[1]]), "test": probe.logits(new)}
+            for look, chosen in (("studio", ~wild), ("wild", wild)):
+                about = {
+                    "look": look,
+                    "labels": share,
+                    "labelled_frames": len(train),
+                    "test_frames": int(chosen.sum()),
+                }
+                for name, logits in said.items():
+                    rows.append(about | {"seed": seed, "representation": name} | scores(logits, tune, test, chosen))
+        table = pd.DataFrame(rows).assign(commit=source_commit())
+        with write_atomically(RESULTS) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+    shown = table.groupby(["look", "labels", "representation"], sort=False)[["auc", "f1"]].mean()
+    print(shown.round(3).to_string())
+
+
+def labelled_rows(rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """A share of the rows at random, in order; at least two."""
+    count = max(2, round(share * len(rows)))
+    return np.sort(np.random.default_rng((seed, 5)).permutation(rows)[:count])
 
 
 if __name__ == "__main__":

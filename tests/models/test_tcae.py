@@ -160,6 +160,8 @@ def test_parts_share_the_epochs_and_end_when_validation_saturates():
     assert [stage.patience for stage in stages] == [15, 15, 0, 0]
     assert [stage.schedule for stage in stages] == ["constant", "constant", "plateau", "cosine"]
     assert [stage.inputs for stage in stages] == 3 * [("image", "target")] + [("image",)]
+    assert [stage.takes_unused for stage in stages] == [False, True, True, False]
+    assert [stage.least_lr_share for stage in stages] == [1e-3, 1e-3, 1e-3, 0.0]
 
 
 def test_without_labels_there_is_no_probe_to_train():

@@ -8,13 +8,18 @@ import torch
 from PIL import Image
 from random_crops import random_people
 
+from actionunits.datasets.crops.crop_data import stored_size
+from actionunits.datasets.crops.load import load_data
+from actionunits.datasets.sampling.augment import center_crop
+from actionunits.datasets.sampling.sequences import PairSampler
 from actionunits.errors import UserError
 from actionunits.models import find_model
 from actionunits.reports import displacements, face_edit
 from actionunits.reports.displacements import displacement_lengths, length_histogram
-from actionunits.reports.face_edit import edit_face, pair_figure
+from actionunits.reports.face_edit import edit_face, pair_figure, two_movements
 from actionunits.reports.image_file import save_figure
 from actionunits.training.checkpoint import save_checkpoint
+from actionunits.weights.locate import find_weights
 
 CLIPS = sorted((Path(__file__).parents[2] / "data" / "synthau-mini" / "studio" / "clips").glob("*_T1.mp4"))
 
@@ -44,6 +49,20 @@ def test_what_is_kept_decides_which_movement_is_applied(tmp_path):
     # Without movement it is the source's crop; each movement changes it, and the two differ.
     assert plain.std() > 20
     assert np.abs(pose - plain).mean() > 1 and np.abs(aus - plain).mean() > 1 and np.abs(pose - aus).mean() > 1
+
+
+def test_the_released_network_moves_a_frame_towards_another_one(tmp_path):
+    """In few frames of people whom it has not seen: with both movements more than with either alone."""
+    names = [f"synthau-studio-0/S0-000{k}" for k in range(3)]
+    model = two_movements(find_weights("tcae"))
+    size = model.config.image_size
+    data = load_data([CLIPS[0].parents[1]], stored_size(size), subjects=names, every=10, cache=tmp_path)
+    batch = center_crop(data.batch(PairSampler((data.subject, data.clip), 12, 0).batch_indices(0)), size, data.margin)
+    with torch.inference_mode():
+        pair = model.pair(batch.image, batch.target)
+    made = (batch.image, pair.au_changed, pair.pose_changed, pair.reconstruction)
+    still, face, head, both = (float((picture - batch.target).abs().mean()) for picture in made)
+    assert both < min(face, head) < still
 
 
 def test_the_grid_has_seven_pictures_for_every_pair(tmp_path, monkeypatch):

@@ -134,6 +134,22 @@ def test_every_step_of_every_stage_is_taken(uninterrupted, training_crops):
     assert sum("validation" in line for line in lines if line["stage"] == "image") == 4
 
 
+@pytest.mark.parametrize(("takes", "steps"), [(True, 36), (False, 24)])
+def test_steps_that_a_stage_leaves_go_to_the_one_that_takes_them(training_crops, tmp_path, monkeypatch, takes, steps):
+    """The first of two equal stages ends at its second validation, after half of its 24 steps; the second dies."""
+    model = find_model("resnet18").model
+    whole = model(CONFIG, training_crops.aus).stages()[0]
+    stages = [dataclasses.replace(whole, patience=1), dataclasses.replace(whole, name="more", takes_unused=takes)]
+    monkeypatch.setattr(model, "stages", lambda self: stages)
+    settings = dataclasses.replace(SETTINGS, save_every_minutes=0)
+    again = {"settings": settings, "validate": lambda model, stage: {"score": 0.5}}
+    with pytest.raises(Crash):
+        run(training_crops, tmp_path, crash_at=(1, 20), **again)
+    assert run(training_crops, tmp_path, resume=True, **again).finished
+    lines = log_lines(tmp_path)
+    assert [max(line["step"] for line in lines if line["stage_number"] == k) for k in (0, 1)] == [12, steps]
+
+
 def test_a_stage_of_no_epochs_leaves_its_weights_as_they_were(training_crops, tmp_path):
     only = run(training_crops, tmp_path, dataclasses.replace(CONFIG, epochs=0))
     assert only.finished and only.steps == int(training_crops.mesh_valid.sum()) // 16
@@ -227,6 +243,20 @@ def test_plateau_falls_after_three_validations_without_gain_and_survives_a_save(
     assert resumed.at(0, 0) == 1.0
     resumed.observe(math.nan)
     assert resumed.at(0, 0) == pytest.approx(0.1)
+
+
+def test_a_plateau_at_the_least_rate_ends_the_stage():
+    rate = LearningRate(stage(schedule="plateau", least_lr_share=0.05))
+    for validations, share in ((4, 0.1), (3, 0.05)):
+        for _ in range(validations):
+            rate.observe(0.5)
+        assert rate.at(0, 0) == pytest.approx(share) and not rate.saturated
+    resumed = LearningRate(stage(schedule="plateau", least_lr_share=0.05))
+    for number in range(3):
+        assert not rate.saturated, number
+        rate.observe(0.5)
+    resumed.load_state_dict(rate.state_dict())
+    assert rate.saturated and resumed.saturated
 
 
 def test_the_average_follows_the_weights():

@@ -53,6 +53,9 @@ class Stage:
     lr_factors: tuple[tuple[str, float], ...] = ()  # name prefix -> factor of the learning rate, 1 for other names
     undecayed: tuple[str, ...] = ()  # prefixes of names that weight decay spares, besides all vectors
     patience: int = 0  # validations without a better score that end the stage; 0: none do
+    # Share of `lr` below which plateaus do not lower the rate; the one after ends the stage. 0: they go on.
+    least_lr_share: float = 0.0
+    takes_unused: bool = False  # epochs that the stage before has left are added to its own
     sequences: SequenceSampling | None = None  # batches of clips' features in time order, `batch_size` sequences each
     # From where to where, of the training people in an order that the seed shuffles, the stage learns.
     people: tuple[float, float] = (0.0, 1.0)

@@ -38,7 +38,7 @@ from actionunits.training.step import LossStep, backward
 
 STATE_FILE = "state.pt"
 LOG_FILE = "metrics.jsonl"
-STATE_VERSION = 3
+STATE_VERSION = 4
 
 # Scores of a model in a stage; `score` is the one that decides, higher is better.
 Validate: TypeAlias = Callable[[nn.Module, Stage], dict[str, float]]
@@ -76,6 +76,7 @@ class Position:
     stage: int = 0
     step: int = 0  # of the stage
     elapsed_s: float = 0.0  # of the stage
+    spare: int = 0  # steps that the stages before have left to this one
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def train(
                 return run.result(finished=False)
             saved = None
             run.take_average()
-            run.position = Position(stage=number + 1)
+            run.position = Position(stage=number + 1, spare=run.unused)
     return run.result(finished=True)
 
 
@@ -138,6 +139,7 @@ class _Run:
         self.position = Position()
         self.interrupted = False
         self.steps = self.images = 0
+        self.unused = 0  # steps of the last stage that were not needed
         self.busy_s = 0.0
         console = Console(stderr=True)
         self.progress = Progress(
@@ -162,7 +164,7 @@ class _Run:
             optimizer.load_state_dict(saved["optimizer"])
             rate.load_state_dict(saved["rate"])
             fabric.strategy.precision.load_state_dict(saved["precision"])
-        total_steps = stage.epochs * source.steps_per_epoch
+        total_steps = stage.epochs * source.steps_per_epoch + (position.spare if stage.takes_unused else 0)
         validate_every = max(1, round(settings.validate_every_epochs * source.steps_per_epoch))
         report = _Report(self, stage)
         clock = time.monotonic
@@ -201,6 +203,7 @@ class _Run:
 
         batches.close()
         report.close()
+        self.unused = total_steps - position.step
         if self.interrupted:
             self.save_state(optimizer, rate)
         return not self.interrupted

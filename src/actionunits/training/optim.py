@@ -87,6 +87,7 @@ class LearningRate:
         self.best = -math.inf
         self.waited = 0  # validations since the best score or the last lowering
         self.stalled = 0  # validations since the best score
+        self.ended = False  # the rate was at its least, and a plateau came
 
     def at(self, step: int, share: float) -> float:
         """Learning rate of a step (from 0); `share` of the stage, 0-1, lies behind it."""
@@ -103,21 +104,30 @@ class LearningRate:
         self.waited += 1
         self.stalled += 1
         if self.stage.schedule == "plateau" and self.waited >= PLATEAU_PATIENCE:
-            self.factor, self.waited = self.factor * PLATEAU_FACTOR, 0
+            least = self.stage.least_lr_share
+            self.ended = 0 < self.factor <= least
+            self.factor, self.waited = max(self.factor * PLATEAU_FACTOR, least), 0
 
     @property
     def saturated(self) -> bool:
         """Whether the stage ends because its score has stopped rising."""
-        return 0 < self.stage.patience <= self.stalled
+        return self.ended or 0 < self.stage.patience <= self.stalled
 
     def state_dict(self) -> dict[str, float]:
         """What a resumed run needs."""
-        return {"factor": self.factor, "best": self.best, "waited": self.waited, "stalled": self.stalled}
+        return {
+            "factor": self.factor,
+            "best": self.best,
+            "waited": self.waited,
+            "stalled": self.stalled,
+            "ended": self.ended,
+        }
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Continue from a saved state."""
         self.factor, self.best = state["factor"], state["best"]
         self.waited, self.stalled = int(state["waited"]), int(state["stalled"])
+        self.ended = bool(state["ended"])
 
 
 def update_average(average: AveragedModel, model: nn.Module, decay: float, step: int) -> None:

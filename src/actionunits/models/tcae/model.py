@@ -27,6 +27,7 @@ from actionunits.models.tcae.displacement import integrate, warp
 from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
 
 AU_FIRST = "AU movement alone"  # the stage before the curriculum
+LEAST_LR_SHARE = 1e-3  # where the rate stops falling; the paper does not tell
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,8 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
                 epochs=end - start,
                 schedule="constant" if c.schedule == "plateau" and end < c.epochs else c.schedule,
                 patience=c.patience if end < c.epochs else 0,
+                least_lr_share=LEAST_LR_SHARE,
+                takes_unused=start > 0,
                 inputs=("image", "target"),
                 face_pairs=1.0 if name == AU_FIRST else c.face_pairs,
                 time_share=share,
