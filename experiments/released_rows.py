@@ -1,4 +1,4 @@
-"""From trained weights of RE-Net, EAC-Net, OF-Net, the hybrid network or TCAE to released ones: decisions on real faces.
+"""From trained weights of RE-Net, EAC-Net, OF-Net, hybrid network or TCAE to released ones: decisions on real faces.
 
     python experiments/released_rows.py runs/renet/model.safetensors --faces DIR --out renet.safetensors
 
