@@ -31,7 +31,6 @@ from low_groups import (
     LowSource,
     changed_views,
     low_maps,
-    people_of,
     plain_view,
     predict,
     start_network,
@@ -40,7 +39,7 @@ from torch import Tensor
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData
-from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.evaluation.compare import MEAN, compare
 from actionunits.evaluation.predictions import FramePredictions, read_predictions, write_predictions
 from actionunits.evaluation.protocols import score_frames
@@ -175,7 +174,7 @@ def data_of(options: argparse.Namespace, model: AboveLowGroups) -> Data:
     """Rendered people: those to learn from, two hundred others to be judged on."""
     plan = FreshPlan(options.facekit, SEED, 256, options.assets, FRAMES, wild_share=0.5, sizes_px=SIZES_PX)
     test, valid, train_on = (
-        people_of(dataclasses.replace(plan, seed=SEED + k), range(count), options.keep)
+        kept_crop_data(dataclasses.replace(plan, seed=SEED + k), range(count), options.keep)
         for k, count in ((1, options.test_people), (2, options.valid_people), (0, options.people))
     )
     picture = model.whole()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +12,6 @@ from torch import Tensor, nn
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData
-from actionunits.datasets.crops.fresh import FreshPlan, as_crop_data, kept_person
 from actionunits.datasets.sampling.augment import AugmentConfig, augment, center_crop
 from actionunits.models.batch import Batch
 from actionunits.models.contract import Stage
@@ -70,13 +67,6 @@ class LowMaps:
         """Every frame in its first version."""
         rows = torch.arange(len(self.present))
         return self.batch(rows, torch.zeros_like(rows))
-
-
-def people_of(plan: FreshPlan, people: range, folder: Path) -> CropData:
-    """Frames of people, rendered where the folder does not have them."""
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(partial(kept_person, plan, folder), people))
-    return as_crop_data(plan, people, found)
 
 
 def plain_view(model: EacNet, data: CropData) -> View:

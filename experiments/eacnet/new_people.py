@@ -19,10 +19,9 @@ import numpy as np
 import pandas as pd
 import torch
 from equal_steps import FRAMES, SEED, SIZES_PX, write
-from low_groups import people_of
 from rivals import always_present, judged
 
-from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.evaluation.protocols import score_frames
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.weights.locate import find_weights
@@ -39,7 +38,7 @@ def main() -> int:
     torch.set_num_threads(1)
     plan = FreshPlan(options.facekit, SEED, 256, options.assets, FRAMES, wild_share=0.5, sizes_px=SIZES_PX)
     test, valid = (
-        people_of(dataclasses.replace(plan, seed=SEED + k), range(count), options.keep)
+        kept_crop_data(dataclasses.replace(plan, seed=SEED + k), range(count), options.keep)
         for k, count in ((1, 100), (2, 60))
     )
     test, valid = (dataclasses.replace(part, mesh=None, mesh_valid=None) for part in (test, valid))

@@ -22,11 +22,11 @@ import numpy as np
 import pandas as pd
 import torch
 from equal_steps import FRAMES, SEED, SIZES_PX, write
-from low_groups import AboveLowGroups, LowMaps, View, low_maps, people_of, plain_view, predict
+from low_groups import AboveLowGroups, LowMaps, View, low_maps, plain_view, predict
 from torch import Tensor
 
 from actionunits.datasets.crops.crop_data import CropData
-from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.datasets.sampling.augment import Geometry, apply_geometry, apply_geometry_to_landmarks
 from actionunits.models.batch import Batch
 from actionunits.models.eacnet.centers import INNER_EYE_CORNERS
@@ -147,7 +147,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     plan = FreshPlan(options.facekit, SEED + 1, 256, options.assets, FRAMES, wild_share=0.5, sizes_px=SIZES_PX)
-    test = people_of(plan, range(options.test_people), options.keep)
+    test = kept_crop_data(plan, range(options.test_people), options.keep)
     table = measure(options.runs, test.subset(np.arange(0, len(test), options.every)))
     write(table, ROOT / "results" / "eacnet_places.csv")
     draw(table, ROOT / "docs" / "img" / "eacnet_places.png")

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from equal_steps import FRAMES, SEED, SIZES_PX, row_of, write
-from low_groups import GEOMETRY, people_of
+from low_groups import GEOMETRY
 from pandas import DataFrame
-from train_student import SMALL, frames_of, plan_of
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData
-from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
 from actionunits.models import find_model
 from actionunits.models.contract import Stage
@@ -32,6 +31,9 @@ from actionunits.training.fresh_source import FreshFrames, FreshSource
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
 from actionunits.training.validation import CropPredictions, predict_crops, thresholds
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from students import SMALL, frames_of, plan_of
 
 ADAM = {"optimizer": "adamw", "lr": 2e-3, "batch_size": 32, "epochs": 1, "schedule": "cosine", "warmup_steps": 50}
 RESNET = {"image_size": 150, "magnification": 4 / 3, "middle_size": 112, "width": 16, "ccc_weight": 0.5}
@@ -88,7 +90,7 @@ def main() -> int:
     torch.set_num_threads(1)
     plan = FreshPlan(options.facekit, SEED, 256, options.assets, FRAMES, wild_share=0.5, sizes_px=SIZES_PX)
     test, valid = (
-        people_of(dataclasses.replace(plan, seed=SEED + k), range(count), options.keep)
+        kept_crop_data(dataclasses.replace(plan, seed=SEED + k), range(count), options.keep)
         for k, count in ((1, options.test_people), (2, options.valid_people))
     )
     parts = [

@@ -14,25 +14,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "eacnet"))
-from low_groups import people_of
-from student import StudentOutput, teacher_of
-from train_student import LARGE, SMALL, VALIDATION_PEOPLE, Mixed, frames_of, header_of, plan_of
-
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import STORED_MARGIN
 from actionunits.datasets.sampling.augment import center_crop
-from actionunits.errors import UserError
-from actionunits.files import write_atomically
 from actionunits.models.batch import Batch
 from actionunits.models.contract import Stage
 from actionunits.models.hybrid import HybridNet
@@ -40,13 +32,13 @@ from actionunits.models.hybrid.cnn import Cnn
 from actionunits.models.hybrid.config import HybridConfig
 from actionunits.models.layers.middle import middle_of
 from actionunits.models.resnet18.loss import occurrence_loss
-from actionunits.runtime.provenance import source_commit
-from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
-from actionunits.training.fresh_source import FreshSource
-from actionunits.training.hardware import Hardware, make_fabric
-from actionunits.training.loop import train
+from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.settings import make_settings, parse_assignments, read_config_file
-from actionunits.training.validation import judged, predict_crops, scores
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "eacnet"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import students
+from student import StudentOutput, teacher_of
 
 # The first convolution's maps are so large that normalising them takes a third of the time.
 NORMALISED = ("conv2", "conv3", "conv4", "conv5", "fc6")
@@ -173,86 +165,40 @@ class Student(HybridNet):
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--facekit", required=True, help="the face model")
-    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
-    parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
-    parser.add_argument("--people", type=int, default=1500, help="seen in few pixels")
-    parser.add_argument("--large-people", type=int, default=0, help="seen in 224 pixels")
-    parser.add_argument("--teacher", help="weights of a ResNet-18 to learn from, such as resnet18")
+    parser = students.parser_of(__doc__, large_people=0)
+    students.add_teacher_options(parser)
     parser.add_argument("--init", type=Path, help="checkpoint of a CNN of these sizes to go on from")
     parser.add_argument("--no-hints", action="store_true", help="learn the teacher's answers alone")
-    parser.add_argument("--set", action="append", default=[], help="one setting of the model, setting=value")
-    parser.add_argument("--steps", type=int, required=True)
     parser.add_argument(
         "--max-minutes", type=float, help="an end before all steps; the learning rate follows the clock"
     )
-    parser.add_argument("--seed", type=int, default=31, help="of training")
-    parser.add_argument("--results", type=Path, help="table to add the recipe and its scores to")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     return parser.parse_args()
 
 
-def told(options: argparse.Namespace, found: dict[str, float]) -> pd.DataFrame:
+def told(options: argparse.Namespace, found: dict[str, float]) -> dict[str, Any]:
     """A row of the table: the recipe and the scores of new people."""
     names = ("teacher", "no_hints", "steps", "people", "large_people", "seed")
-    return pd.DataFrame([{name: getattr(options, name) for name in names} | found | {"commit": source_commit()}])
+    return {name: getattr(options, name) for name in names} | found
 
 
 def run(options: argparse.Namespace) -> None:
-    frames = [frames_of(plan_of(options, SMALL), options.people, options.keep)] if options.people else []
-    if options.large_people:
-        frames.append(frames_of(plan_of(options, LARGE), options.large_people, options.keep))
-    # Nobody's judge has been seen by the default detector.
-    validation = people_of(plan_of(options, LARGE, 2), range(VALIDATION_PEOPLE), options.keep)
+    frames, validation = students.training_frames(options), students.judging_people(options)
     settings = make_settings("hybrid", read_config_file("hybrid_synthau") | RECIPE | parse_assignments(options.set))
     torch.manual_seed(options.seed)
     model = Student(settings.model, options.teacher, not options.no_hints)
-    began, size = time.process_time(), settings.model.image_size
     if options.init is not None:
         seen = frames[0].batch(torch.arange(0, frames[0].frames, frames[0].frames // TYPICAL)[:TYPICAL], mesh=False)
-        seen = center_crop(seen, size, STORED_MARGIN).image
+        seen = center_crop(seen, settings.model.image_size, STORED_MARGIN).image
         config = settings.model
         model.cnn.take(
             load_checkpoint(options.init).model.cnn, middle_of(seen, config.magnification, config.seen_size)
         )
-
-    def source_of(stage: Stage, number: int) -> Mixed:
-        return Mixed(
-            [FreshSource(f, stage, number, size, options.seed, settings.augment, options.steps) for f in frames]
-        )
-
-    def validate(trained: nn.Module, stage: Stage) -> dict[str, float]:
-        found = scores(validation, predict_crops(trained, validation, size, bf16=True))
-        text = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-        print(f"{time.process_time() - began:.0f} s of one core: {text}", flush=True)
-        return found
-
-    loop = dataclasses.replace(settings.loop, seed=options.seed, ema_decay=0.99, save_every_minutes=1e6)
-    loop = dataclasses.replace(
-        loop, validate_every_epochs=min(1.0, 200 / options.steps), max_minutes=options.max_minutes
-    )
-    options.out.mkdir(parents=True, exist_ok=True)
-    student = train(model, source_of, options.out, loop, make_fabric(Hardware(accelerator="cpu")), validate).model
-    network = student.plain()  # type: ignore[operator]
-    header = header_of(options, frames, validation) | judged(network, validation, size)
-    save_checkpoint(options.out / "model.safetensors", network, header)
+    loop = dataclasses.replace(settings.loop, max_minutes=options.max_minutes)
+    student = students.learn(model, options, frames, validation, settings.augment, loop)
+    found = students.keep(student.plain(), options, frames, validation)  # type: ignore[operator]
     if options.results is not None:
-        row = told(options, header["scores"]["validation"])
-        before = [pd.read_csv(options.results)] if options.results.is_file() else []
-        with write_atomically(options.results) as partial:
-            pd.concat([*before, row]).to_csv(partial, index=False, float_format="%.5g", lineterminator="\n")
-
-
-def main() -> int:
-    torch.set_num_threads(1)
-    try:
-        run(parse())
-    except UserError as error:
-        print(f"train_cnn: {error}", file=sys.stderr)
-        return 2
-    return 0
+        students.add_row(options.results, told(options, found))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(students.as_command("train_cnn", lambda: run(parse())))

@@ -15,35 +15,29 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torch import nn
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData, Rows, concatenate
 from actionunits.datasets.crops.fresh import FreshPlan, FreshRows, as_crop_data, kept_person
 from actionunits.datasets.sampling.augment import AugmentConfig
-from actionunits.errors import UserError
-from actionunits.files import file_sha256
 from actionunits.models.contract import Stage
 from actionunits.models.ofnet import OfNet, OfNetConfig
-from actionunits.runtime.provenance import source_commit
 from actionunits.settings.checks import make_config
-from actionunits.synth.assets import read_assets
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
 from actionunits.training.settings import parse_assignments
 from actionunits.training.source import CropSource
-from actionunits.training.validation import judged, predict_crops, scores
+from actionunits.training.validation import judged
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "eacnet"))
-from train_student import LARGE, SMALL, VALIDATION_PEOPLE, plan_of
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import students
+from students import JUDGES, JUDGES_AFTER, LARGE, SMALL, plan_of
 
 STORED = SMALL["crop_size"]  # pixels: enough around 128
 COMMON = {"width": 16, "optimizer": "adam", "lr": 1e-3, "batch_size": 16, "schedule": "cosine", "warmup_steps": 50}
@@ -69,42 +63,12 @@ def with_anchors(plan: FreshPlan, people: int, folder: Path) -> CropData:
     return dataclasses.replace(data, anchor=anchor, mesh=None, mesh_valid=None)
 
 
-def header_of(options: argparse.Namespace, training: CropData, plans: list[FreshPlan]) -> dict[str, Any]:
-    """What the checkpoint tells of its run."""
-    assets = read_assets(options.assets).fingerprint if options.assets else None
-    told = [dataclasses.asdict(plan) | {"facekit": "ICT Face Model Light", "assets": assets} for plan in plans]
-    return {
-        "data": {
-            "names": list(training.names),
-            "rendered": told,
-            "training_people": len(training.subjects),
-            "training_frames": len(training),
-            "training_subjects": [],  # nobody whom a data set holds
-            "started_from": None if options.init is None else {"sha256": file_sha256(options.init)},
-            "validation_names": [f"fresh-{LARGE['seed'] + 2}"],
-            "validation_subjects": [],
-            "occurrence_level": training.occurrence_level,
-            "aligned": training.aligned,
-        },
-        "seed": options.seed,
-        "commit": source_commit(),
-    }
-
-
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--facekit", required=True, help="the face model")
-    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
-    parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
-    parser.add_argument("--people", type=int, default=1500, help="seen in few pixels")
-    parser.add_argument("--large-people", type=int, default=850, help="seen in more")
+    parser = students.parser_of(__doc__, large_people=850)
     parser.add_argument("--stage", choices=SHARE_OF_NETWORKS, required=True)
     parser.add_argument("--size", type=int, default=128, help="width of the crop, pixels")
     parser.add_argument("--init", type=Path, help="checkpoint of the stage before")
-    parser.add_argument("--set", action="append", default=[], help="one setting of the model, setting=value")
-    parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=51, help="of training")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     return parser.parse_args()
 
 
@@ -127,39 +91,23 @@ def run(options: argparse.Namespace) -> None:
     counts = (options.people, options.large_people)
     parts = [with_anchors(plan, count, options.keep) for plan, count in zip(plans, counts, strict=True) if count]
     training = concatenate(parts)
-    validation = with_anchors(plan_of(options, LARGE, 2), VALIDATION_PEOPLE, options.keep)
-    began, size = time.process_time(), options.size
+    validation = with_anchors(plan_of(options, LARGE, JUDGES_AFTER), JUDGES, options.keep)
+    size = options.size
 
     def source_of(stage: Stage, number: int) -> CropSource:
         source = CropSource(training, stage, number, size, options.seed, AugmentConfig(rotation_deg=10.0))
         source.steps_per_epoch = options.steps
         return source
 
-    def validate(trained: nn.Module, stage: Stage) -> dict[str, float]:
-        found = scores(validation, predict_crops(trained, validation, size, bf16=True))
-        text = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-        print(f"{time.process_time() - began:.0f} s of one core: {text}", flush=True)
-        return found
-
     loop = LoopSettings(seed=options.seed, ema_decay=0.99, validate_every_epochs=min(1.0, 250 / options.steps))
     options.out.mkdir(parents=True, exist_ok=True)
     fabric = make_fabric(Hardware(accelerator="cpu", precision="bf16"))
-    shown = None if options.stage == "flow" else validate
+    shown = None if options.stage == "flow" else students.judge_of(validation, size)
     model = train(model_of(options), source_of, options.out, loop, fabric, shown).model
     del model.stages  # type: ignore[attr-defined]
-    header = header_of(options, training, plans) | judged(model, validation, size)
-    save_checkpoint(options.out / "model.safetensors", model, header)
-
-
-def main() -> int:
-    torch.set_num_threads(1)
-    try:
-        run(parse())
-    except UserError as error:
-        print(f"train_release: {error}", file=sys.stderr)
-        return 2
-    return 0
+    header = students.header_of(options, plans, len(training.subjects), len(training), validation)
+    save_checkpoint(options.out / "model.safetensors", model, header | judged(model, validation, size))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(students.as_command("train_release", lambda: run(parse())))

@@ -42,12 +42,11 @@ def ranks(faces: CodedFaces, answers: Answers) -> tuple[np.ndarray, np.ndarray]:
     return score, known
 
 
-def aucs(faces: CodedFaces, answers: Answers, person: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def aucs(faces: CodedFaces, answers: Answers, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """AUC of the pooled cells of a group (N,) bool and of the others, (1 + REPLICATES,) each: first of all people."""
     score, known = ranks(faces, answers)
-    people = person.max() + 1
-    draws = np.vstack([np.ones(people, np.int64), bootstrap.draw_subjects(people, REPLICATES, 0)])
-    owner = np.broadcast_to(person[:, None], known.shape)
+    draws = np.vstack([np.ones(faces.people, np.int64), bootstrap.draw_subjects(faces.people, REPLICATES, 0)])
+    owner = np.broadcast_to(faces.person[:, None], known.shape)
 
     def pooled(rows: np.ndarray) -> np.ndarray:
         cells = known & rows[:, None]
@@ -72,14 +71,12 @@ def main() -> int:
         print(f"face_groups: {error}", file=sys.stderr)
         return 2
     groups = pd.read_csv(GROUPS, dtype={"id": str}).set_index("id").loc[list(faces.ids)]
-    labels = pd.read_csv(options.faces / "labels.csv", dtype={"id": str}).set_index("id").loc[list(faces.ids)]
-    person = pd.factorize(labels["person"])[0]
     rows = []
     for name in groups:
         chosen = groups[name].to_numpy() > 0
-        counts = {"group": name, "faces": int(chosen.sum()), "people": len(np.unique(person[chosen]))}
+        counts = {"group": name, "faces": int(chosen.sum()), "people": len(np.unique(faces.person[chosen]))}
         for reader in answers:
-            inside, outside = aucs(faces, reader, person, chosen)
+            inside, outside = aucs(faces, reader, chosen)
             low, high = np.nanquantile((inside - outside)[1:], [TAIL, 1 - TAIL])
             told = {"auc": inside[0], "auc_others": outside[0], "difference": inside[0] - outside[0]}
             rows.append(counts | {"reader": reader.name} | told | {"low": low, "high": high})

@@ -83,13 +83,11 @@ def fitted_weights(
     return weights(minimize(loss, np.zeros(2 + 3 * aus), method="L-BFGS-B").x)
 
 
-def own_shares(
-    branches: np.ndarray, faces: CodedFaces, person: np.ndarray, start: np.ndarray, sd: float
-) -> np.ndarray:
+def own_shares(branches: np.ndarray, faces: CodedFaces, start: np.ndarray, sd: float) -> np.ndarray:
     """Scores (N, A) with weights for every AU that were fitted on other people."""
     score = np.zeros(branches.shape[:2])
-    for fold in np.array_split(np.random.default_rng(0).permutation(np.unique(person)), FOLDS):
-        tested = np.isin(person, fold)
+    for fold in np.array_split(np.random.default_rng(0).permutation(np.unique(faces.person)), FOLDS):
+        tested = np.isin(faces.person, fold)
         score[tested] = (branches[tested] * fitted_weights(branches, faces, ~tested, start, sd)).sum(-1)
     return score
 
@@ -123,11 +121,9 @@ def main() -> int:
         row(name, passes, (1 - share) * odds + share * landmarks)
         for (name, odds), passes in zip(images.items(), (1, 2, 7, 8), strict=True)
     ]
-    labels = pd.read_csv(options.faces / "labels.csv", dtype={"id": str}).set_index("id").loc[list(faces.ids)]
-    person = pd.factorize(labels["person"])[0]
     branches = np.stack([images["as released"], landmarks], -1)
     for sd in SPREADS:
-        score = own_shares(branches, faces, person, np.array([1 - share, share]), sd)
+        score = own_shares(branches, faces, np.array([1 - share, share]), sd)
         rows.append(row(f"shares of each AU, prior {sd}", 1, score))
     table = pd.DataFrame(rows).assign(commit=source_commit())
     table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")

@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from train_on_renders import SEED, STORED, VALIDATED, people_of
+from train_on_renders import SEED, STORED, VALIDATED
 
 from actionunits.datasets.crops.crop_data import CropData
-from actionunits.datasets.crops.fresh import STREAM, FreshPlan
+from actionunits.datasets.crops.fresh import STREAM, FreshPlan, kept_crop_data
 from actionunits.datasets.sampling.augment import plain_batches
 from actionunits.evaluation.probe_fit import fit_probe
 from actionunits.files import write_atomically
@@ -121,7 +121,7 @@ def main() -> None:
     plan = FreshPlan(options.facekit, SEED, STORED, options.assets)
     test_plan = dataclasses.replace(plan, seed=SEED + 1)
     people, test = (
-        dataclasses.replace(people_of(of, numbers, options.keep), mesh=None, mesh_valid=None)
+        dataclasses.replace(kept_crop_data(of, numbers, options.keep), mesh=None, mesh_valid=None)
         for of, numbers in ((plan, range(FIRST, FIRST + TRAIN + TUNE)), (test_plan, range(TEST)))
     )
     models = {path.parent.name: load_checkpoint(path).model for path in options.checkpoints}

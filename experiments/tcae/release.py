@@ -19,9 +19,9 @@ from typing import Any
 
 import pandas as pd
 import torch
-from train_on_renders import SEED, STORED, VALIDATED, people_of
+from train_on_renders import SEED, STORED, VALIDATED
 
-from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.evaluation import regression
 from actionunits.evaluation.divisions import Fold
 from actionunits.evaluation.predictions import FramePredictions
@@ -52,7 +52,7 @@ def main() -> None:
     plan = FreshPlan(options.facekit, SEED, STORED, options.assets)
     other = dataclasses.replace(plan, seed=SEED + 1)
     train, tune, test = (
-        dataclasses.replace(people_of(of, numbers, options.keep), mesh=None, mesh_valid=None)
+        dataclasses.replace(kept_crop_data(of, numbers, options.keep), mesh=None, mesh_valid=None)
         for of, numbers in ((plan, TRAIN), (plan, TUNE), (other, TEST))
     )
     regression.transfer("tcae", Fold("renders", train, tune, None), options.network, options.out)

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from actionunits.datasets.crops.crop_data import CropData, concatenate
-from actionunits.datasets.crops.fresh import FreshPlan, as_crop_data, kept_person
+from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.datasets.crops.load import load_data
 from actionunits.errors import UserError
 from actionunits.training.hardware import Hardware, make_fabric
@@ -27,11 +27,6 @@ from actionunits.training.settings import make_settings, parse_assignments, read
 
 SEED, STORED = 31, 167  # of the renders that the default detector learned from; width with margin, pixels
 TRAINED, VALIDATED = range(1000), range(1000, 1040)
-
-
-def people_of(plan: FreshPlan, numbers: range, folder: Path) -> CropData:
-    """Frames of people with their labels, rendered where the folder does not have them."""
-    return as_crop_data(plan, numbers, [kept_person(plan, folder, number) for number in numbers])
 
 
 def repeated(data: CropData, times: int) -> list[CropData]:
@@ -56,10 +51,10 @@ def main() -> int:
     plan = FreshPlan(options.facekit, SEED, STORED, options.assets)
     try:
         settings = make_settings("tcae", read_config_file("tcae_synthau") | parse_assignments(options.set))
-        parts = [people_of(plan, TRAINED, options.keep).of_aus(())]
+        parts = [kept_crop_data(plan, TRAINED, options.keep).of_aus(())]
         if options.videos:
             parts += repeated(load_data([options.videos], STORED, aus=()), options.times)
-        validation = people_of(plan, VALIDATED, options.keep).of_aus(())
+        validation = kept_crop_data(plan, VALIDATED, options.keep).of_aus(())
         parts = [dataclasses.replace(part, mesh=None, mesh_valid=None) for part in parts]
         fabric = make_fabric(Hardware("32", "cpu"))  # at this size bfloat16 is no faster
         run("tcae", settings, concatenate(parts), validation, options.out, fabric, init=options.init)

@@ -34,6 +34,18 @@ def test_a_folder_is_read_with_what_is_not_known(folder):
     assert faces.kappa == {}
 
 
+@pytest.mark.parametrize(
+    ("people", "expected"), [("x,x,y,z", [0, 0, 1, 2]), ("x,,x,", [0, 1, 0, 2]), (None, [0, 1, 2, 3])]
+)
+def test_whoever_is_not_named_is_somebody_else(folder, people, expected):
+    table = pd.read_csv(folder / "labels.csv").drop(columns="person")
+    if people is not None:
+        table["person"] = people.split(",")
+    table.to_csv(folder / "labels.csv", index=False)
+    faces = read_coded_faces(folder)
+    assert faces.person.tolist() == expected and faces.people == max(expected) + 1
+
+
 def test_scores_by_hand(folder):
     table = score_answers(read_coded_faces(folder), answers()).set_index("au")
     assert tuple(score_answers(read_coded_faces(folder), answers()).columns) == FACE_COLUMNS

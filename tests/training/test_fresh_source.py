@@ -81,8 +81,11 @@ def test_a_stage_of_meshes_gets_frames_that_have_one_and_no_pictures():
     assert batch.image.shape == (16, 3, 0, 0) and batch.mesh_valid.all() and batch.mesh.shape == (16, 478, 3)
 
 
-def test_people_as_data_to_be_judged_on():
+def test_people_as_data_to_be_judged_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(fresh, "render_person", lambda plan, number: rows(number))
     data = as_crop_data(PLAN, [4, 9], [rows(4), rows(9)])
+    np.testing.assert_array_equal(fresh.kept_crop_data(PLAN, [4, 9], tmp_path).au_sides, data.au_sides)
+    assert len(list(tmp_path.iterdir())) == 2
     assert len(data) == 8 and data.subjects == ("F1-000004", "F1-000009")
     np.testing.assert_array_equal(data.au_intensity, data.au_sides.max(-1))
 

@@ -210,7 +210,7 @@ def edit(
     target: Annotated[str, typer.Argument(help="Picture or video of the same person with the other face or pose.")],
     keep: Annotated[str, typer.Option(help="pose: take the target's action units; aus: take its head pose.")],
     out: PictureOption,
-    model: Annotated[str, typer.Option(help="Checkpoint file of a TCAE.")] = "tcae",
+    model: Annotated[str, typer.Option(help="Checkpoint file of a TCAE, or its released weights.")] = "tcae",
     size: Annotated[
         int, typer.Option(min=32, max=4096, help="Width of the picture, a registered crop, in pixels.")
     ] = 256,

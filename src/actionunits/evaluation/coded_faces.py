@@ -42,13 +42,18 @@ class CodedFaces:
 
     name: str  # of the folder
     ids: tuple[str, ...]
-    people: int
+    person: np.ndarray  # (N,) int: number of the person whom each face shows
     pictures: tuple[Path, ...]
     aus: tuple[int, ...]
     present: np.ndarray  # (N, A) uint8, 0 or 1
     valid: np.ndarray  # (N, A) bool: the coders agree
     level: np.ndarray  # (N, A) float, 0-3; NaN where unknown
     kappa: dict[int, float]  # agreement of the coders on presence, by AU; empty without their codes
+
+    @property
+    def people(self) -> int:
+        """How many people the faces show."""
+        return len(np.unique(self.person))
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,13 @@ def read_coded_faces(folder: Path | str) -> CodedFaces:
         else np.full(len(ids), np.nan)
         for au in aus
     ]
-    people = table["person"].nunique() if "person" in table else len(ids)
+    # Whoever is not named is somebody else.
+    named = table["person"].astype(object) if "person" in table else pd.Series(np.nan, table.index, object)
+    person = pd.factorize(named.where(named.notna(), "id " + table.index))[0]
     return CodedFaces(
         name=folder.resolve().name,
         ids=ids,
-        people=int(people),
+        person=person,
         pictures=tuple(_picture(folder, name) for name in ids),
         aus=aus,
         present=np.nan_to_num(marks).astype(np.uint8),

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import cv2
@@ -157,3 +158,9 @@ def as_crop_data(plan: FreshPlan, numbers: Sequence[int], people: Sequence[Fresh
         landmarks=np.concatenate([rows.landmarks for rows in people]),
         au_sides=sides,
     )
+
+
+def kept_crop_data(plan: FreshPlan, numbers: Sequence[int], folder: Path | None) -> CropData:
+    """`as_crop_data` of people, each as of `kept_person`."""
+    with ThreadPoolExecutor(2) as pool:  # rendering lets other threads run
+        return as_crop_data(plan, numbers, list(pool.map(partial(kept_person, plan, folder), numbers)))
