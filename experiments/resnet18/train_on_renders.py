@@ -27,12 +27,9 @@ from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData, stored_size
 from actionunits.datasets.crops.fresh import FreshPlan, as_crop_data, kept_person
 from actionunits.errors import UserError
-from actionunits.files import file_sha256
 from actionunits.models import find_model
 from actionunits.models.contract import Stage
 from actionunits.runtime.processes import be_a_worker
-from actionunits.runtime.provenance import source_commit
-from actionunits.synth.assets import read_assets
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.fresh_source import FreshFrames, FreshSource, Rendering
 from actionunits.training.hardware import Hardware, make_fabric
@@ -42,6 +39,9 @@ from actionunits.training.settings import Settings, make_settings, parse_assignm
 from actionunits.training.start import start_from
 from actionunits.training.validation import judged, predict_crops, scores
 from actionunits.weights.checkpoint_file import read_header
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import students
 
 STEPS_PER_EPOCH = 1000
 UNBOUNDED = 1_000_000  # epochs; the clock ends a run
@@ -91,7 +91,8 @@ def train_one(text: str, frames: FreshFrames, validation: CropData, options: arg
     out = options.out / name
     out.mkdir(parents=True, exist_ok=True)
     result = train(_without_end(model), source_of, out, loop, fabric, validate)
-    header = header_of(frames, validation, options) | judged(result.model, validation, size, fabric.device)
+    header = students.header_of(options, [frames.plan], frames.people, frames.frames, validation)
+    header |= judged(result.model, validation, size, fabric.device)
     save_checkpoint(out / "model.safetensors", result.model, header, "float16")
     print(f"{name}: {result.steps} steps, {result.images_per_s:.0f} images/s", flush=True)
 
@@ -101,28 +102,6 @@ def _without_end(model: Any) -> Any:
     stages = [dataclasses.replace(stage, epochs=UNBOUNDED) for stage in model.stages() if stage.epochs > 0]
     model.stages = lambda: stages
     return model
-
-
-def header_of(frames: FreshFrames, validation: CropData, options: argparse.Namespace) -> dict[str, Any]:
-    """What the checkpoint tells of its run."""
-    assets = read_assets(frames.plan.assets).fingerprint if frames.plan.assets else None
-    plan = dataclasses.asdict(frames.plan) | {"facekit": "ICT Face Model Light", "assets": assets}
-    return {
-        "data": {
-            "names": [f"fresh-{frames.plan.seed}"],
-            "rendered": plan,
-            "training_people": frames.people,
-            "training_frames": frames.frames,
-            "training_subjects": [],  # nobody whom a data set holds
-            "started_from": None if options.init is None else {"sha256": file_sha256(options.init)},
-            "validation_names": list(validation.names),
-            "validation_subjects": [],
-            "occurrence_level": validation.occurrence_level,
-            "aligned": validation.aligned,
-        },
-        "seed": options.seed,
-        "commit": source_commit(),
-    }
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -28,6 +28,23 @@ from actionunits.scores import resting
 
 
 @pytest.fixture
+def signal_at(monkeypatch):
+    """Makes the program get a signal when it looks for the faces of a frame."""
+
+    def staged(index, sign=signal.SIGINT):
+        find = StagedFinder.__call__
+
+        def interrupting(self, frame):
+            if frame.index == index:
+                os.kill(os.getpid(), sign)
+            return find(self, frame)
+
+        monkeypatch.setattr(StagedFinder, "__call__", interrupting)
+
+    return staged
+
+
+@pytest.fixture
 def run(monkeypatch, tiny_weights, tmp_path, capsys):
     """Runs `actionunits detect` with staged faces in an empty folder; gives exit code, stdout and stderr."""
     monkeypatch.setattr(detect_module, "FaceFinder", StagedFinder)
@@ -348,16 +365,9 @@ def test_the_version_is_printed(capsys):
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_keeps_the_rows_so_far(run, monkeypatch, sign):
+def test_a_signal_keeps_the_rows_so_far(run, signal_at, sign):
     write_video("clip.mp4", [1] * 200)
-    find = StagedFinder.__call__
-
-    def interrupting(self, frame):
-        if frame.index == 20:
-            os.kill(os.getpid(), sign)
-        return find(self, frame)
-
-    monkeypatch.setattr(StagedFinder, "__call__", interrupting)
+    signal_at(20, sign)
     before = signal.getsignal(signal.SIGINT)  # a shell that runs the tests in the background has it ignored
     code, _, err = run("clip.mp4", "--annotate", "-q")
     rows = len(pd.read_csv("clip.csv"))
@@ -392,16 +402,9 @@ def test_work_goes_on_when_nobody_reads_what_is_printed(tiny_weights, tmp_path):
     assert (run.returncode, run.stderr) == (0, "") and (tmp_path / "b.run.json").exists()
 
 
-def test_a_signal_before_the_neutral_frame_promises_no_files(run, monkeypatch):
+def test_a_signal_before_the_neutral_frame_promises_no_files(run, signal_at):
     write_video("clip.mp4", [1] * 100)
-    find = StagedFinder.__call__
-
-    def interrupting(self, frame):
-        if frame.index == 5:
-            os.kill(os.getpid(), signal.SIGINT)
-        return find(self, frame)
-
-    monkeypatch.setattr(StagedFinder, "__call__", interrupting)
+    signal_at(5)
     code, _, err = run("clip.mp4", "--neutral", "90", "-q")
     assert code == 130 and err.endswith("actionunits: interrupted\n") and files() == []
 
@@ -429,16 +432,9 @@ class EndlessCamera:
         pass
 
 
-def test_ctrl_c_is_the_normal_end_of_a_webcam(run, monkeypatch):
+def test_ctrl_c_is_the_normal_end_of_a_webcam(run, monkeypatch, signal_at):
     monkeypatch.setattr("cv2.VideoCapture", EndlessCamera)
-    find = StagedFinder.__call__
-
-    def interrupting(self, frame):
-        if frame.index == 20:
-            os.kill(os.getpid(), signal.SIGINT)
-        return find(self, frame)
-
-    monkeypatch.setattr(StagedFinder, "__call__", interrupting)
+    signal_at(20)
     code, _, err = run("webcam:0", "--timeline")
     assert (code, err) == (0, "")
     card = json.loads(Path("webcam-0.run.json").read_text())
@@ -452,19 +448,12 @@ def test_ctrl_c_is_the_normal_end_of_a_webcam(run, monkeypatch):
     assert code == 2 and "cannot be read twice" in err
 
 
-def test_a_webcam_is_measured_from_the_rest_that_was_shown_so_far(run, monkeypatch):
+def test_a_webcam_is_measured_from_the_rest_that_was_shown_so_far(run, monkeypatch, signal_at):
     monkeypatch.setattr("cv2.VideoCapture", EndlessCamera)
     monkeypatch.setattr(detect_module, "QualityCheck", lambda video: lambda *_: ())
     monkeypatch.setattr(resting, "MOST_ACTIVITY", 9.0)
     monkeypatch.setattr(resting, "MOST_INTENSITY", 9.0)
-    find = StagedFinder.__call__
-
-    def interrupting(self, frame):
-        if frame.index == 60:
-            os.kill(os.getpid(), signal.SIGINT)
-        return find(self, frame)
-
-    monkeypatch.setattr(StagedFinder, "__call__", interrupting)
+    signal_at(60)
     assert run("webcam:0", "-o", "plain.parquet")[0] == 0
     assert run("webcam:0", "--calibrate", "--annotate", "-o", "moved.parquet")[0] == 0
     plain, moved = (intensities(read_table(f"{name}.parquet"))[:60].to_numpy() for name in ("plain", "moved"))

@@ -189,7 +189,7 @@ def test_a_video_is_scrubbed_along_its_timeline(page, clip):
     page.wait_for_selector("#clock:has-text('frame 2')")
     box = page.locator("#lanes").bounding_box()
     page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 60)
-    until(page, "document.querySelector('#video').currentTime > 1")
+    until(page, "document.querySelector('#lanes').getAttribute('aria-valuenow') > 1")  # shown after the seek
     assert float(page.get_attribute("#lanes", "aria-valuenow")) == pytest.approx(1.45, abs=0.2)
     assert values(page) != last
     page.click("#episodes button >> nth=-1")
@@ -302,6 +302,7 @@ def test_a_killed_service_is_told_and_its_successor_goes_on(browser, small_weigh
                 send(shown, "face.jpg", photo, "image/jpeg")
                 wait_for(shown, "done")
                 shown.click("#webcam")
+                shown.wait_for_selector("#webcam[aria-pressed='true']")  # the photograph's face is there before it
                 shown.wait_for_selector("#people button")
 
 
