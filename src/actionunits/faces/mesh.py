@@ -13,6 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from actionunits.faces.align import cut_out
 from actionunits.faces.network import MODELS, PictureNetwork
 from actionunits.faces.task_mesh import TaskMesh
 
@@ -68,28 +69,7 @@ def cut_region(image_rgb: np.ndarray, region: Region, size: int) -> tuple[np.nda
     cos, sin = np.cos(region.angle_rad) * scale, np.sin(region.angle_rad) * scale
     to_image = np.array([[cos, -sin, 0.0], [sin, cos, 0.0]])
     to_image[:, 2] = region.centre_px - to_image[:, :2] @ np.full(2, (size - 1) / 2)
-    source, matrix = image_rgb, to_image
-    if scale > 2:
-        # Bilinear sampling skips pixels when it shrinks: average a neighbourhood first.
-        factor = int(scale)
-        low = np.floor(region.centre_px - region.side_px).astype(int).clip(0)
-        high = np.ceil(region.centre_px + region.side_px).astype(int).clip(1)
-        part = image_rgb[low[1] : high[1], low[0] : high[0]]
-        shrunk = (max(1, part.shape[1] // factor), max(1, part.shape[0] // factor))
-        source = cv2.resize(part, shrunk, interpolation=cv2.INTER_AREA)
-        ratio = np.array([part.shape[1] / shrunk[0], part.shape[0] / shrunk[1]])[:, None]
-        matrix = to_image.copy()
-        matrix[:, 2] -= low
-        matrix[:, 2] += 0.5  # pixel centres: small = (full + 0.5) / ratio - 0.5
-        matrix /= ratio
-        matrix[:, 2] -= 0.5
-    crop = cv2.warpAffine(
-        source,
-        matrix,
-        (size, size),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    crop = cut_out(image_rgb, cv2.invertAffineTransform(to_image), size)
     return crop, to_image
 
 

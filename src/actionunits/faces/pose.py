@@ -84,11 +84,11 @@ def estimate_pose(
     """
     height, width = image_size
     focal = focal_length_px(image_size)
-    camera = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
     model = MEAN_LANDMARKS_MM[list(points)].astype(np.float64)
     pixels = np.asarray(landmarks_px, np.float64)[list(points)]
     # Fitted along its own line of sight a face gives the same result wherever it stands.
-    rays = np.column_stack([pixels, np.ones(len(pixels))]) @ np.linalg.inv(camera).T
+    rays = np.ones((len(pixels), 3))
+    rays[:, :2] = (pixels - [(width - 1) / 2, (height - 1) / 2]) / focal
     sight = _rotation_to(rays.mean(0))
     local = rays @ sight
     local = local[:, :2] / local[:, 2:]
