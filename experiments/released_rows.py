@@ -1,4 +1,4 @@
-"""From trained weights of RE-Net, EAC-Net, OF-Net, hybrid network or TCAE to released ones: decisions on real faces.
+"""From trained weights of a network that reads images alone to released ones: decisions on real faces.
 
     python experiments/released_rows.py runs/renet/model.safetensors --faces DIR --out renet.safetensors
 
@@ -32,6 +32,7 @@ from actionunits.models.hybrid import HybridNet
 from actionunits.models.hybrid.lstm import AuLstm
 from actionunits.models.ofnet import OfNet
 from actionunits.models.renet import ReNet
+from actionunits.models.resnet18 import ResNet18
 from actionunits.models.tcae import Tcae
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
@@ -79,6 +80,8 @@ def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         return model.au_net.output.weight, model.au_net.output.bias
     if isinstance(model, Tcae):
         return model.probe.weight, model.probe.intercept
+    if isinstance(model, ResNet18) and model.landmarks is None:
+        return model.au_rows()[0]
     if not isinstance(model, ReNet) or model.own_head is None or model.config.tasks == "intensity":
         raise UserError(f"{path} has no rows of presence of its own for each action unit")
     return model.own_head.weight[:, 0], model.own_head.bias[:, 0]
@@ -86,7 +89,11 @@ def presence_rows(model: Any, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path, help="a trained RE-Net, EAC-Net, OF-Net, hybrid network or TCAE")
+    parser.add_argument(
+        "weights",
+        type=Path,
+        help="a trained network that reads images alone",
+    )
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
     options = parser.parse_args()

@@ -3,7 +3,7 @@
     python experiments/eacnet/rivals.py --facekit DIR --assets ASSETS --keep out/people --out out/rivals
 
 As the VGG-19 of the three networks did, each first sees the people of `train_student.py`, then those of
-`equal_steps.py`, without changes of appearance. Writes results/eacnet_rivals.csv.
+`equal_steps.py`, without changes of appearance. Writes results/eacnet_rivals.csv; with `--rows`, the other rows stay.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from equal_steps import FRAMES, SEED, SIZES_PX, row_of, write
+from equal_steps import FRAMES, RESULTS, SEED, SIZES_PX, row_of
 from low_groups import GEOMETRY
-from pandas import DataFrame
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
+from actionunits.files import write_atomically
 from actionunits.models import find_model
 from actionunits.models.contract import Stage
+from actionunits.runtime.provenance import source_commit
 from actionunits.training.fresh_source import FreshFrames, FreshSource
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
@@ -108,8 +110,17 @@ def main() -> int:
             write_predictions(options.out / f"{name}-{seed}.parquet", frames)
             rows.append({"row": name, "seed": seed, "steps": options.before + options.steps} | row_of(frames))
             print(f"{time.process_time():.0f} s {rows[-1]}", flush=True)
-    write(DataFrame(rows), Path(__file__).parents[2] / "results" / "eacnet_rivals.csv")
+    replace_rows(RESULTS / "eacnet_rivals.csv", pd.DataFrame(rows))
     return 0
+
+
+def replace_rows(path: Path, rows: pd.DataFrame) -> None:
+    """Write rows into a table, in place of those of the same name and seed."""
+    rows = rows.assign(commit=source_commit())
+    before = pd.read_csv(path) if path.is_file() else rows[:0]
+    table = pd.concat([before, rows]).drop_duplicates(["row", "seed"], keep="last")
+    with write_atomically(path) as partial:
+        table.to_csv(partial, index=False, float_format="%.5g", lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Train the small ResNet-18 that answers as RE-Net does in one pass, or the same network from the labels alone.
 
-    python experiments/renet/student.py --facekit DIR --assets ASSETS --keep out/people --teacher renet --out runs/student
-    python experiments/renet/student.py --facekit DIR --assets ASSETS --keep out/people --out runs/alone
+    DATA=(--facekit DIR --assets ASSETS --keep out/people)
+    python experiments/renet/student.py "${DATA[@]}" --teacher renet --out runs/student
+    python experiments/renet/student.py "${DATA[@]}" --out runs/alone
 
 Both begin with the same random weights and see the same pictures in the same order: the rendered people that RE-Net
-learned from (`--people`), kept in the folder for the next run. The people behind them choose the thresholds. The first
-command leaves `renet-student`; the second one is its control.
+learned from (`--people`), kept in the folder for the next run. The people behind them choose the thresholds. The
+first command leaves `renet-student`; the second one is its control.
 """
 
 from __future__ import annotations

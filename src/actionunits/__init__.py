@@ -63,7 +63,7 @@ def detect(
             "webcam:0", which Ctrl-C or `end` ends; an address such as "https://...", see `allow_network`; a PIL
             image; an array (H, W, 3) of uint8 in RGB (OpenCV reads BGR: give x[..., ::-1]); or a list or generator of
             pictures, as arrays, PIL images or paths.
-        model: key of a model with released weights; "resnet18" unless given.
+        model: name of released weights; "resnet18" unless given.
         weights: a checkpoint file instead.
         aus: numbers of the action units to report, such as [1, 2, 12]; all that the model knows unless given.
         neutral: measure from this neutral face: a frame number from 1, a time such as "3.2s", or a picture's path.

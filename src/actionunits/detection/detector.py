@@ -30,7 +30,7 @@ from actionunits.media import FrameChoice, MediaReader, Source, input_name, open
 from actionunits.media.memory import check_rgb
 from actionunits.models import model_keys
 from actionunits.types import MESH_POINTS, Face, Frame, FrameResult, Prediction
-from actionunits.weights.locate import find_weights
+from actionunits.weights.locate import bundled_names, find_weights
 
 if TYPE_CHECKING:
     from actionunits.detection.result import DetectionResult
@@ -52,7 +52,7 @@ class Detector:
     """Finds faces and predicts their action units; one serves any number of inputs.
 
     Parameters:
-        model: key of a model with released weights; "resnet18" unless given.
+        model: name of released weights; "resnet18" unless given.
         weights: a checkpoint file instead.
         device: "auto", "cpu" or "cuda".
         batch_size: faces (and frames at most) that pass the model at once in videos.
@@ -95,8 +95,9 @@ class Detector:
         smoothing_s: float | None = None,
         flow: bool = False,
     ) -> None:
-        if model is not None and model not in model_keys():
-            raise UserError(f"'{model}' is not a known model; choose one of {', '.join(model_keys())}")
+        known = sorted({*model_keys(), *bundled_names()})
+        if model is not None and model not in known:
+            raise UserError(f"'{model}' is not a known model; choose one of {', '.join(known)}")
         if batch_size < 1:
             raise UserError(f"the batch size must be at least 1, not {batch_size}")
         if smoothing_s is not None and smoothing_s <= 0:
@@ -110,7 +111,7 @@ class Detector:
             raise UserError(
                 f"{self.weights} was trained without labels; give it action units with `actionunits probe`"
             )
-        if model is not None and model != self.model_name:
+        if model is not None and weights is not None and model != self.model_name:
             raise UserError(f"{self.weights} holds weights of '{self.model_name}', not of '{model}'")
         self.flow = flow
         self._tells_all = aus is None  # also the columns that OpenFace has and the model has not
