@@ -81,9 +81,14 @@ MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 def detection_speed() -> str:
     """Time of each part of detection and of the whole."""
     table = pd.read_csv(RESULTS / "benchmark_detect.csv")
-    rows = [[r.measured, number(r.value, 1), r.unit] for r in table.itertuples()]
-    machine = f"{table['cores'].iloc[0]} cores, {table['processor'].iloc[0]}"
-    return rows_to_markdown(["measured", "value", "unit"], rows) + f"\nMeasured on {machine}.\n"
+    processors = list(dict.fromkeys(table["processor"]))
+    rows = []
+    for (what, unit), group in table.groupby(["measured", "unit"], sort=False):
+        values = group.set_index("processor")["value"]
+        rows.append([what, *(number(values[p], 1) if p in values else "–" for p in processors), unit])
+    return (
+        rows_to_markdown(["measured", *processors, "unit"], rows) + f"\nMeasured on {table['cores'].iloc[0]} cores.\n"
+    )
 
 
 def bulk(kind: str) -> str:
@@ -109,7 +114,7 @@ def folder_speed() -> str:
 
 def hour_of_video() -> str:
     """Seconds for an hour of video on several machines, by the model that docs/cost.md states."""
-    table = pd.read_csv(RESULTS / "benchmark_detect.csv").set_index("measured")
+    table = pd.read_csv(RESULTS / "benchmark_detect.csv").drop_duplicates("measured").set_index("measured")
     measured, value = int(table["cores"].iloc[0]), table["value"]
     rate = value["whole run, table only"] / measured
 
