@@ -1,12 +1,14 @@
-"""Train the small ResNet-18 that answers as RE-Net does in one pass, or the same network from the labels alone.
+"""Train a small ResNet-18 of images alone beside a teacher, or from the labels alone.
 
     DATA=(--facekit DIR --assets ASSETS --keep out/people)
-    python experiments/renet/student.py "${DATA[@]}" --teacher renet --out runs/student
-    python experiments/renet/student.py "${DATA[@]}" --out runs/alone
+    python experiments/resnet18/student.py "${DATA[@]}" --teacher renet --out runs/student
+    python experiments/resnet18/student.py "${DATA[@]}" --teacher resnet18 --out runs/fast
+    python experiments/resnet18/student.py "${DATA[@]}" --out runs/alone
 
-Both begin with the same random weights and see the same pictures in the same order: the rendered people that RE-Net
+All begin with the same random weights and see the same pictures in the same order: the rendered people that RE-Net
 learned from (`--people`), kept in the folder for the next run. The people behind them choose the thresholds. The
-first command leaves `renet-student`; the second one is its control.
+first command leaves what becomes `renet-student`, the second the image branch of `resnet18-fast` (fast.py), and the
+third one is the control of both.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ from actionunits.weights.locate import find_weights
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import students
 
-VALIDATION = 120  # people
+PEOPLE, VALIDATION = 1370, 120
 RECIPE = {
     "width": 32,
-    "image_size": 146,  # RE-Net's own view of a face, as the next two
+    "image_size": 146,  # the teachers' view of a face, as the next two
     "magnification": 1.3,
     "middle_size": 112,
     "dropout": 0.2,
@@ -48,7 +50,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--facekit", required=True, help="the face model")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--keep", type=Path, required=True, help="folder of rendered people")
-    parser.add_argument("--people", type=int, default=1370, help="to learn from")
+    parser.add_argument("--people", type=int, default=PEOPLE, help="to learn from")
     parser.add_argument("--teacher", help="weights to learn from beside the labels, such as renet")
     parser.add_argument("--set", action="append", default=[], help="one setting, setting=value")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
