@@ -8,7 +8,7 @@ bits, because processors with AVX2 alone add pairs of products in 16 bits. The w
 Runtime rounds them when it reads the graph. The landmark branch, the pooling and the last layers stay in float32.
 
 The ranges of activations are those of a few crops of data/synthau-mini. Both graphs are then scored on all of it and,
-with --faces, on photographs coded by eye; the scores go to results/quantized.csv. Takes eight minutes on two cores.
+with --faces, on photographs coded by eye. Takes eight minutes on two cores.
 """
 
 from __future__ import annotations
@@ -220,6 +220,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", default=DEFAULT_MODEL, help="name or file")
     parser.add_argument("--faces", type=Path, help="folder of coded photographs")
+    parser.add_argument("--results", type=Path, default=OUT, help="table of scores and times")
     options = parser.parse_args()
     weights = find_weights(options.weights)
     header, stored = read_checkpoint(weights)
@@ -240,9 +241,9 @@ def main() -> int:
         detectors["int8"] = Detector(weights=weights)
         rows = compared(detectors, renders, options.faces)
     pd.DataFrame(rows).assign(processor=instruction_set(), commit=source_commit()).to_csv(
-        OUT, index=False, float_format="%.4f", lineterminator="\n"
+        options.results, index=False, float_format="%.4f", lineterminator="\n"
     )
-    print(f"written to {graph_beside(weights)} and {OUT}")
+    print(f"written to {graph_beside(weights)} and {options.results}")
     return 0
 
 

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from actionunits.datasets.crops.fresh import kept_crop_data
 from actionunits.training import run as training
+from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
+from actionunits.training.run_folder import CHECKPOINT_FILE
 from actionunits.training.settings import make_settings, parse_assignments
 from actionunits.weights.locate import find_weights
 
@@ -54,6 +56,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--teacher", help="weights to learn from beside the labels, such as renet")
     parser.add_argument("--set", action="append", default=[], help="one setting, setting=value")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.set_defaults(init=None, seed=RECIPE["seed"])
     return parser.parse_args()
 
 
@@ -66,9 +69,11 @@ def run(options: argparse.Namespace) -> None:
     settings = make_settings("resnet18", RECIPE | parse_assignments(options.set))
     teacher = None if options.teacher is None else find_weights(options.teacher)
     fabric = make_fabric(Hardware(accelerator="cpu"))
-    training.run(
-        "resnet18", settings, learned, validation, options.out, fabric, stored_type="float16", teacher=teacher
-    )
+    training.run("resnet18", settings, learned, validation, options.out, fabric, teacher=teacher)
+    done = load_checkpoint(options.out / CHECKPOINT_FILE)
+    header = {name: done.header[name] for name in ("thresholds", "neutral_logit", "scores")}
+    header |= students.header_of(options, [plan], options.people, len(learned), validation)
+    save_checkpoint(options.out / CHECKPOINT_FILE, done.model, header, "float16")
 
 
 if __name__ == "__main__":
