@@ -54,6 +54,15 @@ def test_calibrated_is_what_detection_does_with_a_clip():
         assert_moved(found, frames, row, calibrate(one, 0))
 
 
+def test_a_clip_without_rest_stays_as_it_is():
+    frames = drawn_predictions()
+    acting = dataclasses.replace(frames, au_intensity_predicted=np.full_like(frames.au_intensity_predicted, 3))
+    for reading in ("calibrated", "so-far"):
+        found = read_over_time(acting, reading, NEUTRAL)
+        np.testing.assert_array_equal(found.au_prob, frames.au_prob)
+        np.testing.assert_array_equal(found.au_intensity_predicted, acting.au_intensity_predicted)
+
+
 def test_so_far_is_what_detection_does_with_a_webcam():
     frames = drawn_predictions()
     found = read_over_time(frames, "so-far", NEUTRAL)

@@ -21,14 +21,14 @@ QUIETEST, FEWEST = 0.1, 3  # share of the frames that are taken for rest, and ho
 LOWEST = 0.02  # what an action unit reads nearly always: more than in all but this share of the frames
 # How much a face does is the mean over action units of the intensity and of a tenth of the log-odds above neutral.
 LOGIT_WEIGHT = 0.1
-MOST_ACTIVITY = 0.2  # of a face at rest
+MOST_ACTIVITY = 0.17  # of a face at rest
 MOST_INTENSITY = 1.5  # of an action unit at rest, which acts otherwise
 REST_PROB = 0.05  # what a resting face reads at most is left as it is
 STRENGTH_OF_PRESENT = 3.0  # intensity of a probability of 1, for models without intensities
 NEWS = 0.04  # share of new frames that is worth another look at a face that is still being seen
 
 
-# The limits above are chosen by hand; docs/detect.md has what they bring on renders.
+# The limits above are chosen on renders of people of their own; docs/detect.md has what they bring on others.
 
 
 @dataclass(frozen=True)
