@@ -409,14 +409,14 @@ def test_the_resting_face_is_that_of_each_person():
         acts = k >= 60
         for face_id, offset in ((0, 1.5), (3, 0.0)):
             prob = prob_of(np.array([2.0 * acts - 3 + offset, -9.0 + 8 * acts]))
-            collector.add(prediction(prob, [3 * acts + offset / 10, 2.0 * acts]), face_id)
+            collector.add(prediction(prob, [3 * acts + offset / 30, 2.0 * acts]), face_id)
         collector.add(prediction([0.9, 0.9], [3.0, 3.0]), 5)  # never rests
     collector.add(prediction([0.5, 0.25], [1, 1]), 9)  # seen too briefly
     references = collector.references(neutral)
     assert set(references) == {0, 3}
     # -1.5 at rest is 0.05's -2.94 and 1.44 more; nothing that reads lower at rest than it should is raised.
     np.testing.assert_allclose(references[0].au_logit - neutral, [-1.5 + np.log(19), 0], atol=1e-5)
-    np.testing.assert_allclose(references[0].intensities[:, 0], [0.15, 0], atol=1e-6)
+    np.testing.assert_allclose(references[0].intensities[:, 0], [0.05, 0], atol=1e-6)
     np.testing.assert_allclose(references[3].au_logit, neutral, atol=1e-5)
 
 
@@ -427,7 +427,7 @@ def test_of_a_long_input_the_outputs_of_every_second_frame_are_kept(monkeypatch)
     for k in range(1000):
         acts = k % 100 >= 60
         prob = prob_of(np.array([2.0 * acts - 1.5, -9.0 + 8 * acts]))
-        rest.add(prediction(prob, [3 * acts + 0.15, 2.0 * acts]), 4)
+        rest.add(prediction(prob, [3 * acts + 0.05, 2.0 * acts]), 4)
         if k == 40:
             early = rest.shown[4]
     np.testing.assert_allclose(rest.shown[4].au_logit, early.au_logit, atol=1e-6)

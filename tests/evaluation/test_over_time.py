@@ -19,6 +19,7 @@ from actionunits.scores.resting import MIN_FRAMES, next_look
 from actionunits.types import Prediction
 
 NEUTRAL = {"AU01": -1.0, "AU04": -2.0, "AU12": -1.5}
+QUIET = 0.1  # noise in which people still rest
 
 
 def told(frames, rows):
@@ -41,7 +42,7 @@ def assert_moved(found, frames, row, moved):
 
 
 def test_calibrated_is_what_detection_does_with_a_clip():
-    frames = drawn_predictions()
+    frames = drawn_predictions(noise=QUIET)
     found = read_over_time(frames, "calibrated", NEUTRAL)
     rows = np.flatnonzero(frames.subject.number == 3)
     said, collector = told(frames, rows), RestCollector()
@@ -50,12 +51,22 @@ def test_calibrated_is_what_detection_does_with_a_clip():
     usual = np.array([NEUTRAL[au_label(au)] for au in frames.aus])
     assert collector.references(usual).keys() == {0}
     calibrate = Calibration(frames.thresholds, usual, collector.references(usual))
+    assert np.abs(found.au_prob[rows] - frames.au_prob[rows]).max() > 0.01
     for row, one in zip(rows, said, strict=True):
         assert_moved(found, frames, row, calibrate(one, 0))
 
 
+def test_a_clip_without_rest_stays_as_it_is():
+    frames = drawn_predictions(noise=QUIET)
+    acting = dataclasses.replace(frames, au_intensity_predicted=np.full_like(frames.au_intensity_predicted, 3))
+    for reading in ("calibrated", "so-far"):
+        found = read_over_time(acting, reading, NEUTRAL)
+        np.testing.assert_array_equal(found.au_prob, frames.au_prob)
+        np.testing.assert_array_equal(found.au_intensity_predicted, acting.au_intensity_predicted)
+
+
 def test_so_far_is_what_detection_does_with_a_webcam():
-    frames = drawn_predictions()
+    frames = drawn_predictions(noise=QUIET)
     found = read_over_time(frames, "so-far", NEUTRAL)
     rows = np.flatnonzero(frames.subject.number == 3)
     usual = np.array([NEUTRAL[au_label(au)] for au in frames.aus])
@@ -68,7 +79,7 @@ def test_so_far_is_what_detection_does_with_a_webcam():
 
 
 def test_so_far_looks_back_alone_and_agrees_with_calibrated_at_a_look():
-    frames = drawn_predictions(labelled_rows(subjects=1, frames=100))
+    frames = drawn_predictions(labelled_rows(subjects=1, frames=100), noise=QUIET)
     look = next_look(next_look(next_look(0)))
     whole, part = (read_over_time(frames.select(np.arange(n)), "so-far", NEUTRAL) for n in (100, look))
     np.testing.assert_array_equal(whole.au_prob[:look], part.au_prob)

@@ -56,14 +56,15 @@ def read_over_time(frames: FramePredictions, reading: str, neutral_logit: Mappin
     usual = np.array([neutral_logit.get(au_label(au), np.nan) for au in frames.aus])
     if reading in RESTING and np.isnan(usual).any():
         raise UserError("the checkpoint does not say how it reads a resting face; train it with this version")
-    odds = logit(np.clip(frames.au_prob, _MARGIN, 1 - _MARGIN))
+    told = logit(np.clip(frames.au_prob, _MARGIN, 1 - _MARGIN))
+    odds = told.copy()
     rated = frames.au_intensity_predicted
     intensity = None if rated is None else rated.astype(np.float64)
     for rows in _clips(frames):
         odds[rows], strength = _of_clip(odds[rows], None if intensity is None else intensity[rows], reading, usual)
         if intensity is not None and strength is not None:
             intensity[rows] = strength
-    prob = expit(odds)
+    prob = np.where(odds == told, frames.au_prob, expit(odds))  # what stays is not even rounded
     return replace(
         frames,
         au_prob=prob,
