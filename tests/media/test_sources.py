@@ -99,7 +99,7 @@ def test_links_that_lead_nowhere_are_told_and_the_rest_is_read(tmp_path):
 def test_what_the_system_refuses_is_told(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="the name is too long"):
         open_media(tmp_path / ("v" * 300 + ".mp4"))
-    with pytest.raises(UserError, match="null byte"):
+    with pytest.raises(UserError, match="the name holds a null byte"):
         open_media("a\0b.jpg")
     with pytest.raises(UserError, match="has no name"):
         open_media("")

@@ -48,3 +48,13 @@ def test_a_closed_stream_is_not_mixed_up_with_a_file(tmp_path, closed):
 def test_programs_without_standard_error_and_with_sigterm(program):
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
     assert run.returncode == 0 and run.stdout in ("done\n", "heard\n")
+
+
+def test_output_that_cannot_be_written_is_one_line():
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "actionunits", "--version"]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    run = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, env=buffered)
+    os.close(writing)
+    assert (run.returncode, run.stderr) == (2, "actionunits: Broken pipe\n")

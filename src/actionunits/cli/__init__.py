@@ -12,7 +12,12 @@ import typer
 from actionunits.cli import data, detect, evaluate, protocols, reports, serve, train
 from actionunits.cli.options import refuse_empty_words
 from actionunits.errors import UserError, tell
-from actionunits.runtime.processes import INTERRUPTED, fill_standard_streams, hear_sigterm_as_ctrl_c
+from actionunits.runtime.processes import (
+    INTERRUPTED,
+    drop_unwritten_output,
+    fill_standard_streams,
+    hear_sigterm_as_ctrl_c,
+)
 
 app = typer.Typer(
     name="actionunits",
@@ -90,4 +95,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = tell(UserError(f"{error.format_message().rstrip('.')}; see {command} --help"))
     except Exception as error:
         code = tell(error)
+    drop_unwritten_output()
     sys.exit(code)

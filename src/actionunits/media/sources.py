@@ -267,7 +267,9 @@ def _check_plain_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {fault_of(error)}") from error
+        # Of a null byte, each Python speaks in other words.
+        fault = "the name holds a null byte" if "\0" in str(path) else fault_of(error)
+        raise UserError(f"cannot read {path}: {fault}") from error
     if stat.S_ISFIFO(mode):
         raise UserError(f"cannot read {path}: it is a pipe, which can be read once; send it to the input named -")
     if not stat.S_ISREG(mode):

@@ -28,6 +28,17 @@ def fill_standard_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
+def drop_unwritten_output() -> None:
+    """Throw away what standard output still holds where it cannot be written, as on a full disk or behind `| head`.
+
+    Else Python tries it once more as it ends, complains, and exits with 120.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def hear_sigterm_as_ctrl_c() -> None:
     """What batch systems, `timeout` and containers send ends a run as Ctrl-C does: in good order."""
     if threading.current_thread() is threading.main_thread():
