@@ -31,9 +31,10 @@ def resting_weights(tiny_weights, tmp_path_factory) -> Path:
     head = checkpoint.model.image.head
     with torch.no_grad():
         head.weight.zero_()
-        head.bias.copy_(torch.tensor([-2.0, -3.5]).repeat_interleave(len(head.bias) // 2))
+        head.bias.copy_(torch.tensor([-2.4, -3.7]).repeat_interleave(len(head.bias) // 2))
     path = tmp_path_factory.mktemp("resting") / "resting.safetensors"
-    save_checkpoint(path, checkpoint.model, {"neutral_logit": checkpoint.header["neutral_logit"]})
+    neutral = dict.fromkeys(checkpoint.header["neutral_logit"], -2.6)
+    save_checkpoint(path, checkpoint.model, {"neutral_logit": neutral})
     export_graph(path)
     return path
 

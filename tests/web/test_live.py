@@ -111,7 +111,7 @@ def test_other_messages_end_the_session(serve, send):
 
 
 def test_webcams_have_a_number_and_quiet_ones_end(serve):
-    client = serve(live=1, live_idle_s=2.0)
+    client = serve(live=1, live_idle_s=0.1)  # less than a process takes to start
     with live(client) as socket, live(client) as second:
         with pytest.raises(WebSocketDisconnect) as refused:
             second.receive_json()

@@ -78,6 +78,7 @@ class LiveSessions:
             async for answer in worker.answers():
                 if "ready" in answer:
                     await socket.send_json(answer)
+                    newest.wanted = True
                     continue
                 self.frames += 1
                 newest.answered()
@@ -95,6 +96,7 @@ class _Newest:
         self._orders: list[bytes] = []
         self._in_work = 0
         self._changed = asyncio.Event()
+        self.wanted = False  # the process has started and waits for one
 
     def put(self, message: bytes) -> None:
         self._message = message
@@ -128,7 +130,9 @@ async def _receive(socket: WebSocket, newest: _Newest, limits: Limits) -> End:
             with anyio.fail_after(limits.live_idle_s):
                 message = await socket.receive()
         except TimeoutError:
-            return TOO_QUIET, "no picture came for a while"
+            if newest.wanted:
+                return TOO_QUIET, "no picture came for a while"
+            continue
         if message["type"] == "websocket.disconnect":
             return TOO_QUIET, "closed"
         content = message.get("bytes") or b""
