@@ -116,7 +116,15 @@ def _of_seeds(values: pd.Series) -> str:
 
 def eacnet_equal() -> str:
     """The networks after as many steps, and other models on the same frames."""
-    table = pd.concat(pd.read_csv(RESULTS / f"eacnet_{name}.csv") for name in ("equal", "rivals"))
+    return _with_seeds(pd.concat(pd.read_csv(RESULTS / f"eacnet_{name}.csv") for name in ("equal", "rivals")))
+
+
+def eacnet_features() -> str:
+    """A regression on the features of the same networks, on people of another look."""
+    return _with_seeds(pd.read_csv(RESULTS / "eacnet_transfer.csv"))
+
+
+def _with_seeds(table: pd.DataFrame) -> str:
     rows = []
     for name, group in table.groupby("row", sort=False):
         scores = [_of_seeds(group[metric]) for metric in ("auc", "f1", "accuracy")]

@@ -109,6 +109,21 @@ def ofnet_controlled() -> str:
     return rows_to_markdown(["", "trainings", "AUC", "F1", "flow error, of no motion", "near AU centres"], rows)
 
 
+def ofnet_steps() -> str:
+    """Rows of the controlled comparison after few steps and after many, and how far off their flow is then."""
+    parts = [pd.read_csv(RESULTS / f"ofnet_{name}.csv") for name in ("controlled", "steps")]
+    table = pd.concat(parts).sort_values(["before", "steps"], kind="stable")
+    chosen = table[table["row"].isin(parts[1]["row"]) & (table["row"] != "always present") & (table["seed"] == 0)]
+    order = list(dict.fromkeys(parts[1]["row"]))
+    rows = []
+    for row in sorted(chosen.to_dict("records"), key=lambda row: order.index(row["row"])):
+        cells = [f"{row[m]:.3f} ({row[f'{m}_low']:.3f}-{row[f'{m}_high']:.3f})" for m in ("auc", "f1")]
+        errors = [number(row[f"flow_{area}"], 2) for area in AREAS]
+        rows.append([str(row["row"]), f"{row['before']:,} and {row['steps']:,}", *cells, *errors])
+    heads = ["", "steps of OF-Net, and of the rest", "AUC", "F1", "flow error, of no motion", "near AU centres"]
+    return rows_to_markdown(heads, rows)
+
+
 def _of_seeds(values: pd.Series, digits: int) -> str:
     spread = f" ({values.min():.{digits}f}–{values.max():.{digits}f})" if len(values) > 1 else ""
     return f"{number(values.mean(), digits)}{spread}"

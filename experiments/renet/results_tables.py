@@ -31,6 +31,13 @@ RELEASED = {
     "renet_released_wild": ("RE-Net less the ResNet-18 it began as, wild", "mean"),
 }
 
+STUDENT = {
+    "student_renet_studio": ("student less RE-Net, studio", "mean"),
+    "student_renet_wild": ("student less RE-Net, wild", "mean"),
+    "student_alone_studio": ("student less the same network without a teacher, studio", "mean"),
+    "student_alone_wild": ("student less the same network without a teacher, wild", "mean"),
+}
+
 
 def small_scores() -> str:
     """Average scores of every run, as the mean over folds."""
@@ -120,6 +127,11 @@ def small_tests() -> str:
 def released_tests() -> str:
     """Differences at a useful size, on people who are new to both."""
     return _tests(RELEASED)
+
+
+def student_tests() -> str:
+    """RE-Net's released student beside its teacher, and beside what learned without one."""
+    return _tests(STUDENT)
 
 
 def _tests(tests: Mapping[str, tuple[str, str]]) -> str:

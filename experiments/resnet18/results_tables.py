@@ -220,14 +220,15 @@ def quantized() -> str:
 
 
 # Tables of `evaluate --faces`, one for each released detector.
-FACES = tuple(f"realfaces{of}.csv" for of in ("", "_renet", "_eacnet", "_ofnet", "_hybrid", "_tcae"))
+OF_NETWORKS = ("renet", "renet-student", "eacnet", "ofnet", "hybrid", "tcae")
+FACES = ("realfaces.csv", *(f"realfaces_{network}.csv" for network in OF_NETWORKS))
 
 
 def real_readers() -> str:
     """Mean scores of every reader on faces coded by eye."""
     table = pd.concat(pd.read_csv(RESULTS / name) for name in FACES)
-    names = {"resnet18": "`resnet18`, the default detector", "renet": "`renet`", "eacnet": "`eacnet`"}
-    names |= {"ofnet": "`ofnet`", "hybrid": "`hybrid`, single pictures", "tcae": "`tcae`"}
+    names = {"resnet18": "`resnet18`, the default detector"} | {network: f"`{network}`" for network in OF_NETWORKS}
+    names |= {"hybrid": "`hybrid`, single pictures"}
     names |= {"openface2": "OpenFace 2", "blendshapes": "blendshapes of MediaPipe"}
     rows = []
     for reader, text in names.items():

@@ -1,14 +1,12 @@
-"""Train a small ResNet-18 of images alone beside a teacher, or from the labels alone.
+"""Train a small ResNet-18 of images alone that answers as RE-Net does in one pass, or from the labels alone.
 
     DATA=(--facekit DIR --assets ASSETS --keep out/people)
     python experiments/resnet18/student.py "${DATA[@]}" --teacher renet --out runs/student
-    python experiments/resnet18/student.py "${DATA[@]}" --teacher resnet18 --out runs/fast
     python experiments/resnet18/student.py "${DATA[@]}" --out runs/alone
 
-All begin with the same random weights and see the same pictures in the same order: the rendered people that RE-Net
+Both begin with the same random weights and see the same pictures in the same order: the rendered people that RE-Net
 learned from (`--people`), kept in the folder for the next run. The people behind them choose the thresholds. The
-first command leaves what becomes `renet-student`, the second the image branch of `resnet18-fast` (fast.py), and the
-third one is the control of both.
+first command leaves what becomes `renet-student`; the second one is its control.
 """
 
 from __future__ import annotations
