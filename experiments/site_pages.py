@@ -30,6 +30,7 @@ PLACES = {
     "src/actionunits/faces/models/NOTICE.md": "face_finder.md",
     "src/actionunits/weights/resnet18.md": "model_card.md",
     "src/actionunits/weights/renet.md": "model_card_renet.md",
+    "src/actionunits/weights/renet-student.md": "model_card_renet_student.md",
     "src/actionunits/weights/eacnet.md": "model_card_eacnet.md",
     "src/actionunits/weights/hybrid.md": "model_card_hybrid.md",
     "src/actionunits/weights/ofnet.md": "model_card_ofnet.md",
