@@ -175,12 +175,17 @@ def keep(
     return header["scores"]["validation"]
 
 
-def add_row(table: Path, row: dict[str, Any]) -> None:
-    """Add a row to a table of results, which is made where there is none."""
+def add_rows(table: Path, rows: list[dict[str, Any]], named_by: Sequence[str] = ()) -> None:
+    """Add rows to a table of results, which is made where there is none.
+
+    named_by: columns; a row that agrees with a new one in all of them gives way to it.
+    """
     before = [pd.read_csv(table)] if table.is_file() else []
-    new = pd.DataFrame([row | {"commit": source_commit()}])
+    joined = pd.concat([*before, pd.DataFrame(rows).assign(commit=source_commit())])
+    if named_by:
+        joined = joined.drop_duplicates(list(named_by), keep="last")
     with write_atomically(table) as partial:
-        pd.concat([*before, new]).to_csv(partial, index=False, float_format="%.5g", lineterminator="\n")
+        joined.to_csv(partial, index=False, float_format="%.5g", lineterminator="\n")
 
 
 def as_command(name: str, run: Callable[[], None]) -> int:

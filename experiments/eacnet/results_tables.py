@@ -128,7 +128,7 @@ def _with_seeds(table: pd.DataFrame) -> str:
     rows = []
     for name, group in table.groupby("row", sort=False):
         scores = [_of_seeds(group[metric]) for metric in ("auc", "f1", "accuracy")]
-        rows.append([str(name), str(len(group)) if group["steps"].iloc[0] else "–", *scores])
+        rows.append([str(name), "–" if name == "always present" else str(len(group)), *scores])
     return rows_to_markdown(["", "seeds", "AUC", "F1", "accuracy"], rows)
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from equal_steps import FRAMES, RESULTS, SEED, SIZES_PX, row_of
 from low_groups import GEOMETRY
@@ -25,17 +24,15 @@ from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.evaluation.predictions import FramePredictions, write_predictions
-from actionunits.files import write_atomically
 from actionunits.models import find_model
 from actionunits.models.contract import Stage
-from actionunits.runtime.provenance import source_commit
 from actionunits.training.fresh_source import FreshFrames, FreshSource
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
 from actionunits.training.validation import CropPredictions, predict_crops, thresholds
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from students import SMALL, frames_of, plan_of
+from students import SMALL, add_rows, frames_of, plan_of
 
 ADAM = {"optimizer": "adamw", "lr": 2e-3, "batch_size": 32, "epochs": 1, "schedule": "cosine", "warmup_steps": 50}
 RESNET = {"image_size": 150, "magnification": 4 / 3, "middle_size": 112, "width": 16, "ccc_weight": 0.5}
@@ -110,17 +107,8 @@ def main() -> int:
             write_predictions(options.out / f"{name}-{seed}.parquet", frames)
             rows.append({"row": name, "seed": seed, "steps": options.before + options.steps} | row_of(frames))
             print(f"{time.process_time():.0f} s {rows[-1]}", flush=True)
-    replace_rows(RESULTS / "eacnet_rivals.csv", pd.DataFrame(rows))
+    add_rows(RESULTS / "eacnet_rivals.csv", rows, ("row", "seed"))
     return 0
-
-
-def replace_rows(path: Path, rows: pd.DataFrame) -> None:
-    """Write rows into a table, in place of those of the same name and seed."""
-    rows = rows.assign(commit=source_commit())
-    before = pd.read_csv(path) if path.is_file() else rows[:0]
-    table = pd.concat([before, rows]).drop_duplicates(["row", "seed"], keep="last")
-    with write_atomically(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.5g", lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
     save_file({n: v.contiguous() for n, v in student.state_dict().items()}, options.out / "student.safetensors")
     found = students.keep(student.plain(), options, frames, validation)  # type: ignore[operator]
     if options.results is not None:
-        students.add_row(options.results, told(options, found))
+        students.add_rows(options.results, [told(options, found)])
 
 
 if __name__ == "__main__":

@@ -78,9 +78,9 @@ def main() -> int:
     torch.set_num_threads(1)
     plan = FreshPlan(options.facekit, SEED_OF_OTHERS, 256, frames=FRAMES, wild_share=0.5, sizes_px=SIZES_PX)
     data = kept_crop_data(plan, range(options.people), options.keep)
-    rows = [{"row": "always present", "seed": 0, "steps": 0} | row_of(always_present(data))]
+    rows = [{"row": "always present", "seed": 0} | row_of(always_present(data))]
     for name, seed, model in networks(options.runs):
-        rows.append({"row": name, "seed": seed, "steps": 1} | row_of(transferred(model, data)))
+        rows.append({"row": name, "seed": seed} | row_of(transferred(model, data)))
         print(rows[-1], flush=True)
     write(pd.DataFrame(rows), RESULTS / "eacnet_transfer.csv")
     return 0

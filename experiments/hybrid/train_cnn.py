@@ -197,7 +197,7 @@ def run(options: argparse.Namespace) -> None:
     student = students.learn(model, options, frames, validation, settings.augment, loop)
     found = students.keep(student.plain(), options, frames, validation)  # type: ignore[operator]
     if options.results is not None:
-        students.add_row(options.results, told(options, found))
+        students.add_rows(options.results, [told(options, found)])
 
 
 if __name__ == "__main__":
