@@ -304,6 +304,7 @@ def test_a_killed_service_is_told_and_its_successor_goes_on(browser, small_weigh
                 shown.click("#webcam")
                 shown.wait_for_selector("#webcam[aria-pressed='true']")  # the photograph's face is there before it
                 shown.wait_for_selector("#people button")
+                assert shown.is_visible("#video")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -96,7 +96,7 @@ class _Newest:
         self._orders: list[bytes] = []
         self._in_work = 0
         self._changed = asyncio.Event()
-        self.wanted = False  # the process has started and waits for one
+        self.wanted = False  # until the process that looks at pictures has started
 
     def put(self, message: bytes) -> None:
         self._message = message
