@@ -57,7 +57,8 @@ class NeutralOption:
         self._is_endless = media.kind == "webcam"
         self.is_known_late = (self._rest and not self._is_endless) or isinstance(self._wanted, int | tuple)
         if self.is_known_late and media.kind not in ("video", "webcam") and not options.fps:
-            raise UserError("photographs have no neutral frame; give --neutral a picture of the person")
+            option = "--calibrate" if self._rest else "--neutral with a frame or a time"
+            raise UserError(f"{option} is for videos; for photographs give --neutral a picture of the person")
         if self.is_known_late and not media.can_repeat and options.annotate:
             raise UserError(
                 f"{self._what} cannot be read twice: with --annotate, give --neutral a picture of the person"
