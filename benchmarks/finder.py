@@ -17,7 +17,7 @@ graph.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,9 @@ class MediaPipeGraph:
         result = self._graph.process({"image": picture_rgb, "roi": self._whole})
         points = np.array([(p.x, p.y, p.z) for p in result.landmarks.landmark], np.float32) * self.side_px
         return [points, np.array(getattr(result, self._PRESENCE))]
+
+    def many(self, pictures_rgb: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+        return [self(picture) for picture in pictures_rgb]
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def write_video(path: str | Path, counts, fps: float = 25) -> str | Path:
 class StagedFinder:
     """Stands in for FaceFinder; face i lies i * 20 pixels to the right and keeps the number i."""
 
-    def __init__(self, video, max_faces=None, model=None, min_confidence=0.5):
+    def __init__(self, video, max_faces=None, model=None, min_confidence=0.5, device="cpu"):
         self.video, self.max_faces = video, max_faces
 
     def __call__(self, frame: Frame) -> list[Face]:

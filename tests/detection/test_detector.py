@@ -548,3 +548,14 @@ def test_the_released_weights_tell_left_from_right():
     crops = np.zeros((2, detector.image_size, detector.image_size, 3), np.uint8)
     sides = detector.predict_crops(crops)[0].au_sides
     assert sides.shape == (len(detector.aus), 2) and (sides >= 0).all() and (sides <= 5).all()
+
+
+@pytest.mark.parametrize(("device", "finder_device"), [("cuda:0", "cuda:0"), ("cpu", "cpu"), ("cpu:0", "cpu")])
+def test_faces_are_looked_for_where_the_model_runs(detector, monkeypatch, device, finder_device):
+    asked = []
+    monkeypatch.setattr(
+        detect_module, "FaceFinder", lambda device, **how: asked.append(device) or StagedFinder(**how)
+    )
+    monkeypatch.setattr(detector, "device", device)
+    assert len(list(detector.stream_frames(video_frames([1]), video=True))) == 1
+    assert asked == [finder_device]

@@ -98,11 +98,15 @@ def test_the_released_graph_computes_with_integers(tmp_path, monkeypatch):
     assert count["QuantizeLinear"] == count["DequantizeLinear"] == 1
 
 
-def test_answers_come_from_the_device_at_once(crops, monkeypatch):
-    engine, transfers, original = TorchEngine(find_weights("resnet18"), "cpu", False), [], torch.Tensor.cpu
-    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: transfers.append(tensor.numel()) or original(tensor))
+def test_questions_go_to_the_device_at_once_and_answers_come_at_once(crops, monkeypatch):
+    engine, back, cpu = TorchEngine(find_weights("resnet18"), "cpu", False), [], torch.Tensor.cpu
+    there, to = [], torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: back.append(tensor.numel()) or cpu(tensor))
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *how: there.append(tensor) or to(tensor, *how))
     found = engine.run(crops, (), None)
-    assert transfers == [sum(value.size for value in found.values())]
+    given = sum(value.nbytes for value in crops.values())
+    assert [raw.nbytes for raw in there if raw.dtype == torch.uint8] == [given]
+    assert back == [sum(value.size for value in found.values())]
     assert {name: value.shape for name, value in found.items()} == {
         "au_logit": (3, 18),
         "au_intensity": (3, 18),

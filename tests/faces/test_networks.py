@@ -4,9 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from actionunits.faces import FaceFinder, torch_network
 from actionunits.faces.boxes import average_overlapping
 from actionunits.faces.detect import FaceDetector
 from actionunits.faces.mesh import MeshReader, Region
+from actionunits.faces.network import MODELS, PictureNetwork
+from actionunits.types import Frame
 
 # Inner lips, mouth corners, lids, irises, brows, chin and nose in a fixed region, by the graph of MediaPipe 0.10.21.
 MESH_OF_THE_ASTRONAUT = {
@@ -81,3 +84,46 @@ def test_overlapping_boxes_become_their_average_by_score() -> None:
 def test_the_finders_of_a_process_share_their_networks() -> None:
     first, second = MeshReader(), MeshReader()
     assert first._network is not second._network and first._network._session is second._network._session
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Pictures in each pass in torch."""
+    sizes: list[int] = []
+    passed = torch_network.TorchNetwork._passed
+    monkeypatch.setattr(
+        torch_network.TorchNetwork, "_passed", lambda self, given: sizes.append(len(given)) or passed(self, given)
+    )
+    return sizes
+
+
+@pytest.mark.parametrize("name", ["attention_mesh", "short_range", "full_range"])
+def test_a_batch_in_torch_is_read_as_one_picture_after_the_other(
+    name: str, astronaut: np.ndarray, passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = PictureNetwork(MODELS / f"{name}.onnx", "cpu:0")
+    near, far, noise = astronaut[40:180, 155:295], astronaut[:300, 60:360], np.random.default_rng(0)
+    pictures = [cv2.resize(part, (network.side_px,) * 2) for part in (near, far, near[:, ::-1], np.rot90(near))]
+    pictures.append(noise.integers(0, 256, pictures[0].shape, np.uint8))
+    monkeypatch.setattr(torch_network, "MOST_AT_ONCE", 3)
+    for found, expected in zip(network.many(pictures), map(network, pictures), strict=True):
+        for values, one_by_one in zip(found, expected, strict=True):
+            assert values.shape == one_by_one.shape
+            np.testing.assert_allclose(values, one_by_one, atol=1e-3)  # pixels, and scores from 0 to 1
+    assert passes == [3, 2]
+    network.many(pictures[:3])
+    assert passes == [3, 2]  # so few are read sooner one by one
+
+
+def test_a_finder_on_a_device_finds_the_same_in_few_passes(astronaut: np.ndarray, passes: list[int]) -> None:
+    scene = np.zeros((400, 760, 3), np.uint8)
+    scene[100:300] = np.tile(astronaut[20:220, 130:320], (1, 4, 1))
+    frames = [Frame(np.roll(scene, 3 * k, 1), k, k / 25, "four") for k in range(2)]
+    found = []
+    for device in ("cpu", "cpu:0"):
+        with FaceFinder(video=True, device=device) as finder:
+            found.append([face for frame in frames for face in finder(frame)])
+    assert passes == [6, 4]  # the tiles of the first frame, and the faces that the second one follows
+    for here, there in zip(*found, strict=True):
+        assert here.face_id == there.face_id
+        np.testing.assert_allclose(there.mesh_px, here.mesh_px, atol=0.1)

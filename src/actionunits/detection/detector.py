@@ -280,7 +280,11 @@ class Detector:
         """Second stage, behind decoding in a thread of its own."""
         with (
             FaceFinder(
-                video=video, max_faces=self.max_faces, model=self.landmarker, min_confidence=self.min_confidence
+                video=video,
+                max_faces=self.max_faces,
+                model=self.landmarker,
+                min_confidence=self.min_confidence,
+                device="cpu" if self.device.startswith("cpu") else self.device,
             ) as finder,
             bounded(frames, size=QUEUE_FRAMES) as decoded,
         ):

@@ -15,7 +15,7 @@ from actionunits.detection.engine import no_flow, threads_for_model
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import EstimatesFlow, FollowsTime, TellsSides, over_time, prediction_inputs
-from actionunits.runtime.device import choose_device
+from actionunits.runtime.device import choose_device, on_device, on_host
 from actionunits.training.checkpoint import load_checkpoint
 
 
@@ -67,20 +67,12 @@ class TorchEngine:
         """See Engine."""
         # OpenMP keeps the number for each thread that calls.
         torch.set_num_threads(threads_for_model())
-        tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in inputs.items()}
         with torch.inference_mode():
-            batch = as_batch(**{name: value.to(self.device) for name, value in tensors.items()})
+            batch = as_batch(**on_device(inputs, self.device))
             output = self.model(batch) if memory is None else memory.predict(batch, face_ids)
         flow = output.flow.permute(0, 2, 3, 1) if self._flow and output.flow is not None else None
         told = {name: getattr(output, name) for name in ("au_logit", "au_intensity", "au_sides")}
-        return _on_host({name: value for name, value in (told | {"flow": flow}).items() if value is not None})
-
-
-def _on_host(values: dict[str, Tensor]) -> dict[str, np.ndarray]:
-    """The values as float32 arrays, by one transfer: each alone would wait for the device once more."""
-    joined = torch.cat([value.float().flatten() for value in values.values()]).cpu()
-    parts = joined.split([value.numel() for value in values.values()])
-    return {name: part.view(value.shape).numpy() for (name, value), part in zip(values.items(), parts, strict=True)}
+        return on_host({name: value for name, value in (told | {"flow": flow}).items() if value is not None})
 
 
 def as_batch(image: Tensor, mesh: Tensor | None = None, landmarks: Tensor | None = None) -> Batch:

@@ -6,6 +6,7 @@ Sec. 4 the average that takes the place of non-maximum suppression.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,15 +75,23 @@ def average_overlapping(boxes_xyxy: np.ndarray, points: np.ndarray, scores: np.n
 class BoxNetwork:
     """A box network with its anchors."""
 
-    def __init__(self, path: Path, grids: tuple[tuple[int, int], ...], min_score: float) -> None:
+    def __init__(self, path: Path, grids: tuple[tuple[int, int], ...], min_score: float, device: str) -> None:
         """path: an ONNX file with outputs `boxes` (N, 16) and `scores` (N,); grids: see `anchor_centres`."""
-        self._network = PictureNetwork(path)
+        self._network = PictureNetwork(path, device)
         self._anchors = anchor_centres(grids)
         self._min_score = min_score
 
     def __call__(self, image_rgb: np.ndarray) -> list[Detection]:
         """Faces seen in the whole of an image (H, W, 3) uint8, in its pixels, best first."""
-        raw, scores = self._network(_letterbox(image_rgb, self._network.side_px))
+        (found,) = self.many([image_rgb])
+        return found
+
+    def many(self, images_rgb: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """The faces of several images, see above."""
+        outputs = self._network.many([_letterbox(image, self._network.side_px) for image in images_rgb])
+        return [self._seen(image, *output) for image, output in zip(images_rgb, outputs, strict=True)]
+
+    def _seen(self, image_rgb: np.ndarray, raw: np.ndarray, scores: np.ndarray) -> list[Detection]:
         likely = np.flatnonzero(scores >= self._min_score)
         # Eight pairs: the box's centre, width and height, the six points; all but the size are from the anchor.
         pairs = raw[likely].reshape(-1, 8, 2).astype(np.float64) / self._network.side_px

@@ -5,6 +5,8 @@ The short-range network sees faces that fill a fifth of the image or more, the f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -41,10 +43,11 @@ def tile_side(height: int, width: int, level: int) -> int | None:
 class FaceDetector:
     """Box detector for images of any size."""
 
-    def __init__(self, min_score: float = 0.5) -> None:
+    def __init__(self, min_score: float = 0.5, device: str = "cpu") -> None:
         """min_score: of the short-range network; what the full-range one sees needs `_FULL_RANGE_CAUTION` more."""
-        self._short_range = BoxNetwork(MODELS / "short_range.onnx", _SHORT_RANGE_GRIDS, min_score)
-        self._full_range = BoxNetwork(MODELS / "full_range.onnx", _FULL_RANGE_GRIDS, min_score + _FULL_RANGE_CAUTION)
+        self._short_range = BoxNetwork(MODELS / "short_range.onnx", _SHORT_RANGE_GRIDS, min_score, device)
+        cautious = min_score + _FULL_RANGE_CAUTION
+        self._full_range = BoxNetwork(MODELS / "full_range.onnx", _FULL_RANGE_GRIDS, cautious, device)
 
     def whole(self, image_rgb: np.ndarray) -> list[Detection]:
         """Faces seen in the whole image (H, W, 3) by either network."""
@@ -53,19 +56,19 @@ class FaceDetector:
         found = self._short_range(image) + self._full_range(image)
         return merge([_moved(d, scale, np.zeros(2)) for d in found])
 
-    def tile(self, image_rgb: np.ndarray, corner_px: tuple[int, int], side_px: int) -> list[Detection]:
-        """Faces that the full-range network sees in one square tile; faces cut by its border are left out."""
-        x, y = corner_px
-        part = image_rgb[y : y + side_px, x : x + side_px]
-        image = shrink_to(part, 2 * _FULL_RANGE_PX)
-        scale = np.array(part.shape[1::-1]) / np.array(image.shape[1::-1])
-        found = [_moved(d, scale, np.array([x, y])) for d in self._full_range(image)]
-        height, width = image_rgb.shape[:2]
-        low = np.array([x, y]) + np.array([x > 0, y > 0])
-        high = np.array([x + part.shape[1], y + part.shape[0]])
-        high = np.where(high < (width, height), high - 1, np.inf)
-        low = np.where(np.array([x, y]) > 0, low, -np.inf)
-        return [d for d in found if (d.box_xyxy_px[:2] >= low).all() and (d.box_xyxy_px[2:] <= high).all()]
+    def tiles(self, image_rgb: np.ndarray, corners_px: Sequence[tuple[int, int]], side_px: int) -> list[Detection]:
+        """Faces that the full-range network sees in square tiles; faces cut by a tile's border are left out."""
+        parts = [image_rgb[y : y + side_px, x : x + side_px] for x, y in corners_px]
+        images = [shrink_to(part, 2 * _FULL_RANGE_PX) for part in parts]
+        whole: list[Detection] = []
+        for corner, part, image, seen in zip(corners_px, parts, images, self._full_range.many(images), strict=True):
+            scale = np.array(part.shape[1::-1]) / np.array(image.shape[1::-1])
+            begin, end = np.array(corner), corner + np.array(part.shape[1::-1])
+            low = np.where(begin > 0, begin + 1, -np.inf)
+            high = np.where(end < image_rgb.shape[1::-1], end - 1, np.inf)
+            moved = [_moved(d, scale, begin) for d in seen]
+            whole += [d for d in moved if (d.box_xyxy_px[:2] >= low).all() and (d.box_xyxy_px[2:] <= high).all()]
+        return whole
 
     def close_up(self, crop_rgb: np.ndarray) -> list[Detection]:
         """Faces that the short-range network sees in a picture of about twice a face's size."""
@@ -79,8 +82,7 @@ class FaceDetector:
             side = tile_side(height, width, level)
             if side is None:
                 break
-            for corner in tile_corners(height, width, side):
-                found += self.tile(image_rgb, corner, side)
+            found += self.tiles(image_rgb, tile_corners(height, width, side), side)
         return merge(found)
 
 

@@ -28,6 +28,7 @@ from actionunits.faces.landmarks import landmarks_from_mesh
 from actionunits.faces.mesh import (
     MIN_PRESENCE,
     MeshReader,
+    MeshReading,
     Region,
     cut_region,
     mesh_network,
@@ -82,13 +83,15 @@ class FaceFinder:
         max_faces: int | None = None,
         model: Path | None = None,
         min_confidence: float = 0.5,
+        device: str = "cpu",
     ) -> None:
         """video: frames come in order and identities are kept; another `Frame.source`, or an
         index that goes back, starts anew.
 
         max_faces: keep only the largest. model: a `face_landmarker.task` file; without one the cached file is
         used, and without that the network that comes with the package. min_confidence: faces with a lower box
-        detector score are left out. Raises UserError for a file that is missing or not such a model.
+        detector score are left out. device: of torch, unless "cpu": where several pictures of a frame pass a network
+        at once. Raises UserError for a file that is missing or not such a model.
         """
         if max_faces is not None and max_faces < 1:
             raise UserError(f"the largest number of faces is {max_faces}; give 1 or more")
@@ -100,8 +103,8 @@ class FaceFinder:
         self.model = Path(model) if model is not None else cached_task_model()
         self._max_faces = max_faces
         self._min_confidence = min_confidence
-        self._mesh = MeshReader(mesh_network(self.model))
-        self._detector = FaceDetector(min(min_confidence, _MIN_DETECTION))
+        self._mesh = MeshReader(mesh_network(self.model, device))
+        self._detector = FaceDetector(min(min_confidence, _MIN_DETECTION), device)
         self._identities = IdentityTracker()
         self._active: list[_Candidate] = []
         self._source: str | None = None
@@ -221,33 +224,35 @@ class FaceFinder:
         corners = tile_corners(height, width, side)
         # The first frame is searched fully; with nobody in view every frame is searched, so one tile will do.
         count = len(corners) if not self._tiles_done else _TILES_PER_SEARCH if anyone else 1
-        found = []
-        for k in range(self._tiles_done, self._tiles_done + count):
-            found += self._detector.tile(image, corners[k % len(corners)], side)
+        turns = range(self._tiles_done, self._tiles_done + count)
         self._tiles_done += count
-        return found
+        return self._detector.tiles(image, [corners[k % len(corners)] for k in turns], side)
 
     def _followed(self, image: np.ndarray) -> list[_Candidate]:
         """The faces of the previous frame, where they still are; two that slid onto one face become one."""
         found: list[_Candidate] = []
-        for last in sorted(self._active, key=lambda c: -c.confidence):
-            candidate = self._read(image, region_of_mesh(last.mesh_px), last.confidence)
+        before = sorted(self._active, key=lambda c: -c.confidence)
+        regions = [region_of_mesh(last.mesh_px) for last in before]
+        for candidate in self._read_all(image, regions, [last.confidence for last in before]):
             if candidate and all(not same_face(candidate.box_xyxy_px, c.box_xyxy_px) for c in found):
                 found.append(candidate)
         return found
 
     def _read(self, image: np.ndarray, region: Region, confidence: float) -> _Candidate | None:
         """The face in a region, unless the mesh network or the place says that it is none."""
-        height, width = image.shape[:2]
-        inside = (region.centre_px >= 0).all() and (region.centre_px < (width, height)).all()
-        if not inside or region.side_px < _MIN_FACE_PX or region.side_px > 4 * max(height, width):
-            return None
-        reading = self._mesh(image, region)
-        points = reading.mesh_px[:, :2]
-        box = np.concatenate([points.min(0), points.max(0)])
-        if reading.presence < MIN_PRESENCE or np.ptp(points, axis=0).max() < _MIN_FACE_PX:
-            return None
-        return _Candidate(reading.mesh_px, box, reading.presence, confidence)
+        (candidate,) = self._read_all(image, [region], [confidence])
+        return candidate
+
+    def _read_all(
+        self, image: np.ndarray, regions: list[Region], confidences: list[float]
+    ) -> list[_Candidate | None]:
+        """The same of several regions."""
+        likely = [_may_hold_face(region, image) for region in regions]
+        readings = iter(self._mesh.many(image, [region for region, may in zip(regions, likely, strict=True) if may]))
+        return [
+            _candidate(next(readings), confidence) if may else None
+            for may, confidence in zip(likely, confidences, strict=True)
+        ]
 
     def _found_by_search(
         self, image: np.ndarray, detections: list[Detection], known: list[_Candidate]
@@ -311,6 +316,20 @@ class FaceFinder:
         if self._max_faces is None or len(found) <= self._max_faces:
             return found
         return sorted(found, key=lambda c: -np.prod(c.box_xyxy_px[2:] - c.box_xyxy_px[:2]))[: self._max_faces]
+
+
+def _may_hold_face(region: Region, image: np.ndarray) -> bool:
+    height, width = image.shape[:2]
+    inside = bool((region.centre_px >= 0).all() and (region.centre_px < (width, height)).all())
+    return inside and _MIN_FACE_PX <= region.side_px <= 4 * max(height, width)
+
+
+def _candidate(reading: MeshReading, confidence: float) -> _Candidate | None:
+    points = reading.mesh_px[:, :2]
+    box = np.concatenate([points.min(0), points.max(0)])
+    if reading.presence < MIN_PRESENCE or np.ptp(points, axis=0).max() < _MIN_FACE_PX:
+        return None
+    return _Candidate(reading.mesh_px, box, reading.presence, confidence)
 
 
 def _passed(elapsed_s: float, wait_s: float) -> bool:

@@ -6,6 +6,7 @@ MediaPipe Tasks file (`task_mesh.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -81,13 +82,16 @@ class MeshNetwork(Protocol):
     def __call__(self, picture_rgb: np.ndarray) -> list[np.ndarray]:
         """Mesh (478, 3) in pixels from the corner of a picture (S, S, 3) uint8, and presence (), 0-1."""
 
+    def many(self, pictures_rgb: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+        """The same of each of several pictures."""
 
-def mesh_network(model: Path | None = None) -> MeshNetwork:
-    """The network that comes with the package, or that of a Tasks file.
+
+def mesh_network(model: Path | None = None, device: str = "cpu") -> MeshNetwork:
+    """The network that comes with the package, or that of a Tasks file, which knows no device.
 
     Raises UserError when `model` is not a MediaPipe face landmarker file, or cannot be run here.
     """
-    return PictureNetwork(MODELS / "attention_mesh.onnx") if model is None else TaskMesh(model)
+    return PictureNetwork(MODELS / "attention_mesh.onnx", device) if model is None else TaskMesh(model)
 
 
 class MeshReader:
@@ -99,14 +103,22 @@ class MeshReader:
 
     def __call__(self, image_rgb: np.ndarray, region: Region) -> MeshReading:
         """Mesh and presence of the face that a region of an image (H, W, 3) uint8 is taken to hold."""
+        (reading,) = self.many(image_rgb, [region])
+        return reading
+
+    def many(self, image_rgb: np.ndarray, regions: Sequence[Region]) -> list[MeshReading]:
+        """The same of several regions of an image."""
         size = self._network.side_px
-        crop, to_image = cut_region(image_rgb, region, size)
-        points, presence = self._network(crop)
-        mesh = np.empty_like(points)
-        # The networks count from the corner of the first pixel, this project from its centre.
-        mesh[:, :2] = (points[:, :2] - 0.5) @ to_image[:, :2].T + to_image[:, 2]
-        mesh[:, 2] = points[:, 2] * (region.side_px / size)
-        return MeshReading(mesh, float(presence))
+        cut = [cut_region(image_rgb, region, size) for region in regions]
+        outputs = self._network.many([crop for crop, _ in cut])
+        readings = []
+        for region, (_, to_image), (points, presence) in zip(regions, cut, outputs, strict=True):
+            mesh = np.empty_like(points)
+            # The networks count from the corner of the first pixel, this project from its centre.
+            mesh[:, :2] = (points[:, :2] - 0.5) @ to_image[:, :2].T + to_image[:, 2]
+            mesh[:, 2] = points[:, 2] * (region.side_px / size)
+            readings.append(MeshReading(mesh, float(presence)))
+        return readings
 
     def around(self, image_rgb: np.ndarray, landmarks_px: np.ndarray) -> MeshReading:
         """Mesh of the face whose 68 landmarks (68, 2) are known roughly, as if it had been followed to here.

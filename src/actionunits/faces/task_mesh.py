@@ -6,6 +6,7 @@ Network: "Face mesh detection model v2" of MediaPipe FaceLandmarker, 2022; LiteR
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ class TaskMesh:
             self._network.get_tensor(out["index"]) for out in self._network.get_output_details()
         )
         return [mesh.reshape(-1, 3), 1 / (1 + np.exp(-presence_logit.reshape(())))]
+
+    def many(self, pictures_rgb: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+        """The same of each of several pictures."""
+        return [self(picture) for picture in pictures_rgb]
 
 
 def _litert(network: bytes) -> Any:
