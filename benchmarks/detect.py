@@ -113,19 +113,21 @@ def make_video(path: Path, seconds: float, fps: int = FPS) -> None:
             writer.write(np.clip(image + grain, 0, 255).astype(np.uint8))
 
 
-def measure_parts(detector: Detector, video: Path, folder: Path) -> tuple[dict[str, np.ndarray], int]:
+def measure_parts(
+    detector: Detector, video: Path, folder: Path, frames_at_most: int = PART_FRAMES, finder_device: str = "cpu"
+) -> tuple[dict[str, np.ndarray], int]:
     """Seconds of each part (wall, CPU) over the first frames of the video, part by part, and how many frames."""
     watch, size = Stopwatch(), detector.batch_size
     schema = make_schema("openface", detector.aus)
     with (
         open_media(str(video)) as media,
-        FaceFinder(video=True) as finder,
+        FaceFinder(video=True, device=finder_device) as finder,
         open_table(folder / "parts.csv", schema) as table,
         annotate_to(folder / "parts.mp4", "video", str(video)) as annotate,
     ):
         frames, done = watch.items("decode", media), 0
         detector.predict_crops(np.zeros((size, detector.image_size, detector.image_size, 3), np.uint8))
-        while done < PART_FRAMES and (batch := list(islice(frames, size))):
+        while done < frames_at_most and (batch := list(islice(frames, size))):
             faces = [watch.call("find", finder, frame) for frame in batch]
             crops = [
                 watch.call("register", register, frame.image_rgb, face.landmarks_px, detector.image_size)

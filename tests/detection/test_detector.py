@@ -553,9 +553,12 @@ def test_the_released_weights_tell_left_from_right():
 @pytest.mark.parametrize(("device", "finder_device"), [("cuda:0", "cuda:0"), ("cpu", "cpu"), ("cpu:0", "cpu")])
 def test_faces_are_looked_for_where_the_model_runs(detector, monkeypatch, device, finder_device):
     asked = []
-    monkeypatch.setattr(
-        detect_module, "FaceFinder", lambda device, **how: asked.append(device) or StagedFinder(**how)
-    )
+
+    def finder(device, **settings):
+        asked.append(device)
+        return StagedFinder(**settings)
+
+    monkeypatch.setattr(detect_module, "FaceFinder", finder)
     monkeypatch.setattr(detector, "device", device)
     assert len(list(detector.stream_frames(video_frames([1]), video=True))) == 1
     assert asked == [finder_device]
