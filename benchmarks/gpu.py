@@ -50,6 +50,7 @@ from actionunits.synth.person import Casting
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.types import MESH_POINTS
+from actionunits.weights.checkpoint_file import read_header
 from actionunits.weights.locate import find_weights
 
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark_gpu.csv"
@@ -175,7 +176,8 @@ def detection(device: str, sizes: Sizes, clip: Path | None) -> Iterator[Row]:
         return 1 / seconds_of(call, device, sizes.seconds, 1)
 
     yield from networks(target, sizes.finder, rate)
-    yield from crops(target, sizes.crops, 112, rate)
+    size = read_header(find_weights("resnet18"))["config"]["image_size"]
+    yield from crops(target, sizes.crops, size, rate)
     with tempfile.TemporaryDirectory() as folder:
         clips = make_clips(Path(folder), clip, sizes.crowd, sizes.frames)
         for where in ("cpu", target):

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from actionunits.faces import FaceFinder, torch_network
 from actionunits.faces.boxes import average_overlapping
@@ -113,6 +114,26 @@ def test_a_batch_in_torch_is_read_as_one_picture_after_the_other(
     assert passes == [3, 2]
     network.many(pictures[:3])
     assert passes == [3, 2]  # so few are read sooner one by one
+
+
+def test_the_short_factors_of_a_gpu_hardly_move_a_point(
+    astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NVIDIA's TF32 keeps ten bits of the mantissa of what is multiplied."""
+
+    def short(value: torch.Tensor) -> torch.Tensor:
+        return ((value.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+    convolved, path = torch_network._OPERATIONS["Conv"], MODELS / "attention_mesh.onnx"
+    monkeypatch.setitem(
+        torch_network._OPERATIONS,
+        "Conv",
+        lambda value, weight, *bias, **settings: convolved(short(value), short(weight), *bias, **settings),
+    )
+    picture = cv2.resize(astronaut[40:180, 155:295], (192, 192))
+    mesh, _ = torch_network._graph.__wrapped__(path, "cpu")[0](torch.from_numpy(picture)[None])
+    distance = np.abs(mesh.numpy() - PictureNetwork(path)(picture)[0])
+    assert 1e-4 < distance.max() < 0.05
 
 
 def test_a_finder_on_a_device_finds_the_same_in_few_passes(astronaut: np.ndarray, passes: list[int]) -> None:
