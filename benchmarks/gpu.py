@@ -80,7 +80,7 @@ class Sizes:
     training_batch: int = 256
     training_steps: int = 60
     training: dict[str, Any] = field(default_factory=dict)  # settings of the network
-    finder: tuple[int, ...] = (1, 32, 256)  # pictures that the face finder's networks read
+    finder: tuple[int, ...] = (1, 32, 128)  # pictures that the face finder's networks read
     crops: int = 8  # frames whose faces are cut out at once
     frames: int = 150  # of each clip
     crowd: tuple[int, int] = (3, 4)  # rows and columns of faces

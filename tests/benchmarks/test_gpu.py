@@ -14,6 +14,7 @@ FINDER = ((", one core", 1), ("", 2))
 CROPS = ("cut on a core", "sampled on the device")
 
 
+@pytest.mark.slow
 def test_all_of_it_is_measured(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import gpu

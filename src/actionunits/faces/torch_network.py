@@ -19,7 +19,7 @@ from torch import Tensor
 
 from actionunits.runtime.device import on_host
 
-MOST_AT_ONCE = 256  # pictures in a pass, so that its memory stays bounded
+MOST_AT_ONCE = 128  # pictures in a pass, so that its memory stays bounded
 _FLOAT = onnx.TensorProto.FLOAT
 # Operations whose inputs after the first are plain numbers that the graph holds.
 _SET_BY_NUMBERS = ("Reshape", "Slice", "Pad", "Resize", "Clip", "ReduceSum")
@@ -61,11 +61,15 @@ def _graph(path: Path, device: str) -> tuple[Callable[[Tensor], list[Tensor]], l
     used = {name for _, names, _ in steps for name in names}
     constants = {name: value.to(device) for name, value in known.items() if name in used}
     outputs = [entry.name for entry in graph.output]
+    last_use = {name: number for number, (_, names, _) in enumerate(steps) for name in names}
 
     def run(image: Tensor) -> list[Tensor]:
         values = constants | {"image": image}
-        for step, names, output in steps:
+        for number, (step, names, output) in enumerate(steps):
             values[output] = step(*(values[name] for name in names))
+            # Kept to the end, they would take nine times the memory.
+            for name in {name for name in names if last_use[name] == number}:
+                del values[name]
         return [values[name] for name in outputs]
 
     return run, outputs
