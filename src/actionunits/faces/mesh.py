@@ -38,6 +38,8 @@ class MeshReading:
 
     mesh_px: np.ndarray  # (478, 3) float32, image pixels
     presence: float  # 0-1, the network's score that the region holds a face
+    picture: np.ndarray  # (S, S, 3) uint8, the region as the network saw it
+    in_picture_px: np.ndarray  # (478, 2) float32, the mesh in that picture
 
 
 def region_of_mesh(mesh_px: np.ndarray) -> Region:
@@ -55,8 +57,8 @@ def region_of_points(points_px: np.ndarray, left_eye_px: np.ndarray, right_eye_p
 
 def _region(points_px: np.ndarray, angle_rad: float) -> Region:
     axes = np.array([[np.cos(angle_rad), np.sin(angle_rad)], [-np.sin(angle_rad), np.cos(angle_rad)]])
-    turned = points_px @ axes.T
-    low, high = turned.min(0), turned.max(0)
+    turned = axes @ points_px.T
+    low, high = turned.min(1), turned.max(1)
     return Region((low + high) / 2 @ axes, _MARGIN * float((high - low).max()), angle_rad)
 
 
@@ -100,13 +102,14 @@ class MeshReader:
     def __call__(self, image_rgb: np.ndarray, region: Region) -> MeshReading:
         """Mesh and presence of the face that a region of an image (H, W, 3) uint8 is taken to hold."""
         size = self._network.side_px
-        crop, to_image = cut_region(image_rgb, region, size)
-        points, presence = self._network(crop)
-        mesh = np.empty_like(points)
+        picture, to_image = cut_region(image_rgb, region, size)
+        points, presence = self._network(picture)
         # The networks count from the corner of the first pixel, this project from its centre.
-        mesh[:, :2] = (points[:, :2] - 0.5) @ to_image[:, :2].T + to_image[:, 2]
+        in_picture = points[:, :2] - 0.5
+        mesh = np.empty_like(points)
+        mesh[:, :2] = in_picture @ to_image[:, :2].T + to_image[:, 2]
         mesh[:, 2] = points[:, 2] * (region.side_px / size)
-        return MeshReading(mesh, float(presence))
+        return MeshReading(mesh, float(presence), picture, in_picture)
 
     def around(self, image_rgb: np.ndarray, landmarks_px: np.ndarray) -> MeshReading:
         """Mesh of the face whose 68 landmarks (68, 2) are known roughly, as if it had been followed to here.
