@@ -132,7 +132,26 @@ def for_integers(content: bytes, tensors: Inputs, scales: dict[str, Scale]) -> b
     model.graph.ClearField("node")
     model.graph.node.extend(nodes)
     model.ClearField("metadata_props")  # of the float32 graph's file
+    spread_colours(model)
     return model.SerializeToString()
+
+
+def spread_colours(model: onnx.ModelProto) -> None:
+    """Repeat a number of each colour, with which pictures are normalised, over the whole picture.
+
+    Integers have the colours last, and ONNX Runtime would compute with three numbers at a time.
+    """
+    colours = {tensor.name for tensor in model.graph.initializer if tuple(tensor.dims) == (1, 3, 1, 1)}
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type in ("Sub", "Div") and node.input[1] in colours:
+            name = node.input[1]
+            nodes.append(helper.make_node("Shape", node.input[:1], [f"{name}.size"], start=1))
+            nodes.append(helper.make_node("Expand", [name, f"{name}.size"], [f"{name}.spread"]))
+            node.input[1] = f"{name}.spread"
+        nodes.append(node)
+    model.graph.ClearField("node")
+    model.graph.node.extend(nodes)
 
 
 def folded(

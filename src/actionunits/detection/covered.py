@@ -39,11 +39,11 @@ def appearance(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     edges = np.abs(np.dstack([cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)]))
     colours = _at(lab, points)
-    colours -= np.median(colours, 0)
-    spread = np.maximum(np.median(np.abs(colours), 0), _LEAST_SPREAD)
+    colours -= _median(colours)
+    spread = np.maximum(_median(np.abs(colours)), _LEAST_SPREAD)
     colours = np.sign(colours) * np.log1p(np.abs(colours) / (2 * spread))
     strengths = np.log(_at(cv2.GaussianBlur(edges, (0, 0), _BLUR_PX), points) + _EDGE_FLOOR)
-    strengths -= np.median(strengths, 0)
+    strengths -= _median(strengths)
     parts = (colours, np.abs(colours), strengths, np.abs(strengths))
     return np.concatenate([part.ravel() for part in parts])
 
@@ -52,6 +52,12 @@ def _at(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Values of a picture (H, W, C) at points (P, 2), (P, C)."""
     x, y = np.ascontiguousarray(points.T)[:, None]
     return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))[0]
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Of each column of (P, C) numbers; of as few as these, `np.median` takes ten times as long."""
+    ordered = np.sort(values, 0)
+    return (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
 @cache

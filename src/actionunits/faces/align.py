@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from actionunits.faces.mean_face import REGISTRATION_POINTS, template_landmarks
 
 CROP_SIZE = 112
+_POINTS = np.array(REGISTRATION_POINTS)
 
 
 def similarity_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE, margin: float = 0.0) -> np.ndarray:
@@ -20,17 +22,24 @@ def similarity_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE, margin
     128 pixels with a margin of 8 / 112 are the plain 112-pixel crop and 8 pixels around it.
     Source: Umeyama, "Least-squares estimation of transformation parameters", PAMI 1991.
     """
-    source = np.asarray(landmarks_px, np.float64)[..., list(REGISTRATION_POINTS), :]
-    target = template_landmarks()[list(REGISTRATION_POINTS)].astype(np.float64)
-    target = ((target - 0.5) / (1 + 2 * margin) + 0.5) * size - 0.5
-    source_mean, target_mean = source.mean(-2), target.mean(-2)
-    s, t = source - source_mean[..., None, :], target - target_mean
+    source = np.asarray(landmarks_px, np.float64)[..., _POINTS, :]
+    source_mean = source.mean(-2)
+    s = source - source_mean[..., None, :]
     # In complex numbers a similarity without reflection is one multiplication.
-    sc, tc = s[..., 0] + 1j * s[..., 1], t[..., 0] + 1j * t[..., 1]
+    sc = s[..., 0] + 1j * s[..., 1]
+    target_mean, tc = _target(size, margin)
     factor = (np.conj(sc) @ tc) / (np.abs(sc) ** 2).sum(-1)
     rotation = np.stack([np.stack([factor.real, -factor.imag], -1), np.stack([factor.imag, factor.real], -1)], -2)
     offset = target_mean[:, None] - rotation @ source_mean[..., None]
     return np.concatenate([rotation, offset], -1)
+
+
+@cache
+def _target(size: int, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where a registered crop has the points that decide: their mean, (2,), and complex offsets from it, (P,)."""
+    points = ((template_landmarks()[_POINTS].astype(np.float64) - 0.5) / (1 + 2 * margin) + 0.5) * size - 0.5
+    offsets = points - points.mean(0)
+    return points.mean(0), offsets[:, 0] + 1j * offsets[:, 1]
 
 
 def box_transform(landmarks_px: np.ndarray, size: int = CROP_SIZE, margin: float = 0.0) -> np.ndarray:
@@ -81,21 +90,22 @@ def cut_out(image_rgb: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
 
 def _shrunk(image_rgb: np.ndarray, matrix: np.ndarray, size: int, step: int) -> tuple[np.ndarray, np.ndarray]:
     """The part of an image that a crop shows, averaged over `step` pixels each way, and the (2, 3) matrix from it."""
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5
-    shown = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    last = np.array(image_rgb.shape[1::-1]) - 1
+    to_image = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, size, 0, size], [0, 0, size, size]]) - 0.5
+    shown = to_image[:, :2] @ corners + to_image[:, 2:]
     # Whole blocks of pixels, counted from the image's corner, with one more around for the sampling.
-    low = ((np.clip(shown.min(0), 0, last) // step - 1) * step).clip(0).astype(int)
-    high = ((np.clip(shown.max(0), 0, last) // step + 2) * step).astype(int)
+    blocks = shown.clip(0, [[image_rgb.shape[1] - 1], [image_rgb.shape[0] - 1]]) // step
+    low = ((blocks.min(1) - 1) * step).clip(0).astype(int)
+    high = ((blocks.max(1) + 2) * step).astype(int)
     part = image_rgb[low[1] : high[1], low[0] : high[0]]
     height, width = part.shape[:2]
     small = cv2.resize(part, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_AREA)
     ratio = np.array([width, height]) / small.shape[1::-1]
+    from_small = np.empty((2, 3))
     # Pixel centres: full = (small + 0.5) * ratio - 0.5 + low.
-    to_full = np.eye(3)
-    to_full[[0, 1], [0, 1]] = ratio
-    to_full[:2, 2] = 0.5 * ratio - 0.5 + low
-    return small, matrix @ to_full
+    from_small[:, :2] = matrix[:, :2] * ratio
+    from_small[:, 2] = matrix[:, :2] @ (0.5 * ratio - 0.5 + low) + matrix[:, 2]
+    return small, from_small
 
 
 def transform_points(points_px: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ from actionunits.faces.mesh import (
 )
 from actionunits.faces.pose import estimate_pose
 from actionunits.faces.task_mesh import TASK_FILE
-from actionunits.faces.track import IdentityTracker, Sighting, appearance_of, state_below
+from actionunits.faces.track import Appearance, IdentityTracker, Sighting, appearance_of, state_below
 from actionunits.files import cache_folder
 from actionunits.types import Face, Frame
 
@@ -63,6 +63,7 @@ class _Candidate:
     box_xyxy_px: np.ndarray  # (4,)
     presence: float
     confidence: float
+    looks: Appearance | None = None  # in the frame that the mesh was read from
 
 
 def cached_task_model() -> Path | None:
@@ -139,13 +140,7 @@ class FaceFinder:
             self._searched_s, self._frames_since_search = time_s, 0
         self._frames_since_search += 1
         self._active = self._keep_largest(found)
-        landmarks = [landmarks_from_mesh(c.mesh_px) for c in self._active]
-        sightings = [
-            Sighting(points.mean(0), float(np.ptp(c.box_xyxy_px.reshape(2, 2), axis=0).max()), looks)
-            for c, points in zip(self._active, landmarks, strict=True)
-            for looks in [appearance_of(image, points)]
-        ]
-        ids = self._identities.update(sightings, time_s)
+        ids = self._identities.update([_sighting(c) for c in self._active], time_s)
         faces = [_face(c, k, image) for c, k in zip(self._active, ids, strict=True)]
         return sorted(faces, key=lambda face: face.face_id)
 
@@ -329,12 +324,19 @@ def _candidate(reading: MeshReading, confidence: float) -> _Candidate | None:
     box = np.concatenate([points.min(0), points.max(0)])
     if reading.presence < MIN_PRESENCE or np.ptp(points, axis=0).max() < _MIN_FACE_PX:
         return None
-    return _Candidate(reading.mesh_px, box, reading.presence, confidence)
+    looks = appearance_of(reading.picture, landmarks_from_mesh(reading.in_picture_px))
+    return _Candidate(reading.mesh_px, box, reading.presence, confidence, looks)
 
 
 def _passed(elapsed_s: float, wait_s: float) -> bool:
     # Half a millisecond of slack: frame times are rounded.
     return elapsed_s >= wait_s - 5e-4
+
+
+def _sighting(candidate: _Candidate) -> Sighting:
+    assert candidate.looks is not None  # it was read from this frame
+    size_px = float((candidate.box_xyxy_px[2:] - candidate.box_xyxy_px[:2]).max())
+    return Sighting(landmarks_from_mesh(candidate.mesh_px).mean(0), size_px, candidate.looks)
 
 
 def _face(candidate: _Candidate, face_id: int, image_rgb: np.ndarray) -> Face:

@@ -25,6 +25,8 @@ MESH_TO_68: tuple[int, ...] = (
     *(78, 82, 13, 312, 308, 317, 14, 87),  # inner lips 60-67
 )
 
+_VERTICES = np.array(MESH_TO_68)
+
 # Indices into the 68 points of the 49-point markup.
 POINTS_49: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
 # And those of the 66-point markup of older face trackers, which lacks the inner mouth corners.
@@ -33,7 +35,7 @@ POINTS_66: tuple[int, ...] = tuple(k for k in range(68) if k not in (60, 64))
 
 def landmarks_from_mesh(mesh_px: np.ndarray) -> np.ndarray:
     """The 68 points of a mesh, (68, 2) float32. mesh_px: (478 or 468, 2 or 3)."""
-    return np.asarray(mesh_px, np.float32)[list(MESH_TO_68), :2]
+    return np.asarray(mesh_px, np.float32)[_VERTICES, :2]
 
 
 def check_landmarks(landmarks_px: np.ndarray) -> np.ndarray:

@@ -39,6 +39,8 @@ class MeshReading:
 
     mesh_px: np.ndarray  # (478, 3) float32, image pixels
     presence: float  # 0-1, the network's score that the region holds a face
+    picture: np.ndarray  # (S, S, 3) uint8, the region as the network saw it
+    in_picture_px: np.ndarray  # (478, 2) float32, the mesh in that picture
 
 
 def region_of_mesh(mesh_px: np.ndarray) -> Region:
@@ -56,8 +58,8 @@ def region_of_points(points_px: np.ndarray, left_eye_px: np.ndarray, right_eye_p
 
 def _region(points_px: np.ndarray, angle_rad: float) -> Region:
     axes = np.array([[np.cos(angle_rad), np.sin(angle_rad)], [-np.sin(angle_rad), np.cos(angle_rad)]])
-    turned = points_px @ axes.T
-    low, high = turned.min(0), turned.max(0)
+    turned = axes @ points_px.T
+    low, high = turned.min(1), turned.max(1)
     return Region((low + high) / 2 @ axes, _MARGIN * float((high - low).max()), angle_rad)
 
 
@@ -110,14 +112,15 @@ class MeshReader:
         """The same of several regions of an image."""
         size = self._network.side_px
         cut = [cut_region(image_rgb, region, size) for region in regions]
-        outputs = self._network.many([crop for crop, _ in cut])
+        outputs = self._network.many([picture for picture, _ in cut])
         readings = []
-        for region, (_, to_image), (points, presence) in zip(regions, cut, outputs, strict=True):
-            mesh = np.empty_like(points)
+        for region, (picture, to_image), (points, presence) in zip(regions, cut, outputs, strict=True):
             # The networks count from the corner of the first pixel, this project from its centre.
-            mesh[:, :2] = (points[:, :2] - 0.5) @ to_image[:, :2].T + to_image[:, 2]
+            in_picture = points[:, :2] - 0.5
+            mesh = np.empty_like(points)
+            mesh[:, :2] = in_picture @ to_image[:, :2].T + to_image[:, 2]
             mesh[:, 2] = points[:, 2] * (region.side_px / size)
-            readings.append(MeshReading(mesh, float(presence)))
+            readings.append(MeshReading(mesh, float(presence), picture, in_picture))
         return readings
 
     def around(self, image_rgb: np.ndarray, landmarks_px: np.ndarray) -> MeshReading:

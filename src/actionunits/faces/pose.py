@@ -21,6 +21,8 @@ quarter.
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 
@@ -84,7 +86,7 @@ def estimate_pose(
     """
     height, width = image_size
     focal = focal_length_px(image_size)
-    model = MEAN_LANDMARKS_MM[list(points)].astype(np.float64)
+    model, model_centre, model_spread = _head_points(points)
     pixels = np.asarray(landmarks_px, np.float64)[list(points)]
     # Fitted along its own line of sight a face gives the same result wherever it stands.
     rays = np.ones((len(pixels), 3))
@@ -95,7 +97,7 @@ def estimate_pose(
     if not _spans_a_plane(local):
         return np.full(3, np.nan, np.float32), np.full(3, np.nan, np.float32)
     # Two sets of points of the same spread are as far away as their spread is small.
-    distance = np.sqrt(((model - model.mean(0)) ** 2).sum() / ((local - local.mean(0)) ** 2).sum())
+    distance = np.sqrt(model_spread / ((local - local.mean(0)) ** 2).sum())
     zoom = np.clip(distance, NEAREST_MM, FARTHEST_MM) / distance
     no_distortion = np.zeros(4)
     _, rvec, tvec = cv2.solvePnP(model, local / zoom, np.eye(3), no_distortion, flags=cv2.SOLVEPNP_SQPNP)
@@ -103,9 +105,17 @@ def estimate_pose(
     turn = cv2.Rodrigues(rvec)[0]
     rotation = _rotation_to(sight @ tvec[:, 0]).T @ sight @ turn @ _FRONTAL
     # Back to the assumed focal length: the face, not the origin behind it, is nearer by the zoom.
-    origin_to_face = turn @ model.mean(0)
+    origin_to_face = turn @ model_centre
     position = sight @ ((tvec[:, 0] + origin_to_face) / [1, 1, zoom] - origin_to_face)
     return pose_from_rotation(rotation), position.astype(np.float32)
+
+
+@cache
+def _head_points(points: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Landmarks of the mean head, (P, 3) mm, their mean, (3,), and the sum of their squared distances from it."""
+    model = MEAN_LANDMARKS_MM[list(points)].astype(np.float64)
+    centre = model.mean(0)
+    return model, centre, float(((model - centre) ** 2).sum())
 
 
 def camera_rotation(pose_deg: np.ndarray, position_mm: np.ndarray) -> np.ndarray:
@@ -130,8 +140,11 @@ def _spans_a_plane(points: np.ndarray) -> bool:
     """Whether points (N, 2) are known and lie neither on a line nor in one place."""
     if not np.isfinite(points).all():
         return False
-    along, across = np.linalg.svd(points - points.mean(0), compute_uv=False)
-    return bool(across > _LEAST_SPREAD * along)
+    x, y = (points - points.mean(0)).T
+    along_2, across_2, mixed = float(x @ x), float(y @ y), float(x @ y)
+    # For spreads a and b along and across their longest direction, (ab)^2 and a^2 + b^2.
+    product, total = along_2 * across_2 - mixed**2, along_2 + across_2
+    return product > (_LEAST_SPREAD / (1 + _LEAST_SPREAD**2) * total) ** 2
 
 
 def _rotation_to(direction: np.ndarray) -> np.ndarray:

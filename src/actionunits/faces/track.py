@@ -65,8 +65,8 @@ def appearance_of(image_rgb: np.ndarray, landmarks_px: np.ndarray) -> Appearance
     grid = cv2.resize(lab[..., 0], (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     grid -= grid.mean()
     quarter = _APPEARANCE_PX // 4
-    face = lab[quarter:-quarter, quarter:-quarter, 1:].reshape(-1, 2).mean(0)
-    return Appearance(grid / max(float(np.linalg.norm(grid)), 1e-9), face.astype(np.float32))
+    _, *colour, _ = cv2.mean(lab[quarter:-quarter, quarter:-quarter])
+    return Appearance(grid / max(float(np.linalg.norm(grid)), 1e-9), np.array(colour, np.float32))
 
 
 @dataclass(frozen=True)
