@@ -22,7 +22,7 @@ from actionunits.runtime.device import on_host
 MOST_AT_ONCE = 128  # pictures in a pass, so that its memory stays bounded
 _FLOAT = onnx.TensorProto.FLOAT
 # Operations whose inputs after the first are plain numbers that the graph holds.
-_SET_BY_NUMBERS = ("Reshape", "Slice", "Pad", "Resize", "Clip", "ReduceSum")
+_SET_BY_NUMBERS = ("Reshape", "Slice", "Pad", "Resize", "Clip", "ReduceSum", "Unsqueeze")
 
 
 class TorchNetwork:
@@ -113,6 +113,11 @@ def _resized(value: Tensor, numbers: list[list[float]], **_: Any) -> Tensor:
     return F.interpolate(value, scale_factor=numbers[0][2:], mode="bilinear", align_corners=False)
 
 
+def _gathered(value: Tensor, index: Tensor, axis: int = 0) -> Tensor:
+    chosen = value.index_select(axis, index.flatten())
+    return chosen if index.ndim == 1 else chosen.unflatten(axis, index.shape)
+
+
 def _depth_to_space(value: Tensor, blocksize: int, **_: Any) -> Tensor:
     rows, channels, height, width = value.shape
     parts = value.reshape(rows, blocksize, blocksize, channels // blocksize**2, height, width)
@@ -124,13 +129,13 @@ _OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "Add": torch.add,
     "And": torch.logical_and,
     "Cast": _cast,
-    "Clip": lambda value, numbers: value.clamp(*numbers),
+    "Clip": lambda value, numbers: value.clamp(*torch.tensor(numbers).flatten().tolist()),
     "Concat": lambda *values, axis: torch.cat(values, axis),
     "Conv": _convolved,
     "DepthToSpace": _depth_to_space,
     "Div": torch.div,
     "Floor": torch.floor,
-    "Gather": lambda value, index, axis: value.index_select(axis, index),
+    "Gather": _gathered,
     "GreaterOrEqual": torch.ge,
     "LessOrEqual": torch.le,
     "MatMul": torch.matmul,
@@ -152,4 +157,5 @@ _OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "Sub": torch.sub,
     "Sum": lambda *values: sum(values[1:], values[0]),
     "Transpose": lambda value, perm: value.permute(perm),
+    "Unsqueeze": lambda value, numbers: value.unsqueeze(*numbers[0]),
 }
