@@ -5,7 +5,8 @@
 Exports the graph of the weights anew and writes its convolutions, and what lies between them, for integers:
 activations as 8 bits without a sign, weights as 7 bits with their sign, and a scale for every channel of them. Seven
 bits, because processors with AVX2 alone add pairs of products in 16 bits. The weights stay in the checkpoint; ONNX
-Runtime rounds them when it reads the graph. The landmark branch, the pooling and the last layers stay in float32.
+Runtime rounds them when it reads the graph. The landmark branch, the mesh network's layers, the pooling and the last
+layers stay in float32.
 
 The ranges of activations are those of a few crops of data/synthau-mini. Both graphs are then scored on all of it and,
 with --faces, on photographs coded by eye. Takes eight minutes on two cores.
@@ -80,17 +81,25 @@ def readers(model: onnx.ModelProto, value: str) -> list[onnx.NodeProto]:
     return [node for node in model.graph.node if value in node.input]
 
 
+def normalised_convolutions(model: onnx.ModelProto) -> list[tuple[onnx.NodeProto, onnx.NodeProto]]:
+    """The convolutions that become integers, each with the normalisation that follows it.
+
+    The layers of the mesh network have none. They stay in float32: most of them are convolutions of single channels.
+    """
+    convolutions = (node for node in model.graph.node if node.op_type == "Conv")
+    followed = ((node, readers(model, node.output[0])[0]) for node in convolutions)
+    return [(node, norm) for node, norm in followed if norm.op_type == "BatchNormalization"]
+
+
 def rounded_values(model: onnx.ModelProto) -> list[str]:
     """Values that become integers: what convolutions read, and what they and sums around them give."""
     values = []
-    for node in model.graph.node:
-        if node.op_type == "Conv":
-            (norm,) = readers(model, node.output[0])
-            (reader, *_) = readers(model, norm.output[0])
-            values += [node.input[0], reader.output[0] if reader.op_type == "Relu" else norm.output[0]]
-            if reader.op_type == "Add":
-                (activation,) = readers(model, reader.output[0])
-                values.append(activation.output[0])
+    for node, norm in normalised_convolutions(model):
+        (reader, *_) = readers(model, norm.output[0])
+        values += [node.input[0], reader.output[0] if reader.op_type == "Relu" else norm.output[0]]
+        if reader.op_type == "Add":
+            (activation,) = readers(model, reader.output[0])
+            values.append(activation.output[0])
     return list(dict.fromkeys(values))
 
 
@@ -112,14 +121,14 @@ def ranges(content: bytes, tensors: Inputs, batches: Iterator[Inputs]) -> dict[s
 def for_integers(content: bytes, tensors: Inputs, scales: dict[str, Scale]) -> bytes:
     """The graph with integers around all convolutions, whose normalisations go into their weights."""
     model = onnx.load_from_string(content)
-    norms = [readers(model, node.output[0])[0] for node in model.graph.node if node.op_type == "Conv"]
+    norms = [norm for _, norm in normalised_convolutions(model)]
     norm_after = {norm.input[0]: norm for norm in norms}
     made: list[onnx.NodeProto | onnx.TensorProto] = []
     for node in model.graph.node:
-        if node.op_type == "MaxPool":  # the largest of integers: no new scale
+        if node.op_type == "MaxPool" and node.input[0] in scales:  # the largest of integers: no new scale
             scales[node.output[0]] = scales[node.input[0]]
-        if node.op_type == "Conv":
-            norm = norm_after[node.output[0]]
+        norm = norm_after.get(node.output[0])
+        if norm is not None:
             made += folded(node, norm, tensors, scales[node.input[0]])
             node.input[:] = [node.input[0], f"{node.input[1]}.rounded", f"{node.input[1]}.bias.rounded"]
             node.output[:] = norm.output[:1]

@@ -1,19 +1,21 @@
 """From trained weights to released ones: shares, decisions and intensities that hold on real faces.
 
     python experiments/resnet18/release.py runs/a/detector/model.safetensors --faces DIR --facekit DIR --assets DIR \
-        --out resnet18.safetensors
+        --beside runs/mesh/model.safetensors --out resnet18.safetensors
 
 Training leaves one estimate of presence and one of intensity from each of two branches, all of them learned from
 renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py) this
 
+- puts the mesh network's layers of another checkpoint beside the ResNet (`--beside`, mesh_layers.py): the image
+  branch then is the mean of both, each in units of its own spread on renders;
 - tells what every share of the landmark branch is worth on renders and on these faces (results/detector_shares.csv);
-- averages presence and intensity, and adds the AU's own blendshapes, so that both are two readings of one evidence
-  and cannot contradict each other;
+- averages presence and intensity, and adds the AU's own blendshapes unless an earlier release has done so; both are
+  then two readings of one evidence and cannot contradict each other;
 - moves the log-odds of every action unit to where real faces have them: a logistic regression with one slope for all,
   whose offsets are held together by a prior, since some action units are present in a handful of faces;
 - sets each threshold where the F1 that these probabilities promise is highest, and intensity 1 (level A) there.
 
-All of it is linear in the last layers and is written into their weights, so that detection costs what it did.
+All of it is linear in the last layers and is written into their weights, so that it costs detection nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +54,6 @@ from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.validation import judged
 
 SHARES = tuple(round(0.1 * k, 1) for k in range(11))
-SHARE = 0.6  # of the landmark branch
 BLENDSHAPE_WEIGHT = 0.5  # of a blendshape's own word, beside 1 for the mean of presence and intensity
 DEAD_OR_WEAK = (6, 9, 24)  # AUs whose blendshapes hardly move on any face, or say little
 PRIOR_SD = 0.5  # log-odds by which an action unit's offset may well differ from that of all
@@ -91,6 +92,31 @@ def evidence(model: Any, batches: list[Batch]) -> Evidence:
                 (model.landmarks.spread(model.blendshapes(batch.mesh), batch.mesh_valid) @ own).numpy()
             )
     return Evidence(np.concatenate(presence, 1), np.concatenate(intensity, 1), np.concatenate(blendshapes))
+
+
+@torch.no_grad()
+def beside(model: Any, other: Any, batches: list[Batch]) -> Any:
+    """One model whose image branch is the mean of two, each divided by its spread over the batches.
+
+    model: a ResNet-18, which also gives the landmark branch; other: the mesh network's layers alone.
+    """
+    branches = (model.image, other.image)
+    said = [torch.cat([branch(batch.image) for batch in batches]) for branch in branches]
+    spreads = []
+    for values in said:
+        odds, strength, *_ = (block.std(0) for block in values.chunk(4, dim=1))
+        spreads.append(torch.cat([odds, strength, strength, strength]))
+    factors = [spreads[0] / spread / len(branches) for spread in spreads]
+    features = {"mesh_features": other.config.mesh_features, "mesh_dropout": other.config.mesh_dropout}
+    joined = type(model)(dataclasses.replace(model.config, **features), model.aus).eval()
+    heads = [branch.head for branch in branches]
+    parts = zip(factors, heads, strict=True)
+    weight, bias = zip(*((f[:, None] * head.weight, f * head.bias) for f, head in parts), strict=True)
+    inside = ("image.mesh_body.", "image.maps.")
+    weights = {name: value for name, value in other.state_dict().items() if name.startswith(inside)}
+    weights |= model.state_dict() | {"image.head.weight": torch.cat(weight, 1), "image.head.bias": sum(bias)}
+    joined.load_state_dict(weights)
+    return joined
 
 
 def own_blendshapes(aus: Sequence[int], sides: Sequence[str]) -> np.ndarray:
@@ -164,7 +190,9 @@ def intensity_slope(score: np.ndarray, border: float, truth: np.ndarray) -> floa
 
 
 @torch.no_grad()
-def write_into_heads(model: Any, presence: np.ndarray, intensity: np.ndarray, sides: np.ndarray) -> None:
+def write_into_heads(
+    model: Any, presence: np.ndarray, intensity: np.ndarray, sides: np.ndarray, share: float
+) -> None:
     """Replace the outputs of both branches by linear functions of them and of the blendshapes.
 
     presence, intensity: (4, A) factors of log-odds, of intensity and of the AU's own blendshapes, and what is added;
@@ -187,22 +215,31 @@ def write_into_heads(model: Any, presence: np.ndarray, intensity: np.ndarray, si
     every = ("Left", "Right")
     own = [own_blendshapes(model.aus, names) for names in (every, every, every[:1], every[1:])]
     # The landmark branch has a share in the mean; what is added to it alone has to be larger by that.
-    added = np.concatenate([f[-2][:, None] * weights / SHARE for f, weights in zip(factors, own, strict=True)])
+    added = np.concatenate([f[-2][:, None] * weights / share for f, weights in zip(factors, own, strict=True)])
     model.landmarks.direct.weight.add_(torch.from_numpy(added).to(model.landmarks.direct.weight))
 
 
 def calibrate(
-    model: Any, renders: CropData, on_renders: Evidence, faces: CodedFaces, on_faces: Evidence
+    model: Any,
+    renders: CropData,
+    on_renders: Evidence,
+    faces: CodedFaces,
+    on_faces: Evidence,
+    share: float,
+    weight: float,
 ) -> np.ndarray:
-    """Write decisions and intensities into the model, and return the thresholds of the AUs, (A,)."""
-    odds, strength = on_renders.at(SHARE)
+    """Write decisions and intensities into the model, and return the thresholds of the AUs, (A,).
+
+    share: of the landmark branch; weight: of an AU's own blendshapes.
+    """
+    odds, strength = on_renders.at(share)
     spread = 2 * odds.std(0), 2 * strength.std(0)  # the two count alike
     seen = renders.au_present_valid
-    blended = BLENDSHAPE_WEIGHT * on_renders.blendshapes
+    blended = weight * on_renders.blendshapes
     score = odds / spread[0] + strength / spread[1] + blended
     slope, offset = fit(score, renders.au_present, seen, LOOSE_SD)
-    real_odds, real_strength = on_faces.at(SHARE)
-    real_score = real_odds / spread[0] + real_strength / spread[1] + BLENDSHAPE_WEIGHT * on_faces.blendshapes
+    real_odds, real_strength = on_faces.at(share)
+    real_score = real_odds / spread[0] + real_strength / spread[1] + weight * on_faces.blendshapes
     real = slope * real_score + offset
     real_slope, real_offset = fit(real, faces.present, faces.valid, PRIOR_SD)
     thresholds = promised_thresholds(expit(real_slope * real + real_offset))
@@ -219,9 +256,10 @@ def calibrate(
     base = LEVEL_A - slopes * border
     write_into_heads(
         model,
-        np.stack([factor / spread[0], factor / spread[1], np.full_like(added, factor * BLENDSHAPE_WEIGHT), added]),
-        np.stack([slopes / spread[0], slopes / spread[1], slopes * BLENDSHAPE_WEIGHT, base]),
-        np.stack([slopes * gain / spread[1], slopes * BLENDSHAPE_WEIGHT, slopes * rest + base]),
+        np.stack([factor / spread[0], factor / spread[1], np.full_like(added, factor * weight), added]),
+        np.stack([slopes / spread[0], slopes / spread[1], slopes * weight, base]),
+        np.stack([slopes * gain / spread[1], slopes * weight, slopes * rest + base]),
+        share,
     )
     return thresholds
 
@@ -237,7 +275,9 @@ def decided_on(
     }
 
 
-def shares_table(renders: CropData, on_renders: Evidence, faces: CodedFaces, on_faces: Evidence) -> pd.DataFrame:
+def shares_table(
+    renders: CropData, on_renders: Evidence, faces: CodedFaces, on_faces: Evidence, weight: float
+) -> pd.DataFrame:
     """Mean AUC of presence, of intensity and of their mean, on renders and on coded faces, for every share."""
     rows = []
     for share in SHARES:
@@ -249,7 +289,7 @@ def shares_table(renders: CropData, on_renders: Evidence, faces: CodedFaces, on_
             scale = [values.std(0) for values in on_renders.at(share)]
             both = (odds / scale[0] + strength / scale[1]) / 2
             kinds = {"presence": odds, "intensity": strength, "both": both}
-            kinds["with_blendshapes"] = both + BLENDSHAPE_WEIGHT * found.blendshapes
+            kinds["with_blendshapes"] = both + weight * found.blendshapes
             auc = {kind: metrics.mean_over_aus(metrics.auc(present, s, valid)) for kind, s in kinds.items()}
             rows.append({"data": name, "landmark_share": share} | auc)
     return pd.DataFrame(rows)
@@ -277,6 +317,8 @@ def main() -> int:
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--facekit", required=True, help="the face model, for validation people")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
+    parser.add_argument("--beside", type=Path, help="checkpoint of mesh_layers.py, for the image branch")
+    parser.add_argument("--share", type=float, default=0.6, help="of the landmark branch")
     parser.add_argument("--people", type=int, default=150, help="validation people")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
@@ -290,15 +332,26 @@ def main() -> int:
         faces = read_coded_faces(options.faces)
         size = model.config.image_size
         meshed = renders.subset(renders.mesh_valid)
-        on_renders = evidence(model, list(plain_batches(meshed, size)))
+        batches = list(plain_batches(meshed, size))
+        if options.beside is not None:
+            other = load_checkpoint(options.beside)
+            model = beside(model, other.model, batches)
+            header["data"] |= {
+                "beside": other.header["data"],
+                "names": header["data"]["names"] + other.header["data"]["names"],
+            }
+        on_renders = evidence(model, batches)
         on_faces = evidence(model, coded_batches(faces, size))
-        table = shares_table(meshed, on_renders, faces, on_faces)
+        weight = 0.0 if "calibrated_on" in header["data"] else BLENDSHAPE_WEIGHT
+        table = shares_table(meshed, on_renders, faces, on_faces, weight)
         print(table.round(3).to_string(index=False))
         table.assign(commit=source_commit()).to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
-        thresholds = calibrate(model, meshed, on_renders, faces, on_faces)
-        model.config = dataclasses.replace(model.config, landmark_weight=SHARE, landmark_intensity_weight=None)
+        thresholds = calibrate(model, meshed, on_renders, faces, on_faces, options.share, weight)
+        model.config = dataclasses.replace(
+            model.config, landmark_weight=options.share, landmark_intensity_weight=None
+        )
         fields = {name: header[name] for name in ("data", "seed", "commit")} | judged(model, meshed, size)
-        save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "float16")
+        save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "int8")
         sides = sides_table(model, meshed).assign(commit=source_commit())
         sides.to_csv(OUT.with_name("detector_sides.csv"), index=False, float_format="%.4f", lineterminator="\n")
         print(sides.round(2).to_string(index=False))

@@ -15,6 +15,7 @@ from actionunits.models.resnet18 import ResNet18, ResNet18Config
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
+SHARE = 0.6
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_share_of_the_landmark_branch_is_its_weight_in_the_mean(release):
 
 
 def test_heads_answer_by_the_factors_written_into_them(release):
-    settings = SMALL["resnet18"] | {"sides": True, "landmark_blendshapes": True, "landmark_weight": release.SHARE}
+    settings = SMALL["resnet18"] | {"sides": True, "landmark_blendshapes": True, "landmark_weight": SHARE}
     torch.manual_seed(0)
     aus = (4, 9, 12, 26)
     model = ResNet18(ResNet18Config(**settings), aus).eval()
@@ -98,16 +99,32 @@ def test_heads_answer_by_the_factors_written_into_them(release):
     with torch.inference_mode():
         model.landmarks.shape.count.fill_(1)
         before, found = model(batch), release.evidence(model, [batch])
-        release.write_into_heads(model, presence, intensity, sides)
+        release.write_into_heads(model, presence, intensity, sides, SHARE)
         after = model(batch)
-    odds, strength = found.at(release.SHARE)
+    odds, strength = found.at(SHARE)
     seen = batch.mesh_valid.numpy()  # without a mesh the image branch alone answers
     assert 0 < seen.sum() < len(seen)
-    for factors, said in ((presence, after.au_logit), (intensity, mean_intensity(after, release.SHARE))):
+    for factors, said in ((presence, after.au_logit), (intensity, mean_intensity(after, SHARE))):
         expected = factors[0] * odds + factors[1] * strength + factors[2] * found.blendshapes + factors[3]
         np.testing.assert_allclose(said.numpy()[seen], expected[seen], atol=1e-4)
     left = sides[0] * before.image.sides[..., 0].numpy() + sides[2]
     np.testing.assert_allclose(after.image.sides[..., 0].numpy(), left, atol=1e-4)
+
+
+def test_two_image_branches_become_one_whose_parts_have_the_same_spread(release):
+    torch.manual_seed(0)
+    aus, size = (4, 9, 12), 146
+    settings = {"sides": True, "image_size": size}
+    first = ResNet18(ResNet18Config(width=4, **settings), aus).eval()
+    second = ResNet18(ResNet18Config(width=0, mesh_features=8, **settings), aus).eval()
+    batches = [random_batch(6, size), random_batch(6, size)]
+    with torch.inference_mode():
+        joined = release.beside(first, second, batches)
+        image = torch.cat([batch.image for batch in batches])
+        mine, theirs, both = (model.image(image) for model in (first, second, joined))
+    odds = slice(0, len(aus))
+    ratio = mine[:, odds].std(0) / theirs[:, odds].std(0)
+    torch.testing.assert_close(both[:, odds], (mine[:, odds] + theirs[:, odds] * ratio) / 2, atol=1e-4, rtol=1e-4)
 
 
 def mean_intensity(output, share):

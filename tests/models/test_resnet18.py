@@ -4,6 +4,8 @@ import dataclasses
 import math
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
@@ -11,6 +13,7 @@ from small_models import random_batch
 
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
+from actionunits.models.layers.mesh_body import CHANNELS, CROP_PX, PICTURE_PX, WEIGHTS, WIDTHS, MeshBody
 from actionunits.models.layers.middle import middle_of
 from actionunits.models.layers.resnet import ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
@@ -225,6 +228,45 @@ def test_blendshapes_reach_the_landmark_branch_and_do_not_train():
     assert torch.equal(after[:, 1:], before[:, 1:]) and not spread[~batch.mesh_valid].any()
 
 
+def test_the_mesh_networks_layers_give_the_maps_that_are_inside_the_finders_own_network():
+    network = onnx.shape_inference.infer_shapes(onnx.load(WEIGHTS))
+    shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in network.graph.value_info}
+    sums = [node.output[0] for node in network.graph.node if node.op_type == "Add"]
+    # The last sum of each size is what the next blocks, and the branches for lips and eyes, begin with.
+    named = [
+        [name for name in sums if shapes[name] == [1, channels, width, width]][-1]
+        for channels, width in zip(CHANNELS, WIDTHS, strict=True)
+    ]
+    network.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in named)
+    session = onnxruntime.InferenceSession(network.SerializeToString(), providers=["CPUExecutionProvider"])
+    crop = np.random.default_rng(0).integers(0, 256, (CROP_PX, CROP_PX, 3), np.uint8)
+    border = (PICTURE_PX - CROP_PX) // 2
+    expected = session.run(named, {"image": np.pad(crop, ((border,) * 2, (border,) * 2, (0, 0)), "edge")[None]})
+    maps = MeshBody()(torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 255)
+    for mine, theirs in zip(maps, expected, strict=True):
+        np.testing.assert_allclose(mine.detach().numpy(), theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", [0, 4])
+def test_the_mesh_networks_layers_read_action_units_alone_and_beside_a_resnet(width):
+    torch.manual_seed(0)
+    model = ResNet18(ResNet18Config(width=width, mesh_features=16, image_size=146), (1, 2, 4, 6))
+    batch = random_batch(2, 146)
+    features = model.features(batch)
+    assert features.shape == (2, 8 * width + 16)
+    sum(model.losses(model(batch), batch).values()).backward()
+    trained = [name for name, value in set_trainable(model, model.stages()[0]) if value.grad.abs().sum() > 0]
+    assert any("mesh_body" in name for name in trained) and any("maps" in name for name in trained)
+    assert (model.image.body is None) == (width == 0)
+
+
+def test_a_branch_without_a_resnet_neither_takes_nor_lends_one():
+    model = ResNet18(ResNet18Config(width=0, mesh_features=8), (1,))
+    for lends in (model.resnet_body, lambda: model.take_body({})):
+        with pytest.raises(UserError, match="no ResNet-18"):
+            lends()
+
+
 def test_the_middle_can_be_seen_as_the_crop_holds_it():
     config = ResNet18Config(image_size=146, magnification=1.3, middle_size=112, width=4)
     batch = random_batch(2, 146)
@@ -256,6 +298,7 @@ def test_the_image_branch_rests_while_the_landmarks_train():
         ({"landmark_intensity_weight": -0.5}, "at least 0"),
         ({"teacher_weight": -1.0}, "at least 0"),
         ({"sides_weight": -1.0}, "at least 0"),
+        ({"width": 0}, "mesh_features must be above 0"),
     ],
 )
 def test_bad_settings_are_refused(setting, line):

@@ -15,7 +15,7 @@ from actionunits.models import MODELS, find_model
 from actionunits.models.batch import Batch
 from actionunits.models.resnet18 import ResNet18Config
 from actionunits.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from actionunits.weights.checkpoint_file import read_header
+from actionunits.weights.checkpoint_file import digest, read_header
 
 AUS = (1, 2, 12)
 
@@ -61,6 +61,33 @@ def test_half_precision_halves_the_file_and_loads_as_float32(path, model, tmp_pa
     batch = Batch(image=torch.rand(2, 3, 112, 112))
     with torch.inference_mode():
         torch.testing.assert_close(loaded(batch).au_logit, model(batch).au_logit, atol=0.02, rtol=0)
+
+
+def test_integers_quarter_the_convolutions_and_load_as_float32(path, model, tmp_path):
+    small = tmp_path / "int8.safetensors"
+    save_checkpoint(small, model, {}, stored_type="int8")
+    assert os.path.getsize(small) < 0.35 * os.path.getsize(path)
+    loaded = load_checkpoint(small).model
+    for before, after in zip(model.parameters(), loaded.parameters(), strict=True):
+        assert after.dtype == torch.float32
+        if before.ndim == 4:
+            step = before.abs().amax((1, 2, 3), keepdim=True) / 127
+            assert ((before - after).abs() <= 0.51 * step).all()
+    batch = Batch(image=torch.rand(2, 3, 112, 112))
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(batch).au_logit, model(batch).au_logit, atol=0.1, rtol=0)
+
+
+def test_integers_without_their_steps_are_refused(model, tmp_path):
+    small = tmp_path / "int8.safetensors"
+    header = save_checkpoint(small, model, {}, stored_type="int8")
+    tensors = load_file(small)
+    name = next(name for name in tensors if name.endswith(".step"))
+    del tensors[name]
+    header["sha256"] = digest(header, {name: value.numpy() for name, value in tensors.items()})
+    save_file(tensors, small, {"actionunits": json.dumps(header)})
+    with pytest.raises(UserError, match="int8 without float32 steps"):
+        load_checkpoint(small)
 
 
 def test_channels_last_weights_are_stored_like_others(model, path, tmp_path):

@@ -40,7 +40,9 @@ def train(
     devices: Annotated[str, typer.Option(help="Number of devices of each machine, or a list such as 0,2.")] = "auto",
     num_nodes: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Number of machines.")] = 1,
     strategy: Annotated[str, typer.Option(help="auto, ddp, or another of Lightning Fabric's.")] = "auto",
-    stored_type: Annotated[str, typer.Option(help="float32, or float16 for half the file size.")] = "float32",
+    stored_type: Annotated[
+        str, typer.Option(help="float32, float16 for half the file size, int8 for less.")
+    ] = "float32",
     init: Annotated[
         str | None, typer.Option(help="Released weights or a checkpoint to start from, such as resnet18.")
     ] = None,

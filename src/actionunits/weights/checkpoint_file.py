@@ -3,6 +3,9 @@
 The file's metadata holds one entry, `actionunits`, with the JSON header: format (version), model, config, aus,
 sha256, and what the caller adds (data, seed, commit, thresholds, neutral_logit, scores). The digest covers the
 other header fields and every tensor's name, type, shape and bytes, so any changed byte is noticed.
+
+The weights of convolutions may be 8-bit integers. A second tensor, the weight's name with ".step" behind it, then
+says what one of them is worth in each output channel. Reading the file gives their product.
 """
 
 from __future__ import annotations
@@ -25,7 +28,10 @@ from actionunits.settings.checks import check_values, shown
 
 FORMAT_VERSION = 1
 METADATA_KEY = "actionunits"
-READ_TYPES = {"F32": "float32", "F16": "float16", "I64": "int64", "BOOL": "bool"}  # of weights, counters and masks
+# Of weights, counters and masks.
+READ_TYPES = {"F32": "float32", "F16": "float16", "I8": "int8", "I64": "int64", "BOOL": "bool"}
+STEP = ".step"  # behind a weight's name: of its integers
+LARGEST_INTEGER = 127
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".zip", ".npy", ".joblib")
 PICKLE_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 LARGEST_LOGIT = 1e4
@@ -107,12 +113,34 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise UserError(f"{path}: {shown(endless[0])} holds numbers that are not finite; train again")
     check_values(HeaderFields, header, f"{path}: header")
     check_values(DataFields, header.get("data", {}), f"{path}: data of the header")
-    return header, tensors
+    return header, _multiplied(path, tensors)
 
 
 def read_header(path: Path | str) -> dict[str, Any]:
     """The JSON header of a checkpoint, verified like the whole file. Raises UserError like read_checkpoint."""
     return read_checkpoint(Path(path))[0]
+
+
+def in_integers(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A convolution's weights (C, ...) as 8-bit integers of the same shape, and the step of each channel, (C,)."""
+    rows = weight.reshape(len(weight), -1).astype(np.float32)
+    steps = np.maximum(np.abs(rows).max(1), np.finfo(np.float32).tiny) / np.float32(LARGEST_INTEGER)
+    return np.rint(rows / steps[:, None]).astype(np.int8).reshape(weight.shape), steps
+
+
+def _multiplied(path: Path, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors with integers times their steps in the place of both. Raises UserError for integers without."""
+    weights: dict[str, np.ndarray] = {}
+    steps = {name + STEP for name, value in tensors.items() if value.dtype == np.int8}
+    for name, value in tensors.items():
+        if value.dtype == np.int8:
+            step = tensors.get(name + STEP)
+            if step is None or value.ndim == 0 or step.shape != value.shape[:1] or step.dtype != np.float32:
+                raise UserError(f"{path}: {shown(name)} is int8 without float32 steps of its channels; get it again")
+            value = value * step.reshape(-1, *[1] * (value.ndim - 1))
+        if name not in steps:
+            weights[name] = value
+    return weights
 
 
 def digest(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:

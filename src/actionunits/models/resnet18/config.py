@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
+from actionunits.errors import UserError
 from actionunits.models.config_contract import LearnsFromTeacher, MagnifiesFaces, WeighsByRates
 from actionunits.settings.ranges import (
     Count,
@@ -19,7 +20,6 @@ from actionunits.settings.ranges import (
     Share,
     ShareBelowOne,
     Units,
-    Width,
 )
 
 
@@ -28,13 +28,17 @@ class ResNet18Config(WeighsByRates, LearnsFromTeacher, MagnifiesFaces):
     """One model and its training recipe."""
 
     image_size: ImageSize = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast
-    width: Width = 64  # channels after the first convolution; ResNet-18 has 64
+    # Channels after the first convolution; ResNet-18 has 64. 0: no ResNet, but the mesh network's layers alone.
+    width: Annotated[int, Ge(0), Le(1024)] = 64
     dropout: ShareBelowOne = 0.0  # on the pooled features
     # The network sees the middle of the crop this much larger, in as many pixels.
     magnification: Annotated[float, Ge(1), Le(2)] = 1.0
     # Pixels of the middle that the network sees; image_size, unless it is given. With image_size / magnification
     # pixels the middle is seen as the crop holds it.
     middle_size: ImageSize | None = None
+    # Features behind the layers of MediaPipe's mesh network, which begin with its weights; 0: without.
+    mesh_features: CountFromZero = 0
+    mesh_dropout: ShareBelowOne = 0.1  # of whole channels before these features
     sides: bool = False  # also the intensity of left and right
 
     intensity_weight: NotNegative = 1.0  # of the smooth L1 loss, beside 1 for the cross-entropy
@@ -62,3 +66,7 @@ class ResNet18Config(WeighsByRates, LearnsFromTeacher, MagnifiesFaces):
     landmark_lr: LearningRate = 1e-3
     landmark_weight_decay: NotNegative = 1e-4
     landmark_epochs: CountFromZero = 10
+
+    def __post_init__(self) -> None:
+        if not self.width and not self.mesh_features:
+            raise UserError("with width 0 mesh_features must be above 0: the image branch has no other layers")

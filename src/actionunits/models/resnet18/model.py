@@ -3,7 +3,7 @@
 RE-Net's baseline (Sec. 4.3), with a second head for intensity.
 Deviations: crops of 112 pixels by default; all AUs are trained in every batch; intensity is regressed as
 5 s(a), s the logistic function, instead of classified; the middle of the crop can be magnified; optional outputs for
-left and right; an optional landmark branch.
+left and right; an optional landmark branch; layers of MediaPipe's mesh network beside the ResNet, or alone.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from actionunits.aus import INTENSITY_MAX
+from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import HasFeatures, LendsResNetBody, Rows, Stage, TakesBody, TellsSides
 from actionunits.models.layers.blendshapes import BlendshapeNet
+from actionunits.models.layers.mesh_body import MeshBody
 from actionunits.models.layers.middle import middle_of
 from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import loss
 from actionunits.models.resnet18.config import ResNet18Config
 from actionunits.models.resnet18.landmarks import LandmarkNet
+from actionunits.models.resnet18.mesh_maps import MeshMaps
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,11 @@ class ImageBranch(nn.Module):
         super().__init__()
         self.magnification, self.middle_size = config.magnification, config.middle_size
         self.normalize = ImageNormalize()
-        self.body = ResNet18Body(config.width)
+        self.body = ResNet18Body(config.width) if config.width else None
+        self.mesh_body = MeshBody() if config.mesh_features else None
+        self.maps = MeshMaps(config.mesh_features, config.mesh_dropout) if config.mesh_features else None
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(self.body.features, outputs)
+        self.head = nn.Linear(8 * config.width + config.mesh_features, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.dropout(self.features(image))
@@ -70,8 +75,13 @@ class ImageBranch(nn.Module):
             return self.head(features.to(self.head.weight.dtype))
 
     def features(self, image: Tensor) -> Tensor:
-        """Pooled features of the body, (B, D)."""
-        return self.body(self.normalize(middle_of(image, self.magnification, self.middle_size)))
+        """Pooled features of the ResNet and, behind them, those of the mesh network's maps, (B, D)."""
+        parts = []
+        if self.body is not None:
+            parts.append(self.body(self.normalize(middle_of(image, self.magnification, self.middle_size))))
+        if self.mesh_body is not None and self.maps is not None:
+            parts.append(self.maps(self.mesh_body(image)))
+        return torch.cat(parts, 1)
 
 
 class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
@@ -103,13 +113,18 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
     def take_body(self, weights: Mapping[str, Tensor]) -> None:
         """Start the image branch's body from a ResNet-18, its weights named as in torchvision.
 
-        Raises UserError where a weight is missing or of another width.
+        Raises UserError where a weight is missing or of another width, and where the branch has no such body.
         """
-        load_imagenet(self.image.body, weights)
+        load_imagenet(self._body(), weights)
 
     def resnet_body(self) -> dict[str, Tensor]:
-        """Weights of the image branch's body, named as in torchvision."""
-        return self.image.body.state_dict()
+        """Weights of the image branch's body, named as in torchvision. Raises UserError where it has none."""
+        return self._body().state_dict()
+
+    def _body(self) -> ResNet18Body:
+        if self.image.body is None:
+            raise UserError("with width 0 the model has no ResNet-18, and its weights neither start nor lend one")
+        return self.image.body
 
     def au_rows(self) -> tuple[Rows, Rows]:
         """Of presence, and of intensity."""
