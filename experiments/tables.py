@@ -30,6 +30,11 @@ from hybrid.results_tables import (
     hybrid_tests,
     hybrid_time,
     over_time,
+    over_time_ahead,
+    over_time_ceilings,
+    over_time_errors,
+    over_time_gains,
+    over_time_onsets,
 )
 from markdown_rows import named_au, number, rows_to_markdown
 from ofnet import results_tables as ofnet_tables
@@ -268,6 +273,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "hybrid_released_onsets": hybrid_released_onsets,
     "hybrid_time": hybrid_time,
     "over_time": over_time,
+    "over_time_ahead": over_time_ahead,
+    "over_time_ceilings": over_time_ceilings,
+    "over_time_errors": over_time_errors,
+    "over_time_gains": over_time_gains,
+    "over_time_onsets": over_time_onsets,
     "hybrid_tests": hybrid_tests,
     "render_found": render_found,
     "render_agreement": render_agreement,

@@ -26,6 +26,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from clips import Clip, read_clips
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor, nn
 
 from actionunits.aus import INTENSITY_MAX, au_label
@@ -65,33 +66,45 @@ class Corrector(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, said: np.ndarray) -> None:
-        """said: (N, A, 2) of all training frames."""
+    def __init__(self, said: np.ndarray, ahead: int = 0, both: bool = False, from_usual: bool = False) -> None:
+        """said: (N, A, 2) of all training frames. ahead: frames that are seen before one is told. both: all later
+        frames are seen first. from_usual: it also reads how far all is from the person's mean so far."""
         super().__init__()
+        self.ahead, self.from_usual = ahead, from_usual
         self.register_buffer("mean", torch.from_numpy(said.mean(0)))
         self.register_buffer("scale", torch.from_numpy(said.std(0)))
         self.names = nn.Parameter(torch.randn(said.shape[1], NAMES))
-        self.gru = nn.GRU(4 + NAMES, CELLS)
+        self.gru = nn.GRU(4 + 2 * from_usual + NAMES, CELLS, bidirectional=both)
         self.dropout = nn.Dropout(DROPOUT)
-        self.weight_out = nn.Parameter(torch.zeros(2, CELLS))
+        self.weight_out = nn.Parameter(torch.zeros(2, (1 + both) * CELLS))
         self.bias_out = nn.Parameter(torch.zeros(said.shape[1], 2))
 
-    def forward(self, said: Tensor) -> Tensor:
-        """Corrections of what is said, (B, T, A, 2) both."""
-        batch, frames, aus, _ = said.shape
-        own = (said - self.mean) / self.scale
-        features = torch.cat(
-            [own, own.mean(2, keepdim=True).expand_as(own), self.names.expand(batch, frames, -1, -1)], -1
-        )
-        hidden, _ = self.gru(features.transpose(0, 1).reshape(frames, batch * aus, -1))
-        moves = self.dropout(hidden) @ self.weight_out.T
-        return moves.view(frames, batch, aus, 2).transpose(0, 1) + self.bias_out
+    def forward(self, said: Tensor, followed: Tensor | None = None) -> Tensor:
+        """Corrections of what is said (B, T, A, 2), of the same shape.
+
+        followed: positions of the AUs that are corrected; all of them unless given.
+        """
+        # A clip goes on as it ends, until its last frame is told.
+        seen = torch.cat([said, said[:, -1:].expand(-1, self.ahead, -1, -1)], 1)
+        own, names, bias = (seen - self.mean) / self.scale, self.names, self.bias_out
+        everybody = own.mean(2, keepdim=True)
+        if followed is not None:
+            own, names, bias = own[:, :, followed], names[followed], bias[followed]
+        batch, frames, aus, _ = own.shape
+        features = [own, everybody.expand_as(own), names.expand(batch, frames, -1, -1)]
+        if self.from_usual:
+            features.append(own - own.cumsum(1) / torch.arange(1, frames + 1)[:, None, None])
+        hidden, _ = self.gru(torch.cat(features, -1).transpose(0, 1).reshape(frames, batch * aus, -1))
+        moves = self.dropout(hidden[self.ahead :]) @ self.weight_out.T
+        return moves.view(frames - self.ahead, batch, aus, 2).transpose(0, 1) + bias
 
 
-def drawn_batch(clips: list[Clip], scale: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def drawn_batch(
+    clips: list[Clip], scale: np.ndarray, rng: np.random.Generator, size: int = BATCH
+) -> tuple[Tensor, Tensor, Tensor]:
     """What is said, (B, T, A, 2), and labels of presence and intensity (B, T, A), of stretches of random clips."""
     found = []
-    for number in rng.integers(len(clips), size=BATCH):
+    for number in rng.integers(len(clips), size=size):
         clip, every = clips[number], int(rng.choice(EACH))
         rows = np.arange(rng.integers(every), len(clip.logit), every)
         rows = rows[rng.random(len(rows)) > DROPOUT_OF_FRAMES * rng.random()]
@@ -117,17 +130,30 @@ def disturbed(said: np.ndarray, scale: np.ndarray, rng: np.random.Generator) -> 
     return (said + scale * (offset + noise * rng.standard_normal(said.shape))).astype(np.float32)
 
 
-def fitted(clips: list[Clip], seed: int) -> Corrector:
-    """The network, trained on these clips."""
+def fitted(
+    clips: list[Clip],
+    seed: int,
+    steps: int = STEPS,
+    batch: int = BATCH,
+    followed: int | None = None,
+    **forms: Any,
+) -> Corrector:
+    """The network, trained on these clips. followed: so many AUs, drawn at random, are corrected in each step.
+
+    forms: of the network.
+    """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    model = Corrector(np.concatenate([said_of(clip) for clip in clips]))
+    model = Corrector(np.concatenate([said_of(clip) for clip in clips]), **forms)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, STEPS)
-    for _ in range(STEPS):
-        said, present, strength = drawn_batch(clips, model.scale.numpy(), rng)
-        logit, activation = (said + model(said)).unbind(-1)
-        loss = losses(logit, INTENSITY_MAX * torch.sigmoid(activation), present, strength)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, steps)
+    aus = clips[0].logit.shape[1]
+    for _ in range(steps):
+        said, present, strength = drawn_batch(clips, model.scale.numpy(), rng, batch)
+        chosen = torch.arange(aus) if followed is None else torch.from_numpy(rng.permutation(aus)[:followed])
+        logit, activation = (said[:, :, chosen] + model(said, chosen)).unbind(-1)
+        intensity = INTENSITY_MAX * torch.sigmoid(activation)
+        loss = losses(logit, intensity, present[:, :, chosen], strength[:, :, chosen])
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -166,6 +192,12 @@ def smoothed(clip: Clip) -> Clip:
     return Clip(average(clip.logit), average(clip.intensity), clip.present, clip.strength)
 
 
+def mean_of(values: np.ndarray, frames: int, ahead: int | None = None) -> np.ndarray:
+    """Mean over so many frames at each, (T, A), of which `ahead` are still to come; half of them unless given."""
+    earlier = 0 if ahead is None else frames // 2 - ahead
+    return uniform_filter1d(values, frames, axis=0, mode="nearest", origin=earlier)
+
+
 def from_lowest(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     """Outputs above the lowest so far."""
     return clip.logit - lowest_so_far(clip.logit), above_rest(clip.intensity, lowest_so_far(clip.intensity))
@@ -188,22 +220,27 @@ ARITHMETIC: dict[str, Reading] = {
 }
 
 
+def frame_thresholds(logits: list[np.ndarray], clips: list[Clip]) -> np.ndarray:
+    """Thresholds (A,) with the best F1 of frames on these clips, whose log-odds are given; infinite without any."""
+    present = np.concatenate([clip.present for clip in clips]).astype(np.uint8)
+    best = metrics.best_f1_threshold(present, np.concatenate(logits), np.ones(present.shape, bool))
+    return np.nan_to_num(best, nan=np.inf)
+
+
 def judged(reading: Reading, valid: list[Clip], test: list[Clip]) -> dict[str, float]:
     """Mean scores over AUs on the test clips, with 95% intervals over people.
 
     Thresholds are those of the validation clips.
     """
     tuned, told = ([reading(clip) for clip in clips] for clips in (valid, test))
-    present = np.concatenate([clip.present for clip in valid]).astype(np.uint8)
-    known = np.ones(present.shape, bool)
-    threshold = metrics.best_f1_threshold(present, np.concatenate([logit for logit, _ in tuned]), known)
+    threshold = frame_thresholds([logit for logit, _ in tuned], valid)
     present, strength = (np.concatenate([getattr(c, name) for c in test]) for name in ("present", "strength"))
     logit, intensity = (np.concatenate(values) for values in zip(*told, strict=True))
     known, present = np.ones(present.shape, bool), present.astype(np.uint8)
     owner = np.repeat(np.arange(len(test)), [len(clip.logit) for clip in test])
     timeline = events.Timeline.of(owner, np.concatenate([np.arange(len(clip.logit)) for clip in test]))
     assert timeline is not None
-    detected = logit >= np.nan_to_num(threshold, nan=np.inf)
+    detected = logit >= threshold
     found = {
         "auc": metrics.mean_over_aus(metrics.auc(present, logit, known)),
         "f1": metrics.mean_over_aus(metrics.f1(present, detected, known)),
@@ -214,6 +251,19 @@ def judged(reading: Reading, valid: list[Clip], test: list[Clip]) -> dict[str, f
     draws = bootstrap.draw_subjects(len(test), bootstrap.REPLICATES, 0)
     low, high = bootstrap.interval_of_mean(bootstrap.auc(draws, owner, present, logit, known))
     return found | {"auc_low": low, "auc_high": high}
+
+
+def gain(told: list[Clip], before: list[Clip]) -> dict[str, float]:
+    """AUC of some clips above that of the same clips before, with a 95% interval over people."""
+    draws = bootstrap.draw_subjects(len(told), bootstrap.REPLICATES, 0)
+    owner = np.repeat(np.arange(len(told)), [len(clip.present) for clip in told])
+    present = np.concatenate([clip.present for clip in told]).astype(np.uint8)
+    known = np.ones(present.shape, bool)
+    logits = [np.concatenate([clip.logit for clip in clips]) for clips in (told, before)]
+    after, earlier = (metrics.mean_over_aus(metrics.auc(present, logit, known)) for logit in logits)
+    drawn = [bootstrap.auc(draws, owner, present, logit, known) for logit in logits]
+    low, high = bootstrap.interval_of_mean(drawn[0] - drawn[1])
+    return {"gain": after - earlier, "gain_low": low, "gain_high": high}
 
 
 def on_real_clip(path: Path, detector: Detector, readings: dict[str, Reading]) -> list[dict[str, Any]]:

@@ -91,16 +91,18 @@ def hybrid_onsets() -> str:
     return _onset_rows("hybrid_onsets.csv", networks)
 
 
-def _onset_rows(file: str, networks: dict[str, str]) -> str:
+def _onset_rows(file: str, networks: dict[str, str], medians: bool = False) -> str:
     """A row for each network of a table of `report onsets`."""
     found = pd.read_csv(RESULTS / file).set_index("model")
+    header = ["", "events found", "detected per true one", "onset off, frames", "offset off, frames"]
     rows = []
     for network, folder in networks.items():
         r = found.loc[folder]
         off = [f"{r[w]:.1f} ({r[f'{w}_low']:.1f}–{r[f'{w}_high']:.1f})" for w in ("onset", "offset")]
         rows.append([network, f"{r['found']:.0%}", number(r["detected_per_true"], 1), *off])
-    header = ["", "events found", "detected per true one", "onset off, frames", "offset off, frames"]
-    return rows_to_markdown(header, rows)
+        if medians:
+            rows[-1] += [number(r[f"{w}_median"], 1) for w in ("onset", "offset")]
+    return rows_to_markdown([*header, *["onset off, median", "offset off, median"][: 2 * medians]], rows)
 
 
 def hybrid_lstm() -> str:
@@ -176,7 +178,7 @@ def hybrid_clips() -> str:
 
 def hybrid_released_onsets() -> str:
     """How far off the released networks are where events begin and end."""
-    return _onset_rows("hybrid_released_onsets.csv", {"`hybrid`": "hybrid", "its CNN": "cnn"})
+    return _onset_rows("hybrid_released_onsets.csv", {"`hybrid`": "hybrid", "its CNN": "cnn"}, medians=True)
 
 
 def over_time() -> str:
@@ -192,6 +194,85 @@ def over_time() -> str:
         for row in _time_rows(found, "reading", metrics)
     ]
     return rows_to_markdown([*_time_header(words), "real: r with blendshapes", "real: flicker"], rows)
+
+
+def _looks_ahead() -> pd.DataFrame:
+    """Rows of over_time_ahead.csv, with names that tell fewer training clips, by the frames that they see ahead."""
+    found = pd.read_csv(RESULTS / "over_time_ahead.csv")
+    clips = found["training_clips"]
+    fewer = (clips > 0) & (clips < clips.max())
+    found.loc[fewer, "reading"] += " of " + clips[fewer].astype(str) + " training clips"
+    found["frames"] = found["ahead"].astype(str).replace("-1", "all")
+    network = found["reading"].str.contains("network")
+    return found.assign(network=network).sort_values(["frames", "network"], kind="stable")
+
+
+def over_time_ahead() -> str:
+    """Small networks over the detector's outputs, and arithmetic, by the frames that they see ahead."""
+    rows = []
+    for (frames, name), group in _looks_ahead().groupby(["frames", "reading"], sort=False):
+        cells = [_over_seeds(group[group["test"] == test], m) for test in CLIPS for m in ("auc", "f1_event")]
+        rows.append([str(name), str(frames), *cells])
+    return rows_to_markdown(["", "frames ahead", *_time_header(("AUC", "F1-event"))[1:]], rows)
+
+
+def over_time_gains() -> str:
+    """What the networks gain above the best mean that sees as many frames ahead, in points."""
+    found = _looks_ahead()
+    rows = []
+    for (frames, name, best), group in found[found["network"]].groupby(
+        ["frames", "reading", "best_mean"], sort=False
+    ):
+        rows.append([str(name), str(frames), str(best)])
+        for test in CLIPS:
+            of = group[group["test"] == test]
+            low, high, auc = (100 * of[column].mean() for column in ("gain_low", "gain_high", "gain"))
+            event = 100 * of["event_gain"]
+            rows[-1] += [f"{auc:+.1f} ({low:+.1f} to {high:+.1f})"]
+            rows[-1] += [f"{event.mean():+.1f} ({event.min():+.1f} to {event.max():+.1f})"]
+    return rows_to_markdown(["", "frames ahead", "beside", *_time_header(("AUC", "F1-event"))[1:]], rows)
+
+
+def over_time_ceilings() -> str:
+    """Scores of the detector with parts of its errors taken off."""
+    found = pd.read_csv(RESULTS / "over_time_ceilings.csv")
+    return rows_to_markdown(_time_header(("AUC", "F1-event")), _time_rows(found, "taken_off", ("auc", "f1_event")))
+
+
+def over_time_errors() -> str:
+    """Shares of the parts of the detector's errors."""
+    found = pd.read_csv(RESULTS / "over_time_errors.csv").set_index("test")
+    parts = {"same": "the same in all of a clip", "slow": "slower than a second", "fast": "faster"}
+    rows = [
+        [clips, f"{found.loc[test, 'error']:.2f}", *(f"{found.loc[test, part]:.0%}" for part in parts)]
+        for test, clips in CLIPS.items()
+    ]
+    return rows_to_markdown(["", "error, log-odds", *parts.values()], rows)
+
+
+def over_time_onsets() -> str:
+    """How far off the detector is where events begin, by the rise of the intensity."""
+    found = pd.read_csv(RESULTS / "over_time_onsets.csv")
+    rows = []
+    for r in found[~found["part"].str.startswith("AU")].itertuples():
+        part = {"all": "all", "slow": "slowest third", "middle": "middle third", "fast": "fastest third"}[r.part]
+        shares = [f"{value:.0%}" for value in (r.missed, r.on_at_first, r.within, r.early, r.late, r.far)]
+        onset_f1 = "–" if pd.isna(r.onset_f1) else f"{100 * r.onset_f1:.0f}"
+        of = [r.reading, r.thresholds, part, str(r.events), number(r.rise, 2), shares[0], shares[1]]
+        rows.append([*of, number(r.mean, 1), number(r.median, 1), *shares[2:], onset_f1])
+    header = [
+        "reading",
+        "thresholds for",
+        "events",
+        "number",
+        "rise a frame",
+        "missed",
+        "on at first",
+        "off, mean",
+        "off, median",
+    ]
+    header += ["within 2", "earlier", "later", "by over 10", "F1 of onsets within 2"]
+    return rows_to_markdown(header, rows)
 
 
 def hybrid_people() -> str:

@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from clips import Clip
-from correct import ARITHMETIC, judged, smoothed
+from correct import ARITHMETIC, gain, judged, smoothed
 
 from actionunits.datasets.crops.crop_data import CropData, stored_size
 from actionunits.datasets.crops.synthau import load_crops
@@ -33,7 +33,6 @@ from actionunits.errors import UserError
 from actionunits.files import write_atomically
 from actionunits.models.hybrid import HybridNet
 from actionunits.runtime.provenance import source_commit
-from actionunits.scores import bootstrap, metrics
 from actionunits.training.checkpoint import save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import train
@@ -168,19 +167,6 @@ def keep(path: Path, model: HybridNet, shown: ReadData, valid: ReadData, init: P
         "scores": {"validation": scores(data, said), "validation_per_au": per_au_scores(data, said)},
     }
     save_checkpoint(path, model, fields)
-
-
-def gain(told: list[Clip], before: list[Clip]) -> dict[str, float]:
-    """AUC of some clips above that of the same clips before, with a 95% interval over people."""
-    draws = bootstrap.draw_subjects(len(told), bootstrap.REPLICATES, 0)
-    owner = np.repeat(np.arange(len(told)), [len(clip.present) for clip in told])
-    present = np.concatenate([clip.present for clip in told]).astype(np.uint8)
-    known = np.ones(present.shape, bool)
-    logits = [np.concatenate([clip.logit for clip in clips]) for clips in (told, before)]
-    after, earlier = (metrics.mean_over_aus(metrics.auc(present, logit, known)) for logit in logits)
-    drawn = [bootstrap.auc(draws, owner, present, logit, known) for logit in logits]
-    low, high = bootstrap.interval_of_mean(drawn[0] - drawn[1])
-    return {"gain": after - earlier, "gain_low": low, "gain_high": high}
 
 
 def main() -> int:

@@ -31,11 +31,15 @@ synth balanced 160 24 62 test
 synth published 160 24 64 calm
 python experiments/hybrid/degrade.py out/clips/test out/clips/test-worse
 
-SETS=(--train out/clips/w7? --valid out/clips/valid out/clips/valid-calm)
-SETS+=(--test out/clips/test out/clips/test-worse out/clips/calm)
+JUDGED=(--valid out/clips/valid out/clips/valid-calm --test out/clips/test out/clips/test-worse out/clips/calm)
+SETS=(--train out/clips/w7? "${JUDGED[@]}")
 python experiments/hybrid/time.py --init out/cnn/anet/model.safetensors "${SETS[@]}" --seeds 2
 python experiments/hybrid/time.py --rows corrections --init out/taught/model.safetensors "${SETS[@]}" --keep out/lstm
 python experiments/hybrid/correct.py "${SETS[@]}" --real "$CLIPS"
+# Networks beside means that see as many frames ahead; what any reading could gain; where events begin.
+python experiments/hybrid/ahead.py "${SETS[@]}"
+python experiments/hybrid/ceilings.py "${SETS[@]}"
+python experiments/hybrid/onset_errors.py "${JUDGED[@]}"
 
 # The released weights, and where they and their CNN begin and end events. FACES: photographs coded by eye.
 python experiments/released_rows.py "out/lstm/corrections from each score.safetensors" --faces "$FACES" \

@@ -73,6 +73,7 @@ def test_table_and_picture_of_two_models(tmp_path):
     assert table.loc["good", "found"] == 1 and table.loc["late", "found"] == pytest.approx(2 / 3)
     assert table.loc["good", "onset"] == 0 and table.loc["good", "offset"] == pytest.approx(2 / 3)
     assert table.loc["late", "onset"] == pytest.approx(2.5) and table.loc["late", "events"] == 3
+    assert table.loc["good", "offset_median"] == 1  # of 1, 1 and 0
     write_onset_table(table.reset_index(), tmp_path / "onsets.csv")
     again = pd.read_csv(tmp_path / "onsets.csv").set_index("model")
     pd.testing.assert_frame_equal(again.drop(columns="commit"), table.drop(columns="commit"), atol=1e-4)
