@@ -124,6 +124,21 @@ def ofnet_steps() -> str:
     return rows_to_markdown(heads, rows)
 
 
+def ofnet_people() -> str:
+    """Rows of the controlled comparison on new people and on those that they were trained on, and the released weights.
+
+    The people of the first folder stand for those of training.
+    """
+    table = pd.read_csv(RESULTS / "ofnet_people.csv")
+    rows = []
+    for row in table[table["row"] != "always present"].to_dict("records"):
+        auc = f"{row['auc']:.3f} ({row['auc_low']:.3f}-{row['auc_high']:.3f})"
+        rest = [number(row[name], digits) for name, digits in (("seen_auc", 3), ("flow_au", 2), ("seen_flow_au", 2))]
+        rows.append([row["row"], f"{row['people']:,}", f"{row['before']:,} and {row['steps']:,}", auc, *rest])
+    heads = ["", "people", "steps of OF-Net, and of the rest", "AUC, new people", "AUC, of training"]
+    return rows_to_markdown([*heads, "flow error near AU centres, new people", "of training"], rows)
+
+
 def _of_seeds(values: pd.Series, digits: int) -> str:
     spread = f" ({values.min():.{digits}f}–{values.max():.{digits}f})" if len(values) > 1 else ""
     return f"{number(values.mean(), digits)}{spread}"

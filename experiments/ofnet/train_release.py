@@ -133,7 +133,7 @@ def run(options: argparse.Namespace) -> None:
         source.steps_per_epoch = options.steps
         return source
 
-    loop = LoopSettings(seed=options.seed, ema_decay=0.99, validate_every_epochs=min(1.0, 250 / options.steps))
+    loop = LoopSettings(seed=options.seed, ema_decay=0.99, validate_every_epochs=min(1.0, 500 / options.steps))
     options.out.mkdir(parents=True, exist_ok=True)
     fabric = make_fabric(Hardware(accelerator="cpu", precision="bf16"))
     shown = None if options.stage == "flow" else students.judge_of(validation, size)
