@@ -105,14 +105,15 @@ class Told(OfNet):
 
 
 class ToldJointly(Told):
-    """Both networks, the loss of the motion as heavy as that of the AUs."""
+    """Both networks, the mean error of the motion in pixels as heavy as the mean loss of an AU."""
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Of the motion where the batch knows it, and of the AUs."""
         assert batch.au_present is not None and batch.au_present_valid is not None
         weight = self.config.au_weight
-        occurrence = loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid)
-        return {"motion": weight * super().losses(output, batch)["motion"], "occurrence": weight * occurrence}
+        occurrence = loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid)  # summed over AUs
+        motion = len(self.aus) * super().losses(output, batch)["motion"]
+        return {"motion": weight * motion, "occurrence": weight * occurrence}
 
 
 class OnPicture(OfNet):

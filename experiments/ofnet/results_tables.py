@@ -125,10 +125,7 @@ def ofnet_steps() -> str:
 
 
 def ofnet_people() -> str:
-    """Rows of the controlled comparison on new people and on those that they were trained on, and the released weights.
-
-    The people of the first folder stand for those of training.
-    """
+    """Rows of the controlled comparison on new people, and on people whom they were trained on."""
     table = pd.read_csv(RESULTS / "ofnet_people.csv")
     rows = []
     for row in table[table["row"] != "always present"].to_dict("records"):

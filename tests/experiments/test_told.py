@@ -28,7 +28,7 @@ def told_jointly(scripts):
     return scripts("controlled").ToldJointly(OfNetConfig(**SMALL["ofnet"] | {"au_weight": 7.0}), AUS)
 
 
-def test_motion_is_told_where_it_is_known_and_weighs_as_much_as_the_action_units(scripts):
+def test_motion_is_told_where_it_is_known_and_weighs_as_much_as_an_action_unit(scripts):
     model, batch = told_jointly(scripts), random_batch()
     true = torch.full((len(batch.image), 2, *batch.image.shape[2:]), torch.nan)
     true[0, :, 3, 4] = torch.tensor([1.0, 2.0])
@@ -36,7 +36,7 @@ def test_motion_is_told_where_it_is_known_and_weighs_as_much_as_the_action_units
     output = model(batch)
     found = model.losses(output, dataclasses.replace(batch, flow=true))
     ends = [(output.flow[0, :, 3, 4] - true[0, :, 3, 4]).norm(), (output.flow[1, :, 5, 6] - true[1, :, 5, 6]).norm()]
-    torch.testing.assert_close(found["motion"], 7.0 * (ends[0] + ends[1]) / 2)
+    torch.testing.assert_close(found["motion"], 7.0 * len(AUS) * (ends[0] + ends[1]) / 2)
     occurrence = loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid)
     torch.testing.assert_close(found["occurrence"], 7.0 * occurrence)
 
