@@ -29,14 +29,13 @@ from equal_steps import RESULTS, row_of
 from rivals import judged
 from students import add_rows
 
-ROW = "released weights"
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", help="name of released weights, or a file")
     for name in ("seen", "new", "valid"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="renders with their motion")
+    parser.add_argument("--row", default="released weights", help="name in the table")
     parser.add_argument("--before", type=int, required=True, help="steps of OF-Net alone")
     parser.add_argument("--steps", type=int, required=True, help="steps of both networks")
     options = parser.parse_args()
@@ -49,11 +48,12 @@ def main() -> int:
     def crops_of(folder: Path) -> CropData:
         return load_data(folder, stored_size(size), aus=checkpoint.aus, workers=1)
 
-    row = {"row": ROW, "seed": 0} | row_of(judged(model, crops_of(options.new), crops_of(options.valid), {}))
+    row = {"row": options.row, "seed": 0} | row_of(judged(model, crops_of(options.new), crops_of(options.valid), {}))
     seen = crops_of(options.seen)
     row["seen_auc"] = scores(seen, predict_crops(model, seen, size))["auc"]
     for folder, prefix in ((options.new, "flow"), (options.seen, "seen_flow")):
-        row |= errors_of_flow({(ROW, 0): model}, folder, prefix).query("row == @ROW").iloc[0].to_dict()
+        errors = errors_of_flow({(options.row, 0): model}, folder, prefix).set_index("row")
+        row |= errors.loc[options.row].to_dict()
     row |= {"people": told["data"]["training_people"], "width": model.config.width}
     row |= {"before": options.before, "steps": options.steps}
     print(row)
