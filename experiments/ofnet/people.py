@@ -3,8 +3,8 @@
     python experiments/ofnet/people.py ofnet --seen out/train --new out/test --valid out/valid --before 8000 \\
         --steps 10000
 
-The folders are those of controlled.py, `--seen` one that the weights were trained on. F1 is of the thresholds of the
-`--valid` people; steps are told, since a checkpoint knows those of its last run alone.
+The folders are those of controlled.py, `--seen` one that the weights were trained on, if there is any. F1 is of the
+thresholds of the `--valid` people; steps are told, since a checkpoint knows those of its last run alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", help="name of released weights, or a file")
     for name in ("seen", "new", "valid"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help="renders with their motion")
+        parser.add_argument(f"--{name}", type=Path, required=name != "seen", help="renders with their motion")
     parser.add_argument("--row", default="released weights", help="name in the table")
     parser.add_argument("--before", type=int, required=True, help="steps of OF-Net alone")
     parser.add_argument("--steps", type=int, required=True, help="steps of both networks")
@@ -49,9 +49,12 @@ def main() -> int:
         return load_data(folder, stored_size(size), aus=checkpoint.aus, workers=1)
 
     row = {"row": options.row, "seed": 0} | row_of(judged(model, crops_of(options.new), crops_of(options.valid), {}))
-    seen = crops_of(options.seen)
-    row["seen_auc"] = scores(seen, predict_crops(model, seen, size))["auc"]
-    for folder, prefix in ((options.new, "flow"), (options.seen, "seen_flow")):
+    folders = {"flow": options.new}
+    if options.seen is not None:
+        folders["seen_flow"] = options.seen
+        seen = crops_of(options.seen)
+        row["seen_auc"] = scores(seen, predict_crops(model, seen, size))["auc"]
+    for prefix, folder in folders.items():
         errors = errors_of_flow({(options.row, 0): model}, folder, prefix).set_index("row")
         row |= errors.loc[options.row].to_dict()
     row |= {"people": told["data"]["training_people"], "width": model.config.width}
