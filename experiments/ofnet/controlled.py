@@ -46,7 +46,7 @@ from actionunits.evaluation.predictions import FramePredictions, read_prediction
 from actionunits.models import find_model
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage
-from actionunits.models.ofnet import OfNet, OfNetConfig, loss
+from actionunits.models.ofnet import OfNet, OfNetConfig
 from actionunits.models.ofnet.two_frame import two_frame_flow
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
@@ -66,7 +66,6 @@ SMALL |= {"batch_size": 8, "epochs": 2, "warmup_epochs": 1}
 AUGMENT = make_settings("ofnet", read_config_file("ofnet_bp4d")).augment  # Sec. IV-A: crops, turns and flips
 PLAIN = {"pixel_scale": 1.0}
 NOTHING = {"pixel_weight": 0.0, "smooth_weight": 0.0, "dssim_weight": 0.0}
-TOLD_JOINTLY = "OF-Net told the true motion, joint"
 # Row: whose OF-Net it goes on from, and its own settings.
 ROWS: dict[str, tuple[str | None, dict[str, Any]]] = {
     "joint": ("flow", {"variant": "joint"}),
@@ -75,7 +74,6 @@ ROWS: dict[str, tuple[str | None, dict[str, Any]]] = {
     "separate": ("flow", {"variant": "separate"}),
     "joint, no loss of flow": (None, {"variant": "joint"} | NOTHING),
     "OF-Net told the true motion, separate": ("told", {"variant": "separate"}),
-    TOLD_JOINTLY: ("told", {"variant": "joint"}),
     "AU-Net on the true motion": (None, {"variant": "dis"}),
     "AU-Net on DIS of two frames": (None, {"variant": "dis"}),
     "AU-Net on the picture": (None, {"variant": "dis"}),
@@ -102,18 +100,6 @@ class Told(OfNet):
         known = batch.flow.isfinite().all(1)
         error = (output.flow - batch.flow.nan_to_num()).norm(dim=1)
         return {"motion": torch.where(known, error, 0).sum() / known.sum().clamp(min=1)}
-
-
-class ToldJointly(Told):
-    """Both networks, the mean error of the motion in pixels as heavy as the mean loss of an AU."""
-
-    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Of the motion where the batch knows it, and of the AUs."""
-        assert batch.au_present is not None and batch.au_present_valid is not None
-        weight = self.config.au_weight
-        occurrence = loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid)  # summed over AUs
-        motion = len(self.aus) * super().losses(output, batch)["motion"]
-        return {"motion": weight * motion, "occurrence": weight * occurrence}
 
 
 class OnPicture(OfNet):
@@ -155,8 +141,7 @@ class Data:
 
     def for_row(self, row: str) -> CropData:
         """What a row reads."""
-        flows = {"AU-Net on the true motion": self.filled, TOLD_JOINTLY: self.true}
-        return flows.get(row, self.crops)
+        return self.filled if row == "AU-Net on the true motion" else self.crops
 
 
 def model_of(row: str, seed: int, width: int) -> Any:
@@ -167,7 +152,7 @@ def model_of(row: str, seed: int, width: int) -> Any:
         adam = {name: SMALL[name] for name in ("optimizer", "lr", "schedule", "warmup_steps")}
         own = {"width": 16, **adam} if row == "ResNet-18" else {}
         return entry.model(entry.config(image_size=64, batch_size=8, epochs=1, **own), SYNTH_AUS)
-    kind = {"AU-Net on the picture": OnPicture, TOLD_JOINTLY: ToldJointly}.get(row, OfNet)
+    kind = OnPicture if row == "AU-Net on the picture" else OfNet
     return kind(OfNetConfig(**SMALL | {"width": width} | ROWS[row][1]), SYNTH_AUS)
 
 
@@ -208,10 +193,7 @@ def trained(row: str, seed: int, data: Data, options: argparse.Namespace, begun:
             begun[before] = beginning(before, seed, data, options)
         model.load_state_dict(begun[before])
         steps = options.steps
-    stage = model.stages()[-1]
-    if row == TOLD_JOINTLY:
-        stage = dataclasses.replace(stage, inputs=("image", "flow"))
-    return learned(model, stage, data.for_row(row), steps, seed, 1, options.out / "run").eval()
+    return learned(model, model.stages()[-1], data.for_row(row), steps, seed, 1, options.out / "run").eval()
 
 
 def errors_of_flow(networks: dict[tuple[str, int], OfNet], folder: Path, prefix: str) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def scripts(monkeypatch):
 
 def told_jointly(scripts):
     torch.manual_seed(0)
-    return scripts("controlled").ToldJointly(OfNetConfig(**SMALL["ofnet"] | {"au_weight": 7.0}), AUS)
+    return scripts("train_release").ToldJointly(OfNetConfig(**SMALL["ofnet"] | {"au_weight": 7.0}), AUS)
 
 
 def test_motion_is_told_where_it_is_known_and_weighs_as_much_as_an_action_unit(scripts):
