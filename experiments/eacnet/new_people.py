@@ -15,16 +15,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
 from equal_steps import FRAMES, SEED, SIZES_PX, write
 from rivals import always_present, judged
 
+from actionunits.datasets.crops.crop_data import CropData, stored_size
 from actionunits.datasets.crops.fresh import FreshPlan, kept_crop_data
 from actionunits.evaluation.protocols import score_frames
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.weights.locate import find_weights
+
+
+def in_pixels_of(data: CropData, image_size: int) -> CropData:
+    """The crops as a network of this size would get them: averaged first where it has less than half their pixels.
+
+    Bilinear sampling, which cuts out the network's crop, would skip pixels; registration averages them too.
+    """
+    size = stored_size(image_size)
+    if data.size <= 2 * size:
+        return data
+    images = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in data.images]
+    return dataclasses.replace(data, images=np.stack(images))
 
 
 def main() -> int:
@@ -42,7 +56,11 @@ def main() -> int:
         for k, count in ((1, 100), (2, 60))
     )
     test, valid = (dataclasses.replace(part, mesh=None, mesh_valid=None) for part in (test, valid))
-    said = {name: judged(load_checkpoint(find_weights(name)).model, test, valid, {}) for name in options.weights}
+    said = {}
+    for name in options.weights:
+        model = load_checkpoint(find_weights(name)).model
+        seen = (in_pixels_of(part, model.config.image_size) for part in (test, valid))
+        said[name] = judged(model, *seen, {})
     rows: list[dict[str, Any]] = []
     for name, frames in (said | {"always present": always_present(test)}).items():
         found = score_frames(frames, 400)

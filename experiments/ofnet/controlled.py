@@ -9,13 +9,15 @@
     python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 2 \
         --rows joint "joint, pixels of 0-1" --results results/ofnet_unit.csv
 
-An eighth of the channels and 64 pixels. OF-Net learns alone for `--before` steps, from its three losses or, as an
-upper bound, from the true motion of the renders, which shows what a single picture can tell; rows with the same
-losses go on from the same OF-Net. Then both networks, or AU-Net alone, learn for `--steps` steps. What has no such
-beginning learns for as many steps in all. AU-Net on the true motion is the other upper bound: what a motion can tell.
-Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and the networks; a row that is there is not
-trained again. Writes scores and end-point errors relative to no motion, results/ofnet_controlled.csv, and of all
-rows, with intervals over people and trainings, the differences of pairs in results/ofnet_pairs.csv.
+An eighth of the channels, unless `--width` says otherwise, and 64 pixels. OF-Net learns alone for `--before` steps,
+from its three losses or, as an upper bound, from the true motion of the renders, which shows what a single picture
+can tell; rows with the same losses go on from the same OF-Net. Then both networks, or AU-Net alone, learn for
+`--steps` steps. What has no such beginning learns for as many steps in all. AU-Net on the true motion is the other
+upper bound: what a motion can tell. Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and the
+networks; a row that is there is not trained again. Writes scores and end-point errors relative to no motion,
+results/ofnet_controlled.csv, where rows of other people, widths or steps stay; what begins with "seen" is of the
+people of the first folder of `--train`. With all rows, also the differences of pairs, with intervals over people and
+trainings, results/ofnet_pairs.csv.
 """
 
 from __future__ import annotations
@@ -50,10 +52,13 @@ from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
 from actionunits.training.settings import make_settings, read_config_file
 from actionunits.training.source import CropSource
+from actionunits.training.validation import predict_crops, scores
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "eacnet"))
 from equal_steps import row_of, write
 from rivals import always_present, judged
+from students import add_rows
 
 RESULTS = Path(__file__).parents[2] / "results"
 SMALL = {"width": 8, "image_size": 64, "optimizer": "adam", "lr": 1e-3, "schedule": "cosine", "warmup_steps": 20}
@@ -112,6 +117,13 @@ class OnPicture(OfNet):
         return batch.image
 
 
+def known_motion(folder: Path, size: int, margin: float) -> np.ndarray:
+    """True motion of every frame to its anchor, (N, 2, size, size) float16, pixels; NaN where it is not known."""
+    found = true_flows(folder, size, margin)
+    flows = (np.where(known[..., None], flow, np.nan).transpose(2, 0, 1) for flow, known in found)
+    return np.stack([flow.astype(np.float16) for flow in flows])
+
+
 @dataclasses.dataclass(frozen=True)
 class Data:
     """One part of the people, with each flow that a row reads."""
@@ -121,11 +133,10 @@ class Data:
     filled: CropData  # 0 there
 
     @classmethod
-    def of(cls, folder: Path, size: int) -> Data:
-        crops = load_data(folder, stored_size(size), aus=SYNTH_AUS, flow="dis", workers=1)
-        found = true_flows(folder, crops.size, crops.margin)
-        flows = np.stack([np.where(known[..., None], flow, np.nan).transpose(2, 0, 1) for flow, known in found])
-        parts = (Rows.of(values.astype(np.float16)) for values in (flows, np.nan_to_num(flows)))
+    def of(cls, folders: list[Path], size: int) -> Data:
+        crops = load_data(folders, stored_size(size), aus=SYNTH_AUS, flow="dis", workers=1)
+        flows = np.concatenate([known_motion(folder, crops.size, crops.margin) for folder in folders])
+        parts = (Rows.of(values) for values in (flows, np.nan_to_num(flows)))
         return cls(crops, *(dataclasses.replace(crops, flow=part) for part in parts))
 
     def for_row(self, row: str) -> CropData:
@@ -133,7 +144,7 @@ class Data:
         return self.filled if row == "AU-Net on the true motion" else self.crops
 
 
-def model_of(row: str, seed: int) -> Any:
+def model_of(row: str, seed: int, width: int) -> Any:
     """The networks of a row with random weights."""
     torch.manual_seed(seed)
     if row in ("ResNet-18", "HOG"):
@@ -142,7 +153,7 @@ def model_of(row: str, seed: int) -> Any:
         own = {"width": 16, **adam} if row == "ResNet-18" else {}
         return entry.model(entry.config(image_size=64, batch_size=8, epochs=1, **own), SYNTH_AUS)
     kind = OnPicture if row == "AU-Net on the picture" else OfNet
-    return kind(OfNetConfig(**SMALL | ROWS[row][1]), SYNTH_AUS)
+    return kind(OfNetConfig(**SMALL | {"width": width} | ROWS[row][1]), SYNTH_AUS)
 
 
 def learned(model: Any, stage: Stage, data: CropData, steps: int, seed: int, number: int, out: Path) -> Any:
@@ -162,38 +173,39 @@ def learned(model: Any, stage: Stage, data: CropData, steps: int, seed: int, num
     return trained
 
 
-def beginning(kind: str, seed: int, data: Data, steps: int, out: Path) -> dict[str, Tensor]:
+def beginning(kind: str, seed: int, data: Data, options: argparse.Namespace) -> dict[str, Tensor]:
     """Weights of an OF-Net that has learned alone."""
     torch.manual_seed(seed)
-    settings = PLAIN if kind.endswith("0-1") else {}
-    model = (Told if kind == "told" else OfNet)(OfNetConfig(**SMALL | settings), SYNTH_AUS)
+    settings = SMALL | {"width": options.width} | (PLAIN if kind.endswith("0-1") else {})
+    model = (Told if kind == "told" else OfNet)(OfNetConfig(**settings), SYNTH_AUS)
     stage, crops = model.stages()[0], data.crops
     if kind == "told":
         stage, crops = dataclasses.replace(stage, inputs=("image", "flow")), data.true
-    return learned(model, stage, crops, steps, seed, 0, out).state_dict()  # type: ignore[no-any-return]
+    return learned(model, stage, crops, options.before, seed, 0, options.out / "run").state_dict()  # type: ignore[no-any-return]
 
 
 def trained(row: str, seed: int, data: Data, options: argparse.Namespace, begun: dict[str, dict[str, Tensor]]) -> Any:
     """The networks of a row after all their steps."""
-    model, before = model_of(row, seed), ROWS[row][0]
+    model, before = model_of(row, seed, options.width), ROWS[row][0]
     steps = options.before + options.steps
     if before is not None:
         if before not in begun:
-            begun[before] = beginning(before, seed, data, options.before, options.out / "run")
+            begun[before] = beginning(before, seed, data, options)
         model.load_state_dict(begun[before])
         steps = options.steps
     return learned(model, model.stages()[-1], data.for_row(row), steps, seed, 1, options.out / "run").eval()
 
 
-def errors_of_flow(networks: dict[tuple[str, int], OfNet], folder: Path) -> pd.DataFrame:
-    """End-point errors relative to no motion: row, seed, and one column for each area."""
+def errors_of_flow(networks: dict[tuple[str, int], OfNet], folder: Path, prefix: str) -> pd.DataFrame:
+    """End-point errors relative to no motion: row, seed, and one column for each area, PREFIX_AREA."""
     estimators: dict[str, Callable[[Batch], Tensor]] = {
         "AU-Net on DIS of two frames/0": lambda batch: two_frame_flow("dis", batch.image, batch.anchor),
         NONE: no_motion,
     }
     estimators |= {f"{row}/{seed}": network.flow for (row, seed), network in networks.items()}
     table = summarise(flow_errors(folder, estimators, SMALL["image_size"]), NONE)
-    wide = table[table["method"] != NONE].pivot(index="method", columns="area", values="ratio").add_prefix("flow_")
+    wide = table[table["method"] != NONE].pivot(index="method", columns="area", values="ratio")
+    wide = wide.add_prefix(f"{prefix}_")
     names = wide.index.str.rsplit("/", n=1)
     return wide.assign(row=names.str[0], seed=names.str[1].astype(int)).reset_index(drop=True)
 
@@ -210,7 +222,8 @@ def pairs_table(said: dict[str, list[FramePredictions]]) -> pd.DataFrame:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("train", "valid", "test"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help="renders with their motion")
+        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, help="renders with their motion")
+    parser.add_argument("--width", type=int, default=SMALL["width"], help="channels of the first layers")
     parser.add_argument("--before", type=int, default=250, help="steps of OF-Net alone")
     parser.add_argument("--steps", type=int, default=400, help="steps of AU-Net, or of both")
     parser.add_argument("--seeds", type=int, default=3)
@@ -219,9 +232,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data, valid, test = (Data.of(getattr(options, name), SMALL["image_size"]) for name in ("train", "valid", "test"))
-    floor = always_present(test.crops)
-    rows: list[dict[str, Any]] = [{"row": "always present", "seed": 0} | row_of(floor)]
+    size = SMALL["image_size"]
+    data, valid, test = (Data.of(folders, size) for folders in (options.train, options.valid, options.test))
+    seen = load_data(options.train[0], stored_size(size), aus=SYNTH_AUS, workers=1)
+    rows: list[dict[str, Any]] = [{"row": "always present", "seed": 0} | row_of(always_present(test.crops))]
     said: dict[str, list[FramePredictions]] = {}
     networks: dict[tuple[str, int], OfNet] = {}
     for seed in range(options.seeds):
@@ -233,15 +247,21 @@ def main() -> int:
                 torch.save(model.state_dict(), place.with_suffix(".pt"))
                 about = {"run": row, "seed": seed}
                 write_predictions(place, judged(model, test.for_row(row), valid.for_row(row), about))
-            if getattr(model_of(row, seed), "of_net", None) is not None:
-                networks[row, seed] = model_of(row, seed).eval()
-                networks[row, seed].load_state_dict(torch.load(place.with_suffix(".pt"), weights_only=True))
             said.setdefault(row, []).append(read_predictions(place))
             rows.append({"row": row, "seed": seed} | row_of(said[row][-1]))
+            model = model_of(row, seed, options.width).eval()
+            if isinstance(model, OfNet) and model.prediction_inputs() == ("image",):
+                model.load_state_dict(torch.load(place.with_suffix(".pt"), weights_only=True))
+                rows[-1]["seen_auc"] = scores(seen, predict_crops(model, seen, size))["auc"]
+                if model.of_net is not None:
+                    networks[row, seed] = model
             print(f"{time.process_time():.0f} s {row} {seed}: AUC {rows[-1]['auc']:.3f}", flush=True)
-    table = pd.DataFrame(rows).merge(errors_of_flow(networks, options.test), how="left", on=["row", "seed"])
-    counts = {"people": len(data.crops.subjects), "before": options.before, "steps": options.steps}
-    write(table.assign(**counts), options.results)
+    table = pd.DataFrame(rows)
+    for folders, prefix in ((options.test, "flow"), (options.train, "seen_flow")):
+        table = table.merge(errors_of_flow(networks, folders[0], prefix), how="left", on=["row", "seed"])
+    counts = {"people": len(data.crops.subjects), "width": options.width}
+    counts |= {"before": options.before, "steps": options.steps}
+    add_rows(options.results, table.assign(**counts).to_dict("records"), ("row", "seed", *counts))
     if options.rows == list(ROWS):
         write(pairs_table(said), RESULTS / "ofnet_pairs.csv")
     return 0

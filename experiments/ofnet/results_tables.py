@@ -124,6 +124,22 @@ def ofnet_steps() -> str:
     return rows_to_markdown(heads, rows)
 
 
+def ofnet_people() -> str:
+    """Rows of the controlled comparison on new people, and on people whom they were trained on."""
+    table = pd.read_csv(RESULTS / "ofnet_people.csv")
+    floor = table["row"] == "always present"
+    rows = []
+    for row in pd.concat([table[floor][:1], table[~floor]]).to_dict("records"):
+        auc = f"{row['auc']:.3f} ({row['auc_low']:.3f}-{row['auc_high']:.3f})"
+        about = ["–"] * 3
+        if row["row"] != "always present":
+            about = [f"{row['people']:,}", str(row["width"]), f"{row['before']:,} and {row['steps']:,}"]
+        rest = [number(row[name], digits) for name, digits in (("seen_auc", 3), ("flow_au", 2), ("seen_flow_au", 2))]
+        rows.append([row["row"], *about, auc, *rest])
+    heads = ["", "people", "channels", "steps of OF-Net, and of the rest", "AUC, new people", "AUC, of training"]
+    return rows_to_markdown([*heads, "flow error near AU centres, new people", "of training"], rows)
+
+
 def _of_seeds(values: pd.Series, digits: int) -> str:
     spread = f" ({values.min():.{digits}f}–{values.max():.{digits}f})" if len(values) > 1 else ""
     return f"{number(values.mean(), digits)}{spread}"

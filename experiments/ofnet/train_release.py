@@ -5,8 +5,13 @@
     python experiments/ofnet/train_release.py "${DATA[@]}" --stage joint --size 64 --steps 1500 \
         --init runs/flow/model.safetensors --out runs/small
 
-The first frame of a rendered person is neutral and the anchor of all others. Both networks are as the paper has them,
-with a quarter of the channels; they are small enough to see the people of EAC-Net's released weights
+    python experiments/ofnet/train_release.py "${DATA[@]}" --stage joint --size 64 --steps 3000 \
+        --init runs/small/model.safetensors --motion out/train out/more --out runs/told
+
+The first frame of a rendered person is neutral and the anchor of all others. With `--motion`, folders of renders with
+their true motion (controlled.py names the commands), half of every batch is of these people, whose motion OF-Net is
+told; the losses that compare frame and anchor are then left out. Both networks are as the paper has them, with a
+quarter of the channels; they are small enough to see the people of EAC-Net's released weights
 (experiments/eacnet/train_student.py) in a fraction of a second each, so that a folder of them serves both.
 """
 
@@ -20,13 +25,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from controlled import Told, known_motion
+from torch import Tensor
 
 from actionunits.aus import SYNTH_AUS
-from actionunits.datasets.crops.crop_data import CropData, Rows, concatenate
+from actionunits.datasets.crops.crop_data import CropData, Rows, concatenate, stored_size
 from actionunits.datasets.crops.fresh import FreshPlan, FreshRows, as_crop_data, kept_person
+from actionunits.datasets.crops.load import load_data
 from actionunits.datasets.sampling.augment import AugmentConfig
+from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage
-from actionunits.models.ofnet import OfNet, OfNetConfig
+from actionunits.models.ofnet import OfNet, OfNetConfig, loss
 from actionunits.settings.checks import make_config
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
@@ -39,28 +48,56 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import students
 from students import JUDGES, JUDGES_AFTER, LARGE, SMALL, plan_of
 
-STORED = SMALL["crop_size"]  # pixels: enough around 128
 COMMON = {"width": 16, "optimizer": "adam", "lr": 1e-3, "batch_size": 16, "schedule": "cosine", "warmup_steps": 50}
 COMMON |= {"epochs": 2, "warmup_epochs": 1}
 SHARE_OF_NETWORKS = {"flow": "of_net.", "joint": "", "separate": "au_net."}  # what learns in each stage
 
 
-def seen(rows: FreshRows) -> FreshRows:
+class ToldJointly(Told):
+    """Both networks, the mean error of the motion in pixels as heavy as the mean loss of an AU."""
+
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Of the motion where the batch knows it, and of the AUs."""
+        assert batch.au_present is not None and batch.au_present_valid is not None
+        weight = self.config.au_weight
+        occurrence = loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid)  # summed over AUs
+        motion = len(self.aus) * super().losses(output, batch)["motion"]
+        return {"motion": weight * motion, "occurrence": weight * occurrence}
+
+
+def seen(rows: FreshRows, size: int) -> FreshRows:
     """A person's pictures in as many pixels as all others."""
-    size = (STORED, STORED)
     images = rows.images
-    if images.shape[1] != STORED:
-        images = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+    if images.shape[1] != size:
+        images = np.stack([cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images])
     return dataclasses.replace(rows, images=images)
 
 
-def with_anchors(plan: FreshPlan, people: int, folder: Path) -> CropData:
-    """Frames of people, rendered where the folder does not have them; their first frames are neutral."""
+def with_anchors(plan: FreshPlan, people: int, folder: Path, size: int) -> CropData:
+    """Frames of people, rendered where the folder does not have them; their first frames are neutral.
+
+    size: width of the network's crop, pixels.
+    """
     numbers = range(people)
-    data = as_crop_data(plan, numbers, [seen(kept_person(plan, folder, number)) for number in numbers])
+    stored = stored_size(size)
+    data = as_crop_data(plan, numbers, [seen(kept_person(plan, folder, number), stored) for number in numbers])
     first = np.flatnonzero(data.frame == 0)[data.clip]
     anchor = Rows((data.images,), np.zeros(len(data), np.int32), first)
     return dataclasses.replace(data, anchor=anchor, mesh=None, mesh_valid=None)
+
+
+def with_motion(folders: list[Path], size: int) -> CropData:
+    """Frames of renders with their true motion; NaN where it is not known."""
+    data = load_data(folders, stored_size(size), aus=SYNTH_AUS, workers=1)
+    motion = np.concatenate([known_motion(folder, data.size, data.margin) for folder in folders])
+    return dataclasses.replace(data, flow=Rows.of(motion))
+
+
+def without_motion(data: CropData) -> CropData:
+    """The same frames, their motion unknown."""
+    nothing = np.full((1, 2, data.size, data.size), np.nan, np.float16)
+    first = np.zeros(len(data), np.int32)
+    return dataclasses.replace(data, flow=Rows((nothing,), first, first))
 
 
 def parse() -> argparse.Namespace:
@@ -68,8 +105,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--stage", choices=SHARE_OF_NETWORKS, required=True)
     parser.add_argument("--size", type=int, default=128, help="width of the crop, pixels")
     parser.add_argument("--init", type=Path, help="checkpoint of the stage before")
+    parser.add_argument("--motion", type=Path, nargs="+", default=[], help="renders whose true motion OF-Net is told")
     parser.add_argument("--seed", type=int, default=51, help="of training")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.motion and options.stage != "joint":
+        parser.error("--motion goes with --stage joint")
+    return options
 
 
 def model_of(options: argparse.Namespace) -> OfNet:
@@ -77,10 +118,11 @@ def model_of(options: argparse.Namespace) -> OfNet:
     variant = "separate" if options.stage == "separate" else "joint"
     settings = COMMON | {"variant": variant, "image_size": options.size} | parse_assignments(options.set)
     torch.manual_seed(options.seed)
-    model = OfNet(make_config(OfNetConfig, settings, "settings"), SYNTH_AUS)
+    kind = ToldJointly if options.motion else OfNet
+    model = kind(make_config(OfNetConfig, settings, "settings"), SYNTH_AUS)
     if options.init is not None:
         model.load_state_dict(load_checkpoint(options.init).model.state_dict())
-    inputs = ("image",) if options.stage == "separate" else ("image", "anchor")
+    inputs = ("image",) if options.stage == "separate" else ("image", "flow" if options.motion else "anchor")
     stage = model._stage(options.stage, SHARE_OF_NETWORKS[options.stage], 1, inputs)
     model.stages = lambda: [stage]  # type: ignore[method-assign]
     return model
@@ -89,23 +131,31 @@ def model_of(options: argparse.Namespace) -> OfNet:
 def run(options: argparse.Namespace) -> None:
     plans = [plan_of(options, SMALL), plan_of(options, LARGE)]
     counts = (options.people, options.large_people)
-    parts = [with_anchors(plan, count, options.keep) for plan, count in zip(plans, counts, strict=True) if count]
-    training = concatenate(parts)
-    validation = with_anchors(plan_of(options, LARGE, JUDGES_AFTER), JUDGES, options.keep)
     size = options.size
+    people = zip(plans, counts, strict=True)
+    training = concatenate([with_anchors(plan, count, options.keep, size) for plan, count in people if count])
+    weight, told = None, ()
+    if options.motion:
+        renders = with_motion(options.motion, size)
+        told = renders.present_subjects
+        weight = np.repeat([1.0, len(training) / len(renders)], [len(training), len(renders)])
+        training = concatenate([without_motion(training), renders])
+    validation = with_anchors(plan_of(options, LARGE, JUDGES_AFTER), JUDGES, options.keep, size)
 
     def source_of(stage: Stage, number: int) -> CropSource:
-        source = CropSource(training, stage, number, size, options.seed, AugmentConfig(rotation_deg=10.0))
+        source = CropSource(training, stage, number, size, options.seed, AugmentConfig(rotation_deg=10.0), weight)
         source.steps_per_epoch = options.steps
         return source
 
-    loop = LoopSettings(seed=options.seed, ema_decay=0.99, validate_every_epochs=min(1.0, 250 / options.steps))
+    loop = LoopSettings(seed=options.seed, ema_decay=0.99, validate_every_epochs=min(1.0, 500 / options.steps))
     options.out.mkdir(parents=True, exist_ok=True)
     fabric = make_fabric(Hardware(accelerator="cpu", precision="bf16"))
     shown = None if options.stage == "flow" else students.judge_of(validation, size)
-    model = train(model_of(options), source_of, options.out, loop, fabric, shown).model
-    del model.stages  # type: ignore[attr-defined]
+    learned = train(model_of(options), source_of, options.out, loop, fabric, shown).model
+    model = OfNet(learned.config, learned.aus).eval()  # what OF-Net was told is of training alone
+    model.load_state_dict(learned.state_dict())
     header = students.header_of(options, plans, len(training.subjects), len(training), validation)
+    header["data"]["training_subjects"] = list(told)
     save_checkpoint(options.out / "model.safetensors", model, header | judged(model, validation, size))
 
 
