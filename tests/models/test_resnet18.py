@@ -230,7 +230,8 @@ def test_blendshapes_reach_the_landmark_branch_and_do_not_train():
 
 def test_the_mesh_networks_layers_give_the_maps_that_are_inside_the_finders_own_network():
     network = onnx.shape_inference.infer_shapes(onnx.load(WEIGHTS))
-    shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in network.graph.value_info}
+    known = network.graph.value_info
+    shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in known}
     sums = [node.output[0] for node in network.graph.node if node.op_type == "Add"]
     # The last sum of each size is what the next blocks, and the branches for lips and eyes, begin with.
     named = [
