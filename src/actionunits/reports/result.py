@@ -89,7 +89,7 @@ class AuResult:
             >>> import actionunits as au
             >>> pairs = au.detect("clip.mp4", aus=[1, 17]).cooccurrence()
             >>> pairs[["au", "other_au", "frames", "both"]].to_dict("records")
-            [{'au': 'AU01', 'other_au': 'AU17', 'frames': 25, 'both': 16}]
+            [{'au': 'AU01', 'other_au': 'AU17', 'frames': 25, 'both': 15}]
         """
         return self._relations(COOCCURRENCE_COLUMNS, self._collected.cooccurrence)
 
