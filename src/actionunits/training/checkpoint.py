@@ -139,7 +139,7 @@ def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, np.ndarray]) -> st
 def _stored_tensors(model: nn.Module, stored_type: str) -> dict[str, Tensor]:
     parameters = {name for name, _ in model.named_parameters()}
     unread = _unread(model)
-    stored = {}
+    stored: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
         if name.startswith(unread):
             continue
