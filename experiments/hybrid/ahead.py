@@ -12,7 +12,6 @@ people, and "event_gain" F1-event. Writes results/over_time_ahead.csv, where wha
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from functools import cache, partial
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from clips import Clip, read_clips
+from clips import Clip, parser_of, read_clips
 from correct import ARITHMETIC, RESULTS, Reading, corrected, gain, judged, mean_of, write
 from correct import fitted as fitted_recurrent
 from follow import ALL, fitted, followed, shown
@@ -128,9 +127,7 @@ def add_recurrent(table: Table, clips: list[Clip], ahead: int, judge: Judge) -> 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("train", "valid", "test"):
-        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True)
+    parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--every", type=int, default=1, help="learn from each n-th training clip")
     parser.add_argument("--ahead", type=int, nargs="+", default=AHEAD, help="frames; -1: all that follow")

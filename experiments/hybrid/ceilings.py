@@ -11,16 +11,14 @@ results/over_time_ceilings.csv, and the shares of the parts to results/over_time
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from clips import Clip, read_clips
+from clips import Clip, parser_of, read_clips
 from correct import RESULTS, Reading, judged, mean_of, write
 from scipy.ndimage import uniform_filter1d
 from sklearn.isotonic import IsotonicRegression
@@ -107,9 +105,7 @@ def shares(error: ErrorOf, clips: list[Clip]) -> dict[str, float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("train", "valid", "test"):
-        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True)
+    parser = parser_of(__doc__)
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:

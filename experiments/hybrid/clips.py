@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,14 @@ class Clip:
     intensity: np.ndarray  # 0-5
     present: np.ndarray  # label, bool
     strength: np.ndarray  # label, 0-5
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """Options that name the folders of clips to learn from, to choose by, and to judge by."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("train", "valid", "test"):
+        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True)
+    return parser
 
 
 def read_clips(folder: Path, detector: Detector) -> list[Clip]:

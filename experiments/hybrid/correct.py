@@ -13,7 +13,6 @@ blendshapes on real clips, and how much they flicker.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -25,7 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from clips import Clip, read_clips
+from clips import Clip, parser_of, read_clips
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor, nn
 
@@ -292,9 +291,7 @@ def on_real_clip(path: Path, detector: Detector, readings: dict[str, Reading]) -
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("train", "valid", "test"):
-        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True)
+    parser = parser_of(__doc__)
     parser.add_argument("--real", type=Path, help="folder of real clips")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()

@@ -12,7 +12,6 @@ results/hybrid_corrections.csv is written.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from clips import Clip
+from clips import Clip, parser_of
 from correct import ARITHMETIC, gain, judged, smoothed
 
 from actionunits.datasets.crops.crop_data import CropData, stored_size
@@ -170,10 +169,8 @@ def keep(path: Path, model: HybridNet, shown: ReadData, valid: ReadData, init: P
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--init", type=Path, required=True, help="a CNN that saw other people")
-    for name in ("train", "valid", "test"):
-        parser.add_argument(f"--{name}", type=Path, nargs="+", required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--keep", type=Path, help="folder for the networks of every row's first seed, ROW.safetensors"

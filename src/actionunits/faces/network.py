@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 MODELS = Path(__file__).parent / "models"
-# The hundreds of operations of a pass are started one by one on a GPU, and a core has read fewer pictures by then.
+# The hundreds of operations of a pass are started one by one on a GPU; a core reads fewer pictures sooner. How many
+# is an estimate, which benchmarks/gpu.py puts to the test.
 _LEAST_BATCH = 4
 
 

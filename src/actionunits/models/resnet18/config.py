@@ -29,7 +29,7 @@ class ResNet18Config(WeighsByRates, LearnsFromTeacher, MagnifiesFaces):
 
     image_size: ImageSize = 112  # pixels; 224 is RE-Net's, 112 runs four times as fast
     # Channels after the first convolution; ResNet-18 has 64. 0: no ResNet, but the mesh network's layers alone.
-    width: Annotated[int, Ge(0), Le(1024)] = 64
+    width: Annotated[int, Ge(0), Le(4096)] = 64
     dropout: ShareBelowOne = 0.0  # on the pooled features
     # The network sees the middle of the crop this much larger, in as many pixels.
     magnification: Annotated[float, Ge(1), Le(2)] = 1.0
