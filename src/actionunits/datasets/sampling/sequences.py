@@ -28,7 +28,8 @@ LEAST_ACTIVE = 1.5  # active AUs per frame
 # Of the 68 landmarks: cheeks before the ears, nose and eye corners, which expression moves least; then chin, brows,
 # lids and lips.
 HEAD_POINTS = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
-FACE_POINTS = (*range(5, 12), *range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47, *range(48, 68))
+UPPER_POINTS = (*range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47)  # brows and lids
+LOWER_POINTS = (*range(5, 12), *range(48, 68))  # chin and mouth
 FACE_PAIR_CHOICE = 8  # pairs drawn for each that is chosen by its landmarks
 CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
 
@@ -147,8 +148,10 @@ class FacePairSampler:
     """Batches of pairs that begin with those whose faces move on heads that hardly do; the others are any pairs.
 
     Of eight times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a pair's
-    rank is the mean way of `FACE_POINTS`, less three times that of `HEAD_POINTS`. landmarks: (N, 68, 2) of registered
-    crops, NaN where unknown; a pair without known ones comes last. share: of a batch. Otherwise as `PairSampler`.
+    rank is the mean way of `UPPER_POINTS`, in the other half of the chosen ones that of `LOWER_POINTS`, less three
+    times that of `HEAD_POINTS`. Mouths move farther than brows: by all points together, few pairs would show a brow.
+    landmarks: (N, 68, 2) of registered crops, NaN where unknown; a pair without known ones comes last. share: of a
+    batch. Otherwise as `PairSampler`.
     """
 
     def __init__(
@@ -164,15 +167,21 @@ class FacePairSampler:
         # One batch more: the pairs that are not chosen come from it.
         draws = 1 + -(-FACE_PAIR_CHOICE * self._chosen // self._pairs.batch_size)
         rest, *pool = [self._pairs.batch_indices(draws * step + k) for k in range(draws)]
-        return np.concatenate([self._best(np.concatenate(pool)), rest[self._chosen :]])
+        candidates = np.concatenate(pool)
+        upper = self._chosen // 2
+        chosen = [
+            self._best(candidates[::2], UPPER_POINTS, upper),
+            self._best(candidates[1::2], LOWER_POINTS, self._chosen - upper),
+        ]
+        return np.concatenate([*chosen, rest[self._chosen :]])
 
-    def _best(self, pool: np.ndarray) -> np.ndarray:
+    def _best(self, pool: np.ndarray, points: tuple[int, ...], count: int) -> np.ndarray:
         way = np.linalg.norm(self._landmarks[pool[:, 0]] - self._landmarks[pool[:, 1]], axis=-1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # numpy's "mean of empty slice"
-            face, head = (np.nanmean(way[:, points], axis=1) for points in (FACE_POINTS, HEAD_POINTS))
+            face, head = (np.nanmean(way[:, of], axis=1) for of in (points, HEAD_POINTS))
         rank = np.nan_to_num(face - 3 * head, nan=-np.inf)
-        return pool[np.argsort(-rank, kind="stable")[: self._chosen]]
+        return pool[np.argsort(-rank, kind="stable")[:count]]
 
 
 def _tree(keys: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:

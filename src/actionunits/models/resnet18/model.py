@@ -25,7 +25,7 @@ from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_
 from actionunits.models.resnet18 import loss
 from actionunits.models.resnet18.config import ResNet18Config
 from actionunits.models.resnet18.landmarks import LandmarkNet
-from actionunits.models.resnet18.mesh_maps import MeshMaps
+from actionunits.models.layers.mesh_maps import MeshMaps
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         self.aus = tuple(aus)
         c = config
         pose = c.variant == "tcae"
-        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose)
-        self.au_decoder = Decoder(c.image_size, c.width, c.embedding, c.image_size)
+        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose, c.shared == "mesh")
+        self.au_decoder = Decoder(c.image_size, c.width, c.embedding, c.au_cells or c.image_size)
         self.pose_decoder = (
             Decoder(c.image_size, c.width, c.embedding, c.pose_cells or c.image_size) if pose else None
         )
@@ -189,12 +189,13 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         parts = self._parts()
         shares = [c.au_first_share, *([(1 - c.au_first_share) / len(parts)] * len(parts))]
         ends = [round(c.epochs * end) for end in (0, *accumulate(shares))]
-        first = ("encoder.shared.", "encoder.au.", "au_decoder.")
+        learns = ("encoder.shared.",) if c.shared == "convolutions" else ()
+        first = (*learns, "encoder.au.", "au_decoder.")
         stages = [
             Stage.of(
                 c,
                 name=name,
-                parameters=first if name == AU_FIRST else ("encoder.", "au_decoder.", "pose_decoder."),
+                parameters=first if name == AU_FIRST else (*first, "encoder.pose.", "pose_decoder."),
                 epochs=end - start,
                 schedule="constant" if c.schedule == "plateau" and end < c.epochs else c.schedule,
                 patience=c.patience if end < c.epochs else 0,
