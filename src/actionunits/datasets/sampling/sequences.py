@@ -18,6 +18,8 @@ import numpy as np
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.sampling.rows import rows_of_clips
 from actionunits.errors import UserError
+from actionunits.faces.mean_face import MEAN_LANDMARKS_MM
+from actionunits.faces.pose import POSE_POINTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +27,12 @@ if TYPE_CHECKING:
 SUB_SEQUENCES = 10  # per video
 SUB_SEQUENCE_FRAMES = 1300
 LEAST_ACTIVE = 1.5  # active AUs per frame
-# Of the 68 landmarks: cheeks before the ears, nose and eye corners, which expression moves least; then chin, brows,
-# lids and lips.
-HEAD_POINTS = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
+# Of the 68 landmarks:
 UPPER_POINTS = (*range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47)  # brows and lids
+LEAST_POINTS = 8  # for a pose, which has eight numbers in two directions
 LOWER_POINTS = (*range(5, 12), *range(48, 68))  # chin and mouth
-FACE_PAIR_CHOICE = 8  # pairs drawn for each that is chosen by its landmarks
+FACE_PAIR_CHOICE = 16  # pairs drawn for each that is chosen by its landmarks
+HEAD_COSTS = 6.0  # how much more the head's way counts against a pair than the face's counts for it
 CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
 
 
@@ -147,18 +149,20 @@ class PairSampler:
 class FacePairSampler:
     """Batches of pairs that begin with those whose faces move on heads that hardly do; the others are any pairs.
 
-    Of eight times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a pair's
-    rank is the mean way of `UPPER_POINTS`, in the other half of the chosen ones that of `LOWER_POINTS`, less three
-    times that of `HEAD_POINTS`. Mouths move farther than brows: by all points together, few pairs would show a brow.
-    landmarks: (N, 68, 2) of registered crops, NaN where unknown; a pair without known ones comes last. share: of a
-    batch. Otherwise as `PairSampler`.
+    The landmarks of each frame are those of a rigid head (`of_rigid_head`) and what its face adds. Of sixteen times as
+    many pairs those are taken whose faces move most beyond their heads: a pair's rank is the mean way that the face
+    moves `UPPER_POINTS`, less six times the way that the head moves them; in the other half of the chosen ones,
+    `LOWER_POINTS`. Mouths move farther than brows: by all points together, few pairs would show a brow. landmarks:
+    (N, 68, 2) of registered crops, NaN where unknown; a pair without known ones comes last. share: of a batch.
+    Otherwise as `PairSampler`.
     """
 
     def __init__(
         self, levels: Sequence[np.ndarray], batch_size: int, seed: int, landmarks: np.ndarray, share: float
     ) -> None:
         self._pairs = PairSampler(levels, batch_size, seed)
-        self._landmarks = landmarks
+        self._head = of_rigid_head(landmarks)
+        self._face = landmarks - self._head
         self._chosen = round(share * batch_size)
         self.steps_per_epoch = self._pairs.steps_per_epoch
 
@@ -176,12 +180,31 @@ class FacePairSampler:
         return np.concatenate([*chosen, rest[self._chosen :]])
 
     def _best(self, pool: np.ndarray, points: tuple[int, ...], count: int) -> np.ndarray:
-        way = np.linalg.norm(self._landmarks[pool[:, 0]] - self._landmarks[pool[:, 1]], axis=-1)
+        def way(of: np.ndarray) -> np.ndarray:
+            first, second = (of[pool[:, k]][:, points] for k in (0, 1))
+            return np.nanmean(np.linalg.norm(first - second, axis=-1), axis=1)
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # numpy's "mean of empty slice"
-            face, head = (np.nanmean(way[:, of], axis=1) for of in (points, HEAD_POINTS))
-        rank = np.nan_to_num(face - 3 * head, nan=-np.inf)
+            rank = np.nan_to_num(way(self._face) - HEAD_COSTS * way(self._head), nan=-np.inf)
         return pool[np.argsort(-rank, kind="stable")[:count]]
+
+
+def of_rigid_head(landmarks: np.ndarray) -> np.ndarray:
+    """Where landmarks (N, 68, 2) would be if no face moved: those of the mean head, as each frame's pose shows it.
+
+    The pose is the affine map from the mean head's places that is nearest to the known ones of `POSE_POINTS`. NaN where
+    fewer than `LEAST_POINTS` of these are known.
+    """
+    head = np.concatenate([MEAN_LANDMARKS_MM, np.ones((len(MEAN_LANDMARKS_MM), 1))], 1)
+    points = np.array(POSE_POINTS)
+    known = np.isfinite(landmarks[:, points]).all(-1)
+    found = np.full(landmarks.shape, np.nan)
+    for which in np.unique(known, axis=0):
+        if which.sum() >= LEAST_POINTS:
+            rows, used = (known == which).all(1), points[which]
+            found[rows] = head @ (np.linalg.pinv(head[used]) @ landmarks[np.ix_(rows, used)])
+    return found
 
 
 def _tree(keys: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
