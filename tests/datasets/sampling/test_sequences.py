@@ -4,7 +4,7 @@ import pytest
 from actionunits.datasets.sampling.sequences import (
     LOWER_POINTS,
     UPPER_POINTS,
-    FacePairSampler,
+    MovingPairSampler,
     PairSampler,
     active_aus,
     of_rigid_head,
@@ -150,7 +150,7 @@ def test_a_rigid_head_is_what_remains_without_the_face(shown):
     assert np.isnan(of_rigid_head(np.full((1, 68, 2), np.nan))).all()
 
 
-def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
+def test_moving_pairs_show_a_face_that_moves_or_a_head_that_turns():
     rng = np.random.default_rng(0)
     clip = np.repeat(np.arange(20), 10)
     head, brows, mouth = rng.random((3, 200)) < 0.5
@@ -159,15 +159,17 @@ def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
     landmarks[np.ix_(mouth, LOWER_POINTS)] += 0.1
     landmarks[7] = np.nan
     landmarks[:, :17] = np.nan  # as a 49-point markup
-    sampler = FacePairSampler((clip, clip), 8, 0, landmarks, 0.5)
+    sampler = MovingPairSampler((clip, clip), 8, 0, landmarks, 0.5, 0.25)
     batches = np.stack([sampler.batch_indices(step) for step in range(50)])
-    pairs, others = batches[:, :4].reshape(-1, 2), batches[:, 4:].reshape(-1, 2)
+    pairs, turned, others = (batches[:, a:b].reshape(-1, 2) for a, b in ((0, 4), (4, 6), (6, 8)))
     assert (clip[pairs[:, 0]] == clip[pairs[:, 1]]).all() and (pairs != 7).all()
     assert (head[pairs[:, 0]] == head[pairs[:, 1]]).mean() > 0.95
     # Half of them show moving brows and half a moving mouth, though the mouth moves farther.
     for rows, part in ((batches[:, :2], brows), (batches[:, 2:4], mouth)):
         first, second = rows.reshape(-1, 2).T
         assert (part[first] != part[second]).mean() > 0.95
+    assert (head[turned[:, 0]] != head[turned[:, 1]]).mean() > 0.95
+    assert (mouth[turned[:, 0]] == mouth[turned[:, 1]]).mean() > 0.95
     assert (
         0.35 < (head[others[:, 0]] == head[others[:, 1]]).mean() < 0.65
         and (clip[others[:, 0]] == clip[others[:, 1]]).all()
@@ -175,5 +177,5 @@ def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
     # As many as of other pairs, and the same again in a step that is done again.
     assert sampler.steps_per_epoch == PairSampler((clip, clip), 8, 0).steps_per_epoch
     np.testing.assert_array_equal(sampler.batch_indices(49), batches[-1])
-    whole = FacePairSampler((clip, clip), 8, 0, landmarks, 1.0).batch_indices(0)
+    whole = MovingPairSampler((clip, clip), 8, 0, landmarks, 1.0, 0.0).batch_indices(0)
     assert len(whole) == 8 and (brows[whole[:4, 0]] != brows[whole[:4, 1]]).all()

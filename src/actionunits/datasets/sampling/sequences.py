@@ -31,8 +31,11 @@ LEAST_ACTIVE = 1.5  # active AUs per frame
 UPPER_POINTS = (*range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47)  # brows and lids
 LEAST_POINTS = 8  # for a pose, which has eight numbers in two directions
 LOWER_POINTS = (*range(5, 12), *range(48, 68))  # chin and mouth
-FACE_PAIR_CHOICE = 16  # pairs drawn for each that is chosen by its landmarks
-HEAD_COSTS = 6.0  # how much more the head's way counts against a pair than the face's counts for it
+ALL_POINTS = tuple(range(68))
+MOVING_PAIR_CHOICE = 16  # pairs drawn for each that is chosen by its landmarks
+# How much more the way of the other one counts against a pair than that of the face, or of the head, counts for it.
+# Heads move more of a picture; and landmarks that are found shake, which looks like a moving face.
+OTHER_COSTS = {"face": 6.0, "head": 2.0}
 CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
 
 
@@ -146,47 +149,58 @@ class PairSampler:
         return self._rows[first[:, None] + np.stack([one, other], -1)]
 
 
-class FacePairSampler:
-    """Batches of pairs that begin with those whose faces move on heads that hardly do; the others are any pairs.
+class MovingPairSampler:
+    """Batches of pairs whose faces move on heads that hardly do, then of heads that turn with faces that hardly move.
 
     The landmarks of each frame are those of a rigid head (`of_rigid_head`) and what its face adds. Of sixteen times as
     many pairs those are taken whose faces move most beyond their heads: a pair's rank is the mean way that the face
     moves `UPPER_POINTS`, less six times the way that the head moves them; in the other half of the chosen ones,
-    `LOWER_POINTS`. Mouths move farther than brows: by all points together, few pairs would show a brow. landmarks:
-    (N, 68, 2) of registered crops, NaN where unknown; a pair without known ones comes last. share: of a batch.
-    Otherwise as `PairSampler`.
+    `LOWER_POINTS`. Mouths move farther than brows: by all points together, few pairs would show a brow. For heads, all
+    points count, and the way of the face twice. landmarks: (N, 68, 2) of registered crops, NaN where unknown; a pair
+    without known ones comes last. faces, heads: shares of a batch; the rest are any pairs. Otherwise as `PairSampler`.
     """
 
     def __init__(
-        self, levels: Sequence[np.ndarray], batch_size: int, seed: int, landmarks: np.ndarray, share: float
+        self,
+        levels: Sequence[np.ndarray],
+        batch_size: int,
+        seed: int,
+        landmarks: np.ndarray,
+        faces: float,
+        heads: float,
     ) -> None:
         self._pairs = PairSampler(levels, batch_size, seed)
-        self._head = of_rigid_head(landmarks)
-        self._face = landmarks - self._head
-        self._chosen = round(share * batch_size)
+        head = of_rigid_head(landmarks)
+        self._moved = {"head": head, "face": landmarks - head}
+        self._faces = round(faces * batch_size)
+        self._heads = round(heads * batch_size)
         self.steps_per_epoch = self._pairs.steps_per_epoch
 
     def batch_indices(self, step: int) -> np.ndarray:
         """Row numbers of the pairs of a step, counted from 0 over all epochs, (batch_size, 2)."""
         # One batch more: the pairs that are not chosen come from it.
-        draws = 1 + -(-FACE_PAIR_CHOICE * self._chosen // self._pairs.batch_size)
+        chosen = self._faces + self._heads
+        draws = 1 + -(-MOVING_PAIR_CHOICE * chosen // self._pairs.batch_size)
         rest, *pool = [self._pairs.batch_indices(draws * step + k) for k in range(draws)]
-        candidates = np.concatenate(pool)
-        upper = self._chosen // 2
-        chosen = [
-            self._best(candidates[::2], UPPER_POINTS, upper),
-            self._best(candidates[1::2], LOWER_POINTS, self._chosen - upper),
+        upper = self._faces // 2
+        counts = (upper, self._faces - upper, self._heads)
+        candidates = np.split(np.concatenate(pool), MOVING_PAIR_CHOICE * np.cumsum(counts))
+        kinds = (("face", UPPER_POINTS), ("face", LOWER_POINTS), ("head", ALL_POINTS))
+        best = [
+            self._best(some, *kind, count) for some, kind, count in zip(candidates[:3], kinds, counts, strict=True)
         ]
-        return np.concatenate([*chosen, rest[self._chosen :]])
+        return np.concatenate([*best, rest[chosen:]])
 
-    def _best(self, pool: np.ndarray, points: tuple[int, ...], count: int) -> np.ndarray:
+    def _best(self, pool: np.ndarray, moving: str, points: tuple[int, ...], count: int) -> np.ndarray:
         def way(of: np.ndarray) -> np.ndarray:
             first, second = (of[pool[:, k]][:, points] for k in (0, 1))
             return np.nanmean(np.linalg.norm(first - second, axis=-1), axis=1)
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # numpy's "mean of empty slice"
-            rank = np.nan_to_num(way(self._face) - HEAD_COSTS * way(self._head), nan=-np.inf)
+            (other,) = self._moved.keys() - {moving}
+            rank = way(self._moved[moving]) - OTHER_COSTS[moving] * way(self._moved[other])
+        rank = np.nan_to_num(rank, nan=-np.inf)
         return pool[np.argsort(-rank, kind="stable")[:count]]
 
 

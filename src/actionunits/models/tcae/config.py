@@ -45,9 +45,16 @@ class TcaeConfig(WeighsByRates):
     # where runs of minutes end. Each of these helps to find both; none is in the paper, and the default is without.
     pose_cells: CountFromZero = 0  # the pose movement has so many cells along each side: too coarse for a face's own
     au_cells: CountFromZero = 0  # as pose_cells, of the AU movement; 0: one for each pixel
-    face_pairs: Share = 0.0  # share of a batch: pairs whose faces move and whose heads hardly do, by FacePairSampler
-    au_first_share: ShareBelowOne = 0.0  # of the epochs, before the curriculum: the AU movement alone, of such pairs
-    alone_weight: NotNegative = 0.0  # of Eq. (2) of the AU movement alone on such pairs, of the pose's on the others
+    face_pairs: Share = 0.0  # share of a batch: pairs whose faces move and whose heads hardly do, by MovingPairSampler
+    head_pairs: Share = 0.0  # share of a batch: pairs whose heads turn and whose faces hardly move
+    # Of the epochs, before all others: the pose movement alone, of pairs whose heads turn. What it explains is no
+    # longer asked of the AU movement alone, to which it is added.
+    pose_first_share: ShareBelowOne = 0.0
+    # Of the epochs, behind these and before the curriculum: the AU movement alone, of pairs whose faces move.
+    au_first_share: ShareBelowOne = 0.0
+    # Of Eq. (2) of the AU movement alone on pairs whose faces move, and of the pose's on the others: where some of
+    # these are chosen by their heads, on those.
+    alone_weight: NotNegative = 0.0
     start_with_difference: bool = False  # decoders see at first what differs between two vectors; else random weights
     start_scale: NotNegative = 1.0  # of the decoders' last weights at the start; near 0 nothing moves at first
 
@@ -83,6 +90,10 @@ class TcaeConfig(WeighsByRates):
             )
         if self.alone_weight and not 0 < self.face_pairs < 1:
             raise UserError("alone_weight needs pairs of both kinds: face_pairs must lie between 0 and 1")
+        if self.face_pairs + self.head_pairs > 1:
+            raise UserError("face_pairs and head_pairs are shares of one batch: together they must be 1 at most")
+        if self.pose_first_share + self.au_first_share >= 1:
+            raise UserError("pose_first_share and au_first_share leave no epochs for the paper's losses")
         for name, cells in (("au_cells", self.au_cells), ("pose_cells", self.pose_cells)):
             if cells and (cells < 4 or cells & (cells - 1) or cells > self.image_size):
                 raise UserError(f"{name} is {cells}; it must be 0, or a power of two from 4 to image_size")
