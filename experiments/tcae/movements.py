@@ -14,8 +14,8 @@ own: the landmarks of brows, lids or lips and what lies near them. *length*: mea
 half widths, as Fig. 5. *error*: mean distance of T's end from the true place over visible points of both, beside that
 of no movement, in half widths. Intervals draw people with replacement, 95%. Writes results/tcae_movements.csv.
 
---picture FILE draws, of each look, the two people who move most: what the first network makes of frame a by each of its
-movements, beside the renders that a perfect one would make.
+--picture FILE draws, of each look, the two people who move most: what the first network makes of frame a by each of
+its movements, beside the renders that a perfect one would make.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Stage:
     warmup_steps: int = 0
     options: dict[str, float] = field(default_factory=dict)  # extra arguments of the optimizer
     inputs: tuple[str, ...] = ("image",)  # fields of Batch that are read; rows without one are left out
-    # Shares of the pairs of a batch, its first ones and those behind them, that MovingPairSampler chooses by landmarks.
+    # Shares of the pairs of a batch, its first ones and those behind them, which MovingPairSampler chooses.
     face_pairs: float = 0.0
     head_pairs: float = 0.0
     lr_factors: tuple[tuple[str, float], ...] = ()  # name prefix -> factor of the learning rate, 1 for other names

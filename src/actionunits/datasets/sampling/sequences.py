@@ -152,12 +152,13 @@ class PairSampler:
 class MovingPairSampler:
     """Batches of pairs whose faces move on heads that hardly do, then of heads that turn with faces that hardly move.
 
-    The landmarks of each frame are those of a rigid head (`of_rigid_head`) and what its face adds. Of sixteen times as
-    many pairs those are taken whose faces move most beyond their heads: a pair's rank is the mean way that the face
-    moves `UPPER_POINTS`, less six times the way that the head moves them; in the other half of the chosen ones,
-    `LOWER_POINTS`. Mouths move farther than brows: by all points together, few pairs would show a brow. For heads, all
-    points count, and the way of the face twice. landmarks: (N, 68, 2) of registered crops, NaN where unknown; a pair
-    without known ones comes last. faces, heads: shares of a batch; the rest are any pairs. Otherwise as `PairSampler`.
+    The landmarks of each frame are those of a rigid head (`of_rigid_head`) and what its face adds. Of sixteen times
+    as many pairs those are taken whose faces move most beyond their heads: a pair's rank is the mean way that the
+    face moves `UPPER_POINTS`, less six times the way that the head moves them; in the other half of the chosen ones,
+    `LOWER_POINTS`. Mouths move farther than brows: by all points together, few pairs would show a brow. For heads,
+    all points count, and the way of the face twice. landmarks: (N, 68, 2) of registered crops, NaN where unknown; a
+    pair without known ones comes last. faces, heads: shares of a batch; the rest are any pairs. Otherwise as
+    `PairSampler`.
     """
 
     def __init__(
@@ -207,8 +208,8 @@ class MovingPairSampler:
 def of_rigid_head(landmarks: np.ndarray) -> np.ndarray:
     """Where landmarks (N, 68, 2) would be if no face moved: those of the mean head, as each frame's pose shows it.
 
-    The pose is the affine map from the mean head's places that is nearest to the known ones of `POSE_POINTS`. NaN where
-    fewer than `LEAST_POINTS` of these are known.
+    The pose is the affine map from the mean head's places that is nearest to the known ones of `POSE_POINTS`. NaN
+    where fewer than `LEAST_POINTS` of these are known.
     """
     head = np.concatenate([MEAN_LANDMARKS_MM, np.ones((len(MEAN_LANDMARKS_MM), 1))], 1)
     points = np.array(POSE_POINTS)

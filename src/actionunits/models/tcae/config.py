@@ -45,7 +45,7 @@ class TcaeConfig(WeighsByRates):
     # where runs of minutes end. Each of these helps to find both; none is in the paper, and the default is without.
     pose_cells: CountFromZero = 0  # the pose movement has so many cells along each side: too coarse for a face's own
     au_cells: CountFromZero = 0  # as pose_cells, of the AU movement; 0: one for each pixel
-    face_pairs: Share = 0.0  # share of a batch: pairs whose faces move and whose heads hardly do, by MovingPairSampler
+    face_pairs: Share = 0.0  # share of a batch: pairs whose faces move and whose heads hardly do, by landmarks
     head_pairs: Share = 0.0  # share of a batch: pairs whose heads turn and whose faces hardly move
     # Of the epochs, before all others: the pose movement alone, of pairs whose heads turn. What it explains is no
     # longer asked of the AU movement alone, to which it is added.

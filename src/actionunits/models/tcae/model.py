@@ -211,8 +211,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         return {f"pairs {100 * first:.0f}-{100 * (first + share):.0f}%": first for first in self.config.curriculum}
 
     def stages(self) -> list[Stage]:
-        """Each movement alone, where it is; the parts of the curriculum on pairs of frames; then, where labels tell of
-        action units, the probe."""
+        """Each movement alone, where settings say so; the parts of the curriculum; with labels, the probe."""
         c = self.config
         body = ("encoder.shared.",) if c.shared == "convolutions" else ()
         of_au, of_pose = ("encoder.au.", "au_decoder."), ("encoder.pose.", "pose_decoder.")
