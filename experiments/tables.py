@@ -312,6 +312,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "tcae_movements": tcae_tables.movements,
     "tcae_new_people": tcae_tables.new_people,
     "tcae_probe": tcae_tables.probe,
+    "tcae_starts": tcae_tables.starts,
     "ofnet_controlled": ofnet_tables.ofnet_controlled,
     "ofnet_cost": ofnet_tables.ofnet_cost,
     "ofnet_disfa": ofnet_tables.ofnet_disfa,

@@ -13,6 +13,9 @@ fields and 1 for equal ones. The motion of the face is also told of three region
 own: the landmarks of brows, lids or lips and what lies near them. *length*: mean length of T over the picture, in
 half widths, as Fig. 5. *error*: mean distance of T's end from the true place over visible points of both, beside that
 of no movement, in half widths. Intervals draw people with replacement, 95%. Writes results/tcae_movements.csv.
+
+--picture FILE draws, of each look, the two people who move most: what the first network makes of frame a by each of
+its movements, beside the renders that a perfect one would make.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ import torch
 from actionunits.evaluation.protocols import run_name
 from actionunits.faces.align import register, similarity_transform
 from actionunits.files import write_atomically
+from actionunits.models.tcae.displacement import warp
+from actionunits.reports.contact_sheet import contact_sheet
 from actionunits.runtime.provenance import source_commit
 from actionunits.scores.bootstrap import draw_subjects
 from actionunits.synth.assets import Assets, read_assets
@@ -57,14 +62,14 @@ REGIONS = {
     "mouth": (range(48, 68),),
 }
 NEAR = 0.05
+CAPTIONS = ("a", "b", "the face of b, network", "rendered", "the head of b, network", "rendered")
 
 
 @dataclasses.dataclass(frozen=True)
 class Quadruple:
     """Two registered frames of a person, and the true motions."""
 
-    source: np.ndarray  # (S, S, 3) uint8
-    target: np.ndarray
+    pictures: list[np.ndarray]  # (S, S, 3) uint8 each, registered, in the order of SOURCE to HEAD_ALONE
     motion: dict[
         str, np.ndarray
     ]  # of TRUE: (S, S, 2), where the point at a pixel comes from in the source, half widths
@@ -126,11 +131,11 @@ def render_quadruples(facekit: Path, assets: Assets | None, look: Any, people: i
         rng = np.random.default_rng((SEED, LOOKS.index(look), k))
         scene = dataclasses.replace(sample_scene(rng, look, SIZE_PX, 2.0, assets), occluders=(), fill=FILL)
         renderer = ClipRenderer(casting.sample(rng, assets), scene, quadruple_motion(rng, look), SIZE_PX, rng)
-        crops = [register(renderer.frame(n), renderer.labels.landmarks_px[n], size) for n in (SOURCE, TARGET)]
+        crops = [register(renderer.frame(n), renderer.labels.landmarks_px[n], size) for n in range(4)]
         true = {name: true_motion(renderer, frame, size) for name, frame in TRUE.items()}
         visible = {name: seen for name, (_, seen) in true.items()}
         visible |= {name: inside & visible["face"] for name, inside in regions(renderer, size).items()}
-        found.append(Quadruple(*crops, {name: moved for name, (moved, _) in true.items()}, visible))
+        found.append(Quadruple(crops, {name: moved for name, (moved, _) in true.items()}, visible))
     return found
 
 
@@ -141,7 +146,7 @@ def movements(model: Any, quadruple: Quadruple) -> dict[str, np.ndarray]:
         return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
 
     with torch.inference_mode():
-        pair = model.pair(tensor(quadruple.source), tensor(quadruple.target))
+        pair = model.pair(*(tensor(quadruple.pictures[n]) for n in (SOURCE, TARGET)))
     if pair.pose is None:
         return {"both": pair.au.displacement[0].numpy()}
     both = torch.lerp(pair.pose.displacement, pair.au.displacement, pair.mask[..., None])
@@ -183,6 +188,27 @@ def explained_rows(model: Any, quadruples: list[Quadruple]) -> list[dict[str, An
     return rows
 
 
+def draw(model: Any, quadruples: list[Quadruple], out: Path) -> None:
+    """Write the picture of those quadruples whose faces and heads move most, two of each look."""
+
+    def way(q: Quadruple) -> float:
+        return min(np.linalg.norm(q.motion[name][q.visible[name]], axis=-1).mean() for name in ("face", "head"))
+
+    chosen: list[Quadruple] = []
+    for start in range(0, len(quadruples), len(quadruples) // len(LOOKS)):
+        chosen += sorted(quadruples[start : start + len(quadruples) // len(LOOKS)], key=way)[-2:]
+    pictures: list[np.ndarray] = []
+    for q in chosen:
+        source = torch.from_numpy(q.pictures[SOURCE]).permute(2, 0, 1)[None].float() / 255
+        moved = movements(model, q)
+        made = {name: warp(source, torch.from_numpy(moved[name])[None])[0] for name in ("au", "pose")}
+        own = {name: (picture.permute(1, 2, 0) * 255).round().byte().numpy() for name, picture in made.items()}
+        frame, other, face, head = (q.pictures[n] for n in (SOURCE, TARGET, FACE_ALONE, HEAD_ALONE))
+        pictures += [frame, other, own["au"], face, own["pose"], head]
+    captions = [""] * (len(pictures) - len(CAPTIONS)) + list(CAPTIONS)
+    contact_sheet(pictures, captions, out, len(CAPTIONS))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", type=Path, nargs="+")
@@ -190,14 +216,17 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, help="photographed skins, eyes and surroundings")
     parser.add_argument("--people", type=int, default=60)
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--picture", type=Path, help="what the first network makes of some people")
     options = parser.parse_args()
     torch.set_num_threads(1)
     models = {run_name(path): load_checkpoint(path) for path in options.checkpoints}
     (size,) = {loaded.model.config.image_size for loaded in models.values()}
     assets = read_assets(options.assets) if options.assets else None
     rows = []
+    drawn: list[Quadruple] = []
     for look in LOOKS:
         quadruples = render_quadruples(options.facekit, assets, look, options.people, size)
+        drawn += quadruples
         for name, loaded in models.items():
             variant = loaded.model.config.variant
             about = {
@@ -208,6 +237,8 @@ def main() -> None:
                 "commit": source_commit(),
             }
             rows += [about | row for row in explained_rows(loaded.model, quadruples)]
+    if options.picture:
+        draw(next(iter(models.values())).model, drawn, options.picture)
     table = pd.DataFrame(rows)
     with write_atomically(options.out) as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")

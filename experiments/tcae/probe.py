@@ -4,7 +4,8 @@
         --facekit DIR --assets ASSETS --keep out/people
 
 Compared are the AU vectors of the checkpoints; those of an untrained network like the first, whose batch norms have
-seen training pictures; HOG of the same pixels, of which the 128 first principal components are kept; and what the
+seen training pictures, and which has the layers of MediaPipe's mesh network where the first one has; the last maps of
+these layers by themselves, and HOG of the same pixels, of both the 128 first principal components; and what the
 released detector's last layer reads, which has learned from the labels of 12,000 people. Nobody who trains, tunes or
 tests a probe was seen by the checkpoints; nobody who tests one by the detector either.
 
@@ -32,7 +33,9 @@ from actionunits.datasets.sampling.augment import plain_batches
 from actionunits.evaluation.probe_fit import fit_probe
 from actionunits.files import write_atomically
 from actionunits.models import find_model
-from actionunits.models.contract import TransfersByProbe
+from actionunits.models.batch import Batch
+from actionunits.models.contract import HasFeatures, TransfersByProbe
+from actionunits.models.layers.mesh_body import MeshBody
 from actionunits.models.layers.probe import Probe
 from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
@@ -42,8 +45,9 @@ from actionunits.weights.locate import find_weights
 RESULTS = Path(__file__).parents[2] / "results" / "tcae_probe.csv"
 SHARES = (0.01, 0.1, 1.0)
 FIRST, TRAIN, TUNE, TEST = VALIDATED.stop, 150, 30, 120
-COMPONENTS = 128  # of HOG
+COMPONENTS = 128  # of HOG and of the mesh network's maps
 UNTRAINED, HOG, DETECTOR, ALWAYS = "untrained", "HOG", "released detector", "always present"
+LAYERS = "layers of the mesh network"
 
 
 class Descriptor(TransfersByProbe):
@@ -82,9 +86,19 @@ def features(model: Any, data: CropData) -> np.ndarray:
     return np.concatenate(found)
 
 
-def hog(size: int, parts: list[CropData]) -> list[np.ndarray]:
-    """Principal components of HOG, of the first part's frames."""
-    model = find_model("hog").model(find_model("hog").config(image_size=size), (1,))
+class MeshLayers(HasFeatures):
+    """The last maps of MediaPipe's layers."""
+
+    def __init__(self, image_size: int) -> None:
+        self.config = find_model("tcae").config(image_size=image_size)
+        self.body = MeshBody()
+
+    def features(self, batch: Batch) -> torch.Tensor:
+        return self.body(batch.image)[-1].flatten(1)
+
+
+def components(model: Any, parts: list[CropData]) -> list[np.ndarray]:
+    """Principal components of a model's features, of the first part's frames."""
     raw = [features(model, part) for part in parts]
     mean = raw[0].mean(0)
     axes = np.linalg.svd(raw[0] - mean, full_matrices=False)[2][:COMPONENTS]
@@ -127,7 +141,10 @@ def main() -> None:
     models = {path.parent.name: load_checkpoint(path).model for path in options.checkpoints}
     like = next(iter(models.values()))
     named = {name: [features(model, part) for part in (people, test)] for name, model in models.items()}
-    named[HOG] = hog(like.config.image_size, [people, test])
+    size = like.config.image_size
+    hog = find_model("hog").model(find_model("hog").config(image_size=size), (1,))
+    for name, model in ((HOG, hog), (LAYERS, MeshLayers(size))):
+        named[name] = components(model, [people, test])
     detector = load_checkpoint(find_weights("resnet18")).model
     named[DETECTOR] = [features(detector, part) for part in (people, test)]
     wild = is_wild(test, test_plan)

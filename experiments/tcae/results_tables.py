@@ -9,6 +9,13 @@ from markdown_rows import number, rows_to_markdown
 
 RESULTS = Path(__file__).parents[2] / "results"
 TRUE = ("face", "brows", "lids", "mouth", "head")
+LOOKS = ("studio", "wild")
+# Runs of results/tcae_movements.csv and tcae_starts.csv, by the names of their folders.
+STARTS = {
+    "tcae": "as released",
+    "convolutions": "convolutions from random weights",
+    "no-pose-first": "AU movement first, pose movement with all losses",
+}
 
 
 def spread(row: pd.Series, digits: int = 2) -> str:
@@ -26,6 +33,21 @@ def movements() -> str:
             cells = [spread(of.loc[f"explains {true}"]) for true in TRUE]
             rows.append([look, run, movement, *cells, f"{of.loc['length', 'value']:.3f}"])
     return rows_to_markdown(["look", "network", "movement", *TRUE, "mean length"], rows)
+
+
+def starts() -> str:
+    """What the movements of the released network explain, and those of shorter runs that differ in one thing."""
+    table = pd.concat([pd.read_csv(RESULTS / f"tcae_{name}.csv") for name in ("movements", "starts")])
+    columns = (("au", "face"), ("au", "brows"), ("au", "head"), ("pose", "head"))
+    rows = []
+    for run in STARTS:
+        cells = []
+        for movement, true in columns:
+            of = table[(table["run"] == run) & (table["movement"] == movement)].set_index(["look", "measured"])
+            cells.append(", ".join(f"{of.loc[(look, f'explains {true}'), 'value']:.2f}" for look in LOOKS))
+        rows.append([STARTS[run], *cells])
+    heads = [f"{movement.upper() if movement == 'au' else movement} movement: {true}" for movement, true in columns]
+    return rows_to_markdown(["recipe", *heads], rows)
 
 
 def probe() -> str:

@@ -16,6 +16,7 @@ from actionunits.models.tcae.decoder import Movement
 from actionunits.models.tcae.displacement import integrate, warp
 from actionunits.settings.checks import make_config
 from actionunits.training.optim import set_trainable
+from actionunits.training.start import refuse_untrained
 
 
 def build(aus=AUS, **settings) -> Tcae:
@@ -256,6 +257,76 @@ def test_each_movement_alone_may_have_to_make_its_share_of_the_targets():
     # What is validated is the paper's loss, on any pairs.
     assert "alone" not in model.eval().losses(model(batch), batch)
     assert "alone" not in build().train()._pair_losses(pair, batch)
+
+
+def test_the_pose_movement_may_be_learned_before_what_it_leaves_to_the_au_movement():
+    settings = {"epochs": 10, "curriculum": (0.0,), "curriculum_share": 1.0, "face_pairs": 0.5, "head_pairs": 0.25}
+    model = build(pose_first_share=0.2, au_first_share=0.3, alone_weight=1.0, **settings)
+    stages = model.stages()[:3]
+    assert [(s.name, s.epochs, s.face_pairs, s.head_pairs) for s in stages] == [
+        ("pose movement alone", 2, 0.0, 1.0),
+        ("AU movement alone", 3, 1.0, 0.0),
+        ("pairs 0-100%", 5, 0.5, 0.25),
+    ]
+    batch = random_batch(8, inputs=("target",))
+    model.train()
+    kept = model.pose_decoder.blocks[3].running_mean.clone()
+    for stage in stages[:2]:
+        model.enter_stage(stage)
+        set_trainable(model, stage)
+        model.zero_grad()
+        losses = model.losses(model(batch), batch)
+        losses["reconstruction"].backward()
+        assert len(losses) == 1
+        moved = {name for name, p in model.named_parameters() if p.grad is not None}
+        assert moved == {name for name, _ in model.named_parameters() if name.startswith(stage.parameters)}
+        moves = model.pose_decoder.blocks[3].running_mean != kept
+        assert bool(moves.any()) == (stage is stages[0])
+        kept = model.pose_decoder.blocks[3].running_mean.clone()
+    # The AU movement alone is added to the pose's, which is left as it is.
+    pair = model.pair(batch.image, batch.target)
+    s, t = pair.source, pair.target
+    whole = pair.au.displacement + model.pose_decoder(s.pose, t.pose).displacement
+    torch.testing.assert_close(pair.reconstruction, warp(batch.image, whole))
+    model.enter_stage(stages[2])
+    pair = model(batch).pair
+    assert model.pose_decoder.training
+    found = model._pair_losses(pair, batch)["alone"]
+    by_au = warp(batch.image, pair.au.displacement + pair.pose.displacement)
+    for n in range(8):
+        made = by_au if n < 4 else pair.pose_changed
+        wanted = float((made[n] - batch.target[n]).detach().abs().mean()) if n < 6 else 0.0
+        assert float(found[n].detach()) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"face_pairs": 0.6, "head_pairs": 0.5}, "together they must be 1 at most"),
+        ({"pose_first_share": 0.5, "au_first_share": 0.5}, "leave no epochs"),
+        ({"au_cells": 5}, "au_cells is 5"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, words):
+    with pytest.raises(UserError, match=words):
+        TcaeConfig(**settings)
+
+
+def test_the_layers_of_the_mesh_network_are_read_and_stay_as_they_are():
+    model = build(shared="mesh", au_first_share=0.5).train()
+    before = {name: p.clone() for name, p in model.encoder.shared.named_parameters()}
+    refuse_untrained(model)
+    for stage in model.stages():
+        set_trainable(model, stage)
+        assert not any(p.requires_grad for p in model.encoder.shared.parameters())
+    batch = random_batch(inputs=("target",))
+    assert model.features(batch).shape == (len(batch.image), model.config.embedding)
+    assert all(torch.equal(p, before[name]) for name, p in model.encoder.shared.named_parameters())
+
+
+def test_a_movement_in_cells_is_as_large_as_the_picture():
+    pair = build(au_cells=8).eval()(random_batch(inputs=("target",))).pair
+    assert pair.au.displacement.shape == pair.pose.displacement.shape
 
 
 @pytest.mark.parametrize("variant", ["tcae", "fabnet"])

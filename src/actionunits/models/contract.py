@@ -48,8 +48,9 @@ class Stage:
     warmup_steps: int = 0
     options: dict[str, float] = field(default_factory=dict)  # extra arguments of the optimizer
     inputs: tuple[str, ...] = ("image",)  # fields of Batch that are read; rows without one are left out
-    # Share of the pairs of a batch, its first ones, that FacePairSampler chooses by landmarks.
+    # Shares of the pairs of a batch, its first ones and those behind them, which MovingPairSampler chooses.
     face_pairs: float = 0.0
+    head_pairs: float = 0.0
     lr_factors: tuple[tuple[str, float], ...] = ()  # name prefix -> factor of the learning rate, 1 for other names
     undecayed: tuple[str, ...] = ()  # prefixes of names that weight decay spares, besides all vectors
     patience: int = 0  # validations without a better score that end the stage; 0: none do

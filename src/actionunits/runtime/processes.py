@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
+import platform
 import signal
 import sys
 import threading
 from types import FrameType
 
 INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells count
+# Options of glibc's mallopt, by the numbers of malloc.h.
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
 GRACE_S = 5.0  # for a worker to tidy up after it was asked to end
 
 
@@ -54,6 +58,19 @@ def be_a_worker() -> None:
     signal.signal(signal.SIGTERM, _end_soon)
     keep_to_one_thread()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed, for who wants as much again; of glibc alone, others stay as they are.
+
+    A training step wants the same large arrays as the one before. To hand them back to the system and have them
+    cleared anew takes up to a third of its time.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    for option, value in ((MMAP_MAX, 0), (TRIM_THRESHOLD, 2**31 - 1), (ARENA_MAX, 1)):
+        library.mallopt(option, value)
 
 
 def keep_to_one_thread() -> None:

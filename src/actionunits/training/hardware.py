@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from actionunits.errors import UserError
+from actionunits.runtime.processes import keep_freed_memory
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -30,6 +31,7 @@ def make_fabric(hardware: Hardware) -> Fabric:
     precision = hardware.precision
     if precision != "auto" and precision not in PRECISIONS:
         raise UserError(f"unknown precision '{precision}'; known are auto, {', '.join(PRECISIONS)}")
+    keep_freed_memory()
     on_gpu = hardware.accelerator in ("gpu", "cuda") or (hardware.accelerator == "auto" and torch.cuda.is_available())
     if precision == "auto":
         fast = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()

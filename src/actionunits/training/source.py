@@ -12,7 +12,7 @@ import torch
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.sampling.augment import AugmentConfig, augment
 from actionunits.datasets.sampling.rows import Sampler, rank_slice, rows_of_people
-from actionunits.datasets.sampling.sequences import FacePairSampler, PairSampler
+from actionunits.datasets.sampling.sequences import MovingPairSampler, PairSampler
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch
 from actionunits.models.contract import Stage
@@ -114,14 +114,16 @@ class CropSource:
         if stage.batch_size % world_size:
             raise UserError(f"batch size {stage.batch_size} does not divide over {world_size} devices")
         self._rows = rows
-        self._sampler: Sampler | PairSampler | FacePairSampler
+        self._sampler: Sampler | PairSampler | MovingPairSampler
         if "target" in stage.inputs:
             if weight is not None:
                 raise UserError(f"stage '{stage.name}' draws pairs evenly over people; leave balance out")
             levels = (data.subject[rows], data.clip[rows])
-            if stage.face_pairs:
+            if stage.face_pairs or stage.head_pairs:
                 landmarks = known_landmarks(data, stage)[rows]
-                self._sampler = FacePairSampler(levels, stage.batch_size, seed, landmarks, stage.face_pairs)
+                self._sampler = MovingPairSampler(
+                    levels, stage.batch_size, seed, landmarks, stage.face_pairs, stage.head_pairs
+                )
             else:
                 self._sampler = PairSampler(levels, stage.batch_size, seed)
         else:

@@ -131,8 +131,9 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
 def refuse_untrained(model: Any) -> None:
     """Raises UserError where parameters of a model that starts at random are trained in no stage."""
     trained = tuple(prefix for stage in model.stages() for prefix in stage.parameters)
-    # An output layer has no rows where there are no labels.
-    left = [name for name, p in model.named_parameters() if p.numel() and not name.startswith(trained)]
+    # An output layer has no rows where there are no labels; layers that stay as they are need no gradient.
+    parameters = {name: p for name, p in model.named_parameters() if p.numel() and p.requires_grad}
+    left = [name for name in parameters if not name.startswith(trained)]
     if left:
         raise UserError(
             f"{left[0]} and {len(left) - 1} more are trained in no stage and would stay random; "

@@ -2,15 +2,18 @@ import numpy as np
 import pytest
 
 from actionunits.datasets.sampling.sequences import (
-    FACE_POINTS,
-    HEAD_POINTS,
-    FacePairSampler,
+    LOWER_POINTS,
+    UPPER_POINTS,
+    MovingPairSampler,
     PairSampler,
     active_aus,
+    of_rigid_head,
     pad_sequences,
     sub_sequences,
 )
 from actionunits.errors import UserError
+from actionunits.faces.mean_face import MEAN_LANDMARKS_MM
+from actionunits.faces.pose import rotation_from_pose
 
 
 def clips(lengths, seed=0, aus=4, rate=0.6):
@@ -128,22 +131,45 @@ def test_pairs_that_cannot_be_made_are_told():
         PairSampler((np.array([0, 0, 1, 1]),), 3, 0)
 
 
-def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
+def turned_head(turn: float) -> np.ndarray:
+    """Landmarks of the mean head, (68, 2), seen from the side by so many degrees."""
+    head = MEAN_LANDMARKS_MM @ rotation_from_pose(np.array([0.0, turn, 0.0]))
+    return 0.5 + head[:, :2] / 200
+
+
+@pytest.mark.parametrize("shown", [range(68), range(17, 68)])
+def test_a_rigid_head_is_what_remains_without_the_face(shown):
+    landmarks = np.full((3, 68, 2), np.nan)
+    for frame, turn in enumerate((0.0, 20.0, 20.0)):
+        landmarks[frame, shown] = turned_head(turn)[shown]
+    smile = np.array(LOWER_POINTS)
+    landmarks[2, smile] += 0.05
+    head = of_rigid_head(landmarks)
+    np.testing.assert_allclose(head[0], turned_head(0.0), atol=1e-9)
+    np.testing.assert_allclose(head[1:], np.stack([turned_head(20.0)] * 2), atol=1e-9)
+    assert np.isnan(of_rigid_head(np.full((1, 68, 2), np.nan))).all()
+
+
+def test_moving_pairs_show_a_face_that_moves_or_a_head_that_turns():
     rng = np.random.default_rng(0)
     clip = np.repeat(np.arange(20), 10)
-    landmarks = np.full((200, 68, 2), 0.5)
-    head, face = rng.random((2, 200)) < 0.5
-    landmarks[head] += 0.1  # a turned head moves all points, a moving face those that are not the head's
-    landmarks[np.ix_(face, FACE_POINTS)] += 0.1
+    head, brows, mouth = rng.random((3, 200)) < 0.5
+    landmarks = np.stack([turned_head(20.0 * turned) for turned in head])
+    landmarks[np.ix_(brows, UPPER_POINTS)] += 0.02
+    landmarks[np.ix_(mouth, LOWER_POINTS)] += 0.1
     landmarks[7] = np.nan
     landmarks[:, :17] = np.nan  # as a 49-point markup
-    sampler = FacePairSampler((clip, clip), 8, 0, landmarks, 0.5)
+    sampler = MovingPairSampler((clip, clip), 8, 0, landmarks, 0.5, 0.25)
     batches = np.stack([sampler.batch_indices(step) for step in range(50)])
-    pairs, others = batches[:, :4].reshape(-1, 2), batches[:, 4:].reshape(-1, 2)
+    pairs, turned, others = (batches[:, a:b].reshape(-1, 2) for a, b in ((0, 4), (4, 6), (6, 8)))
     assert (clip[pairs[:, 0]] == clip[pairs[:, 1]]).all() and (pairs != 7).all()
-    wanted = (head[pairs[:, 0]] == head[pairs[:, 1]]) & (face[pairs[:, 0]] != face[pairs[:, 1]])
-    assert wanted.mean() > 0.95  # of all pairs a quarter; now and then eight times as many do not suffice
-    assert set(FACE_POINTS).isdisjoint(HEAD_POINTS)
+    assert (head[pairs[:, 0]] == head[pairs[:, 1]]).mean() > 0.95
+    # Half of them show moving brows and half a moving mouth, though the mouth moves farther.
+    for rows, part in ((batches[:, :2], brows), (batches[:, 2:4], mouth)):
+        first, second = rows.reshape(-1, 2).T
+        assert (part[first] != part[second]).mean() > 0.95
+    assert (head[turned[:, 0]] != head[turned[:, 1]]).mean() > 0.95
+    assert (mouth[turned[:, 0]] == mouth[turned[:, 1]]).mean() > 0.95
     assert (
         0.35 < (head[others[:, 0]] == head[others[:, 1]]).mean() < 0.65
         and (clip[others[:, 0]] == clip[others[:, 1]]).all()
@@ -151,5 +177,5 @@ def test_face_pairs_are_those_whose_faces_move_and_heads_do_not():
     # As many as of other pairs, and the same again in a step that is done again.
     assert sampler.steps_per_epoch == PairSampler((clip, clip), 8, 0).steps_per_epoch
     np.testing.assert_array_equal(sampler.batch_indices(49), batches[-1])
-    whole = FacePairSampler((clip, clip), 8, 0, landmarks, 1.0).batch_indices(0)
-    assert len(whole) == 8 and (face[whole[:, 0]] != face[whole[:, 1]]).all()
+    whole = MovingPairSampler((clip, clip), 8, 0, landmarks, 1.0, 0.0).batch_indices(0)
+    assert len(whole) == 8 and (brows[whole[:4, 0]] != brows[whole[:4, 1]]).all()

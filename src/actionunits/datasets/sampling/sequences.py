@@ -18,6 +18,8 @@ import numpy as np
 from actionunits.datasets.crops.crop_data import CropData
 from actionunits.datasets.sampling.rows import rows_of_clips
 from actionunits.errors import UserError
+from actionunits.faces.mean_face import MEAN_LANDMARKS_MM
+from actionunits.faces.pose import POSE_POINTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +27,15 @@ if TYPE_CHECKING:
 SUB_SEQUENCES = 10  # per video
 SUB_SEQUENCE_FRAMES = 1300
 LEAST_ACTIVE = 1.5  # active AUs per frame
-# Of the 68 landmarks: cheeks before the ears, nose and eye corners, which expression moves least; then chin, brows,
-# lids and lips.
-HEAD_POINTS = (0, 1, 2, 14, 15, 16, *range(27, 36), 36, 39, 42, 45)
-FACE_POINTS = (*range(5, 12), *range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47, *range(48, 68))
-FACE_PAIR_CHOICE = 8  # pairs drawn for each that is chosen by its landmarks
+# Of the 68 landmarks:
+UPPER_POINTS = (*range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47)  # brows and lids
+LEAST_POINTS = 8  # for a pose, which has eight numbers in two directions
+LOWER_POINTS = (*range(5, 12), *range(48, 68))  # chin and mouth
+ALL_POINTS = tuple(range(68))
+MOVING_PAIR_CHOICE = 16  # pairs drawn for each that is chosen by its landmarks
+# How much more the way of the other one counts against a pair than that of the face, or of the head, counts for it.
+# Heads move more of a picture; and landmarks that are found shake, which looks like a moving face.
+OTHER_COSTS = {"face": 6.0, "head": 2.0}
 CONTEXT_FRAMES = 10  # at the start of a sequence, "as they carried insufficient temporal context"
 
 
@@ -143,36 +149,77 @@ class PairSampler:
         return self._rows[first[:, None] + np.stack([one, other], -1)]
 
 
-class FacePairSampler:
-    """Batches of pairs that begin with those whose faces move on heads that hardly do; the others are any pairs.
+class MovingPairSampler:
+    """Batches of pairs whose faces move on heads that hardly do, then of heads that turn with faces that hardly move.
 
-    Of eight times as many pairs those are taken whose landmarks move most beyond what a turning head moves: a pair's
-    rank is the mean way of `FACE_POINTS`, less three times that of `HEAD_POINTS`. landmarks: (N, 68, 2) of registered
-    crops, NaN where unknown; a pair without known ones comes last. share: of a batch. Otherwise as `PairSampler`.
+    The landmarks of each frame are those of a rigid head (`of_rigid_head`) and what its face adds. Of sixteen times
+    as many pairs those are taken whose faces move most beyond their heads: a pair's rank is the mean way that the
+    face moves `UPPER_POINTS`, less six times the way that the head moves them; in the other half of the chosen ones,
+    `LOWER_POINTS`. Mouths move farther than brows: by all points together, few pairs would show a brow. For heads,
+    all points count, and the way of the face twice. landmarks: (N, 68, 2) of registered crops, NaN where unknown; a
+    pair without known ones comes last. faces, heads: shares of a batch; the rest are any pairs. Otherwise as
+    `PairSampler`.
     """
 
     def __init__(
-        self, levels: Sequence[np.ndarray], batch_size: int, seed: int, landmarks: np.ndarray, share: float
+        self,
+        levels: Sequence[np.ndarray],
+        batch_size: int,
+        seed: int,
+        landmarks: np.ndarray,
+        faces: float,
+        heads: float,
     ) -> None:
         self._pairs = PairSampler(levels, batch_size, seed)
-        self._landmarks = landmarks
-        self._chosen = round(share * batch_size)
+        head = of_rigid_head(landmarks)
+        self._moved = {"head": head, "face": landmarks - head}
+        self._faces = round(faces * batch_size)
+        self._heads = round(heads * batch_size)
         self.steps_per_epoch = self._pairs.steps_per_epoch
 
     def batch_indices(self, step: int) -> np.ndarray:
         """Row numbers of the pairs of a step, counted from 0 over all epochs, (batch_size, 2)."""
         # One batch more: the pairs that are not chosen come from it.
-        draws = 1 + -(-FACE_PAIR_CHOICE * self._chosen // self._pairs.batch_size)
+        chosen = self._faces + self._heads
+        draws = 1 + -(-MOVING_PAIR_CHOICE * chosen // self._pairs.batch_size)
         rest, *pool = [self._pairs.batch_indices(draws * step + k) for k in range(draws)]
-        return np.concatenate([self._best(np.concatenate(pool)), rest[self._chosen :]])
+        upper = self._faces // 2
+        counts = (upper, self._faces - upper, self._heads)
+        candidates = np.split(np.concatenate(pool), MOVING_PAIR_CHOICE * np.cumsum(counts))
+        kinds = (("face", UPPER_POINTS), ("face", LOWER_POINTS), ("head", ALL_POINTS))
+        best = [
+            self._best(some, *kind, count) for some, kind, count in zip(candidates[:3], kinds, counts, strict=True)
+        ]
+        return np.concatenate([*best, rest[chosen:]])
 
-    def _best(self, pool: np.ndarray) -> np.ndarray:
-        way = np.linalg.norm(self._landmarks[pool[:, 0]] - self._landmarks[pool[:, 1]], axis=-1)
+    def _best(self, pool: np.ndarray, moving: str, points: tuple[int, ...], count: int) -> np.ndarray:
+        def way(of: np.ndarray) -> np.ndarray:
+            first, second = (of[pool[:, k]][:, points] for k in (0, 1))
+            return np.nanmean(np.linalg.norm(first - second, axis=-1), axis=1)
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # numpy's "mean of empty slice"
-            face, head = (np.nanmean(way[:, points], axis=1) for points in (FACE_POINTS, HEAD_POINTS))
-        rank = np.nan_to_num(face - 3 * head, nan=-np.inf)
-        return pool[np.argsort(-rank, kind="stable")[: self._chosen]]
+            (other,) = self._moved.keys() - {moving}
+            rank = way(self._moved[moving]) - OTHER_COSTS[moving] * way(self._moved[other])
+        rank = np.nan_to_num(rank, nan=-np.inf)
+        return pool[np.argsort(-rank, kind="stable")[:count]]
+
+
+def of_rigid_head(landmarks: np.ndarray) -> np.ndarray:
+    """Where landmarks (N, 68, 2) would be if no face moved: those of the mean head, as each frame's pose shows it.
+
+    The pose is the affine map from the mean head's places that is nearest to the known ones of `POSE_POINTS`. NaN
+    where fewer than `LEAST_POINTS` of these are known.
+    """
+    head = np.concatenate([MEAN_LANDMARKS_MM, np.ones((len(MEAN_LANDMARKS_MM), 1))], 1)
+    points = np.array(POSE_POINTS)
+    known = np.isfinite(landmarks[:, points]).all(-1)
+    found = np.full(landmarks.shape, np.nan)
+    for which in np.unique(known, axis=0):
+        if which.sum() >= LEAST_POINTS:
+            rows, used = (known == which).all(1), points[which]
+            found[rows] = head @ (np.linalg.pinv(head[used]) @ landmarks[np.ix_(rows, used)])
+    return found
 
 
 def _tree(keys: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:

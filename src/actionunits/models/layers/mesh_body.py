@@ -86,7 +86,8 @@ class MeshBody(nn.Module):
         if image.shape[-1] != CROP_PX:
             image = F.interpolate(image, (CROP_PX, CROP_PX), mode="bilinear", align_corners=False)
         border = (PICTURE_PX - CROP_PX) // 2
-        x = F.pad(image, (border,) * 4, mode="replicate")
+        # Channels behind each other: convolutions of single channels then take half of the time.
+        x = F.pad(image, (border,) * 4, mode="replicate").contiguous(memory_format=torch.channels_last)
         x = self.activation(self.first(F.pad(x, (0, 1, 0, 1))))
         maps = []
         for number, block in enumerate(self.blocks):

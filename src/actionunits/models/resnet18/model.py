@@ -20,12 +20,12 @@ from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import HasFeatures, LendsResNetBody, Rows, Stage, TakesBody, TellsSides
 from actionunits.models.layers.blendshapes import BlendshapeNet
 from actionunits.models.layers.mesh_body import MeshBody
+from actionunits.models.layers.mesh_maps import MeshMaps
 from actionunits.models.layers.middle import middle_of
 from actionunits.models.layers.resnet import ImageNormalize, ResNet18Body, load_imagenet
 from actionunits.models.resnet18 import loss
 from actionunits.models.resnet18.config import ResNet18Config
 from actionunits.models.resnet18.landmarks import LandmarkNet
-from actionunits.models.resnet18.mesh_maps import MeshMaps
 
 
 @dataclass(frozen=True)

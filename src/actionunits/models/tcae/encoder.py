@@ -1,4 +1,7 @@
-"""Encoder (Fig. 3 a): a face crop to an AU vector and a pose vector, by convolutions that halve the picture."""
+"""Encoder (Fig. 3 a): a face crop to an AU vector and a pose vector, by convolutions that halve the picture.
+
+Deviation: the layers of MediaPipe's mesh network may take the place of the shared ones.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from actionunits.models.layers.mesh_body import MeshBody
+from actionunits.models.layers.mesh_maps import MeshMaps
 
 BRANCH_HALVINGS = 3  # convolutions of each branch: two with normalisation, and the last one
 
@@ -29,19 +35,24 @@ def halving(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Shared convolutions, then a branch for action units and, where wanted, one for head pose.
+    """Layers that are shared, then a branch for action units and, where wanted, one for head pose.
 
     At 256 pixels five convolutions are shared, with one, two, four, eight and eight times `width` channels; at other
-    sizes as many as leave 8x8 cells to the branches.
+    sizes as many as leave 8x8 cells to the branches. mesh: the layers of MediaPipe's mesh network in their place.
     """
 
-    def __init__(self, image_size: int, width: int, embedding: int, pose: bool) -> None:
+    def __init__(self, image_size: int, width: int, embedding: int, pose: bool, mesh: bool) -> None:
         super().__init__()
-        shared = image_size.bit_length() - 1 - BRANCH_HALVINGS
-        channels = [3, *(min(width * 2**k, 8 * width) for k in range(shared))]
-        self.shared = nn.Sequential(*(halving(channels[k], channels[k + 1]) for k in range(shared)))
+        count = image_size.bit_length() - 1 - BRANCH_HALVINGS
+        channels = [3, *(min(width * 2**k, 8 * width) for k in range(count))]
+        if mesh:
+            self.shared: nn.Module = MeshBody().requires_grad_(False)  # it stays as it is
+        else:
+            self.shared = nn.Sequential(*(halving(channels[k], channels[k + 1]) for k in range(count)))
 
         def branch() -> nn.Sequential:
+            if mesh:
+                return nn.Sequential(MeshMaps(embedding, 0.0), nn.Linear(embedding, embedding))
             return nn.Sequential(
                 halving(channels[-1], 8 * width),
                 halving(8 * width, 8 * width),

@@ -26,7 +26,7 @@ from actionunits.models.tcae.decoder import Decoder, Movement
 from actionunits.models.tcae.displacement import integrate, warp
 from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
 
-AU_FIRST = "AU movement alone"  # the stage before the curriculum
+POSE_FIRST, AU_FIRST = "pose movement alone", "AU movement alone"  # stages before the curriculum
 LEAST_LR_SHARE = 1e-3  # where the rate stops falling; the paper does not tell
 
 
@@ -46,9 +46,9 @@ class Pair:
 
     source: Embeddings
     target: Embeddings
-    au: Movement  # T^A; where it is alone, the whole movement
+    au: Movement  # T^A; Fab-Net's whole movement, and the one that is learned alone
     reconstruction: Tensor  # T(I_s), (B, 3, H, W): the source turned into the target
-    # None in Fab-Net, and while the AU movement is learned alone:
+    # None in Fab-Net, and while one movement is learned alone:
     pose: Movement | None = None  # T^p
     mask: Tensor | None = None  # a^A, (B, H, W): share of the AU movement in T
     au_changed: Tensor | None = None  # T^A(I_s), (B, 3, H, W)
@@ -74,8 +74,8 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         self.aus = tuple(aus)
         c = config
         pose = c.variant == "tcae"
-        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose)
-        self.au_decoder = Decoder(c.image_size, c.width, c.embedding, c.image_size)
+        self.encoder = Encoder(c.image_size, c.width, c.embedding, pose, c.shared == "mesh")
+        self.au_decoder = Decoder(c.image_size, c.width, c.embedding, c.au_cells or c.image_size)
         self.pose_decoder = (
             Decoder(c.image_size, c.width, c.embedding, c.pose_cells or c.image_size) if pose else None
         )
@@ -84,13 +84,13 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
             for decoder in (self.au_decoder, self.pose_decoder):
                 if decoder is not None:
                     decoder.start(c.start_scale, c.start_with_difference)
-        # Of the current stage: whether the AU movement is learned alone, or where its part of the curriculum begins.
-        self.au_alone = False
+        # Of the current stage: which movement is learned alone, or where its part of the curriculum begins.
+        self.alone: str | None = None
         self.first_rank = 0.0
 
     def enter_stage(self, stage: Stage) -> None:
-        """Learn what a stage is for: the AU movement, or both from the pairs of its part of the curriculum."""
-        self.au_alone = stage.name == AU_FIRST
+        """Learn what a stage is for: one movement, or both from the pairs of its part of the curriculum."""
+        self.alone = stage.name if stage.name in (POSE_FIRST, AU_FIRST) else None
         self.first_rank = self._parts().get(stage.name, 0.0)
 
     def features(self, batch: Batch) -> Tensor:
@@ -111,16 +111,35 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
     def pair(self, source: Tensor, target: Tensor) -> Pair:
         """Movements from source to target frames, (B, 3, H, W) each, and the faces they generate."""
         count = len(source)
+        if self.pose_decoder is not None and self.encoder.pose is not None:
+            # What is added to the AU movement alone stays as it was learned, its normalisations too.
+            learns = self.training and self.alone != AU_FIRST
+            self.encoder.pose.train(learns)
+            self.pose_decoder.train(learns)
         both = self.encoder(stacked(source, target))
         s, t = both.rows(slice(count)), both.rows(slice(count, None))
+        if self.training and self.alone is not None:
+            return self._one_movement(s, t, source)
         au = self.au_decoder(s.au, t.au)
-        if self.pose_decoder is None or (self.training and self.au_alone):
+        if self.pose_decoder is None:
             return Pair(s, t, au, warp(source, au.displacement))
         pose = self.pose_decoder(s.pose, t.pose)
         displacement, mask = integrate(au, pose)
         au_changed, pose_changed = warp(source, au.displacement), warp(source, pose.displacement)
         cycles = self._cycles(s, au_changed, pose_changed)
         return Pair(s, t, au, warp(source, displacement), pose, mask, au_changed, pose_changed, cycles)
+
+    def _one_movement(self, s: Embeddings, t: Embeddings, source: Tensor) -> Pair:
+        """What the movement that is learned alone makes of the source."""
+        if self.alone == POSE_FIRST:
+            assert self.pose_decoder is not None
+            pose = self.pose_decoder(s.pose, t.pose)
+            return Pair(s, t, pose, warp(source, pose.displacement))
+        au = self.au_decoder(s.au, t.au)
+        whole = au.displacement
+        if self.pose_decoder is not None and self.config.pose_first_share:
+            whole = whole + self.pose_decoder(s.pose, t.pose).displacement.detach()
+        return Pair(s, t, au, warp(source, whole))
 
     def _cycles(self, s: Embeddings, au_changed: Tensor, pose_changed: Tensor) -> Cycles:
         assert self.pose_decoder is not None
@@ -141,7 +160,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         if output.pair is not None:
             each = self._pair_losses(output.pair, batch)
             total = torch.stack(list(each.values())).sum(0)
-            if self.training and not self.au_alone:
+            if self.training and self.alone is None:
                 weight = pair_weight(total, self.first_rank, self.config.curriculum_share)
             else:
                 weight = torch.full_like(total, 1 / len(total))
@@ -155,16 +174,24 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         assert target is not None
         values = batch.image[0].numel()
 
-        def reconstruction(generated: Tensor) -> Tensor:
-            return loss.reconstruction_loss(generated, target) / values
+        def reconstruction(generated: Tensor, rows: slice = slice(None)) -> Tensor:
+            return loss.reconstruction_loss(generated, target[rows]) / values
 
         terms = {"reconstruction": reconstruction(pair.reconstruction)}
-        if pair.au_changed is None or pair.pose_changed is None or pair.cycles is None:
+        if pair.au_changed is None or pair.pose is None or pair.pose_changed is None or pair.cycles is None:
             return terms
         if self.training and c.alone_weight:
             count = round(c.face_pairs * len(target))
-            made = torch.cat([pair.au_changed[:count], pair.pose_changed[count:]])
-            terms["alone"] = c.alone_weight * reconstruction(made)
+            turned = count + round(c.head_pairs * len(target)) if c.head_pairs else len(target)
+            faces, heads = slice(count), slice(count, turned)
+            by_au = pair.au_changed[faces]
+            if c.pose_first_share:
+                whole = pair.au.displacement[faces] + pair.pose.displacement[faces].detach()
+                by_au = warp(batch.image[faces], whole)
+            alone = torch.zeros_like(terms["reconstruction"])
+            alone[faces] = reconstruction(by_au, faces)
+            alone[heads] = reconstruction(pair.pose_changed[heads], heads)
+            terms["alone"] = c.alone_weight * alone
         cycles, s, t = pair.cycles, pair.source, pair.target
         of_au, of_pose = cycles.of_au_changed, cycles.of_pose_changed
         assert of_au.pose is not None and of_pose.pose is not None and s.pose is not None and t.pose is not None
@@ -184,27 +211,33 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         return {f"pairs {100 * first:.0f}-{100 * (first + share):.0f}%": first for first in self.config.curriculum}
 
     def stages(self) -> list[Stage]:
-        """The parts of the curriculum on pairs of frames; then, where labels tell of action units, the probe."""
+        """Each movement alone, where settings say so; the parts of the curriculum; with labels, the probe."""
         c = self.config
+        body = ("encoder.shared.",) if c.shared == "convolutions" else ()
+        of_au, of_pose = ("encoder.au.", "au_decoder."), ("encoder.pose.", "pose_decoder.")
+        first = {AU_FIRST: (c.au_first_share, of_au)}
+        if c.variant == "tcae":
+            first = {POSE_FIRST: (c.pose_first_share, of_pose)} | first
         parts = self._parts()
-        shares = [c.au_first_share, *([(1 - c.au_first_share) / len(parts)] * len(parts))]
-        ends = [round(c.epochs * end) for end in (0, *accumulate(shares))]
-        first = ("encoder.shared.", "encoder.au.", "au_decoder.")
+        rest = (1 - sum(share for share, _ in first.values())) / len(parts)
+        planned = first | dict.fromkeys(parts, (rest, (*of_au, *of_pose)))
+        ends = [round(c.epochs * end) for end in (0, *accumulate(share for share, _ in planned.values()))]
         stages = [
             Stage.of(
                 c,
                 name=name,
-                parameters=first if name == AU_FIRST else ("encoder.", "au_decoder.", "pose_decoder."),
+                parameters=(*body, *learns),
                 epochs=end - start,
                 schedule="constant" if c.schedule == "plateau" and end < c.epochs else c.schedule,
                 patience=c.patience if end < c.epochs else 0,
                 least_lr_share=LEAST_LR_SHARE,
                 takes_unused=start > 0,
                 inputs=("image", "target"),
-                face_pairs=1.0 if name == AU_FIRST else c.face_pairs,
+                face_pairs={POSE_FIRST: 0.0, AU_FIRST: 1.0}.get(name, c.face_pairs),
+                head_pairs={POSE_FIRST: 1.0, AU_FIRST: 0.0}.get(name, c.head_pairs),
                 time_share=share,
             )
-            for name, share, (start, end) in zip((AU_FIRST, *parts), shares, pairwise(ends), strict=True)
+            for (name, (share, learns)), (start, end) in zip(planned.items(), pairwise(ends), strict=True)
             if end > start
         ]
         if not self.aus:

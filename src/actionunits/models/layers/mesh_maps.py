@@ -1,4 +1,4 @@
-"""What the image branch reads off the maps of MediaPipe's mesh network, from the largest down."""
+"""What a model reads off the maps of MediaPipe's mesh network, from the largest down."""
 
 from __future__ import annotations
 
