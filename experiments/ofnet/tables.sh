@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # OF-Net's Tables III to V, class repetition, and longer training, all at small scale: about half an hour of one core.
-# FACEKIT is the folder of ICT Face Model Light. src/actionunits/models/ofnet/README.md tells what came out.
+# FACEKIT is the folder of ICT Face Model Light; TV-L1 needs opencv-contrib-python-headless.
+# src/actionunits/models/ofnet/README.md tells what came out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
