@@ -61,10 +61,10 @@ def be_a_worker() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed, for who wants as much again; of glibc alone, others stay as they are.
+    """Let glibc keep the memory that is freed; other C libraries stay as they are.
 
-    A training step wants the same large arrays as the one before. To hand them back to the system and have them
-    cleared anew takes up to a third of its time.
+    A training step needs arrays as large as those of the step before. To hand them back to the system, which clears
+    them before it gives them out again, takes time.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -29,9 +29,9 @@ SUB_SEQUENCE_FRAMES = 1300
 LEAST_ACTIVE = 1.5  # active AUs per frame
 # Of the 68 landmarks:
 UPPER_POINTS = (*range(17, 27), 37, 38, 40, 41, 43, 44, 46, 47)  # brows and lids
-LEAST_POINTS = 8  # for a pose, which has eight numbers in two directions
 LOWER_POINTS = (*range(5, 12), *range(48, 68))  # chin and mouth
 ALL_POINTS = tuple(range(68))
+LEAST_POINTS = 8  # from which a pose is fitted; it has eight numbers
 MOVING_PAIR_CHOICE = 16  # pairs drawn for each that is chosen by its landmarks
 # How much more the way of the other one counts against a pair than that of the face, or of the head, counts for it.
 # Heads move more of a picture; and landmarks that are found shake, which looks like a moving face.

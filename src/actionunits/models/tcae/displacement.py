@@ -32,3 +32,8 @@ def integrate(au: Movement, pose: Movement) -> tuple[Tensor, Tensor]:
     """
     mask = torch.sigmoid(au.mask_logit - pose.mask_logit)
     return torch.lerp(pose.displacement, au.displacement, mask[..., None]), mask
+
+
+def added(au: Movement, pose: Movement) -> Tensor:
+    """T^A + T^p, (B, H, W, 2): what the AU movement does besides the pose movement, which gets no gradient."""
+    return au.displacement + pose.displacement.detach()

@@ -23,7 +23,7 @@ from actionunits.models.tcae import loss
 from actionunits.models.tcae.config import TcaeConfig
 from actionunits.models.tcae.curriculum import pair_weight
 from actionunits.models.tcae.decoder import Decoder, Movement
-from actionunits.models.tcae.displacement import integrate, warp
+from actionunits.models.tcae.displacement import added, integrate, warp
 from actionunits.models.tcae.encoder import Embeddings, Encoder, stacked
 
 POSE_FIRST, AU_FIRST = "pose movement alone", "AU movement alone"  # stages before the curriculum
@@ -138,7 +138,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
         au = self.au_decoder(s.au, t.au)
         whole = au.displacement
         if self.pose_decoder is not None and self.config.pose_first_share:
-            whole = whole + self.pose_decoder(s.pose, t.pose).displacement.detach()
+            whole = added(au, self.pose_decoder(s.pose, t.pose))
         return Pair(s, t, au, warp(source, whole))
 
     def _cycles(self, s: Embeddings, au_changed: Tensor, pose_changed: Tensor) -> Cycles:
@@ -186,8 +186,7 @@ class Tcae(nn.Module, EntersStages, TransfersByProbe):
             faces, heads = slice(count), slice(count, turned)
             by_au = pair.au_changed[faces]
             if c.pose_first_share:
-                whole = pair.au.displacement[faces] + pair.pose.displacement[faces].detach()
-                by_au = warp(batch.image[faces], whole)
+                by_au = warp(batch.image[faces], added(pair.au, pair.pose)[faces])
             alone = torch.zeros_like(terms["reconstruction"])
             alone[faces] = reconstruction(by_au, faces)
             alone[heads] = reconstruction(pair.pose_changed[heads], heads)
