@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from clips import Clip, parser_of, read_clips
+from clips import Clip, parser_of, read_clips, read_folders
 from correct import ARITHMETIC, RESULTS, Reading, corrected, gain, judged, mean_of, write
 from correct import fitted as fitted_recurrent
 from follow import ALL, fitted, followed, shown
@@ -135,8 +135,8 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         detector = Detector()
-        clips = [clip for folder in options.train for clip in read_clips(folder, detector)][:: options.every]
-        valid = [clip for folder in options.valid for clip in read_clips(folder, detector)]
+        clips = read_folders(options.train, detector)[:: options.every]
+        valid = read_folders(options.valid, detector)
         sets = {"valid": valid} | {folder.name: read_clips(folder, detector) for folder in options.test}
         table = Table(TABLE)
         best = {ahead: best_mean(ahead, valid) for ahead in options.ahead}

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from clips import Clip, parser_of, read_clips
+from clips import Clip, parser_of, read_clips, read_folders
 from correct import RESULTS, Reading, judged, mean_of, write
 from scipy.ndimage import uniform_filter1d
 from sklearn.isotonic import IsotonicRegression
@@ -110,8 +110,8 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         detector = Detector()
-        shown = [clip for folder in options.train for clip in read_clips(folder, detector)]
-        valid = [clip for folder in options.valid for clip in read_clips(folder, detector)]
+        shown = read_folders(options.train, detector)
+        valid = read_folders(options.valid, detector)
         error = error_curves(shown)
         rows: list[dict[str, Any]] = []
         parts: list[dict[str, Any]] = []

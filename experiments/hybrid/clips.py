@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
     for name in ("train", "valid", "test"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True)
     return parser
+
+
+def read_folders(folders: Sequence[Path], detector: Detector) -> list[Clip]:
+    """All clips of several folders, as `read_clips` reads them."""
+    return [clip for folder in folders for clip in read_clips(folder, detector)]
 
 
 def read_clips(folder: Path, detector: Detector) -> list[Clip]:

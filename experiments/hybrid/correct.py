@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from clips import Clip, parser_of, read_clips
+from clips import Clip, parser_of, read_clips, read_folders
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor, nn
 
@@ -298,8 +298,8 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         detector = Detector()
-        shown = [clip for folder in options.train for clip in read_clips(folder, detector)]
-        valid = [clip for folder in options.valid for clip in read_clips(folder, detector)]
+        shown = read_folders(options.train, detector)
+        valid = read_folders(options.valid, detector)
         readings = dict(ARITHMETIC)
         for seed in range(options.seeds):
             readings[f"network, seed {seed}"] = partial(corrected, fitted(shown, seed))

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from clips import Clip, read_clips
+from clips import Clip, read_folders
 from correct import ARITHMETIC, RESULTS, Reading, frame_thresholds, write
 
 from actionunits.aus import au_label
@@ -131,10 +131,7 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         detector = Detector()
-        valid, test = (
-            [clip for folder in folders for clip in read_clips(folder, detector)]
-            for folders in (options.valid, options.test)
-        )
+        valid, test = (read_folders(folders, detector) for folders in (options.valid, options.test))
         rows = [
             {"reading": name} | row
             for name in READINGS
