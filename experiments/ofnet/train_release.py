@@ -36,6 +36,7 @@ from actionunits.datasets.sampling.augment import AugmentConfig
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage
 from actionunits.models.ofnet import OfNet, OfNetConfig, loss
+from actionunits.models.ofnet.model import AU_NET, BOTH, OF_NET
 from actionunits.settings.checks import make_config
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.hardware import Hardware, make_fabric
@@ -50,7 +51,7 @@ from students import JUDGES, JUDGES_AFTER, LARGE, SMALL, plan_of
 
 COMMON = {"width": 16, "optimizer": "adam", "lr": 1e-3, "batch_size": 16, "schedule": "cosine", "warmup_steps": 50}
 COMMON |= {"epochs": 2, "warmup_epochs": 1}
-SHARE_OF_NETWORKS = {"flow": "of_net.", "joint": "", "separate": "au_net."}  # what learns in each stage
+LEARNS = {"flow": OF_NET, "joint": BOTH, "separate": AU_NET}  # whose parameters, in each stage
 
 
 class ToldJointly(Told):
@@ -102,7 +103,7 @@ def without_motion(data: CropData) -> CropData:
 
 def parse() -> argparse.Namespace:
     parser = students.parser_of(__doc__, large_people=850)
-    parser.add_argument("--stage", choices=SHARE_OF_NETWORKS, required=True)
+    parser.add_argument("--stage", choices=LEARNS, required=True)
     parser.add_argument("--size", type=int, default=128, help="width of the crop, pixels")
     parser.add_argument("--init", type=Path, help="checkpoint of the stage before")
     parser.add_argument("--motion", type=Path, nargs="+", default=[], help="renders whose true motion OF-Net is told")
@@ -123,7 +124,7 @@ def model_of(options: argparse.Namespace) -> OfNet:
     if options.init is not None:
         model.load_state_dict(load_checkpoint(options.init).model.state_dict())
     inputs = ("image",) if options.stage == "separate" else ("image", "flow" if options.motion else "anchor")
-    stage = model._stage(options.stage, SHARE_OF_NETWORKS[options.stage], 1, inputs)
+    stage = model._stage(options.stage, LEARNS[options.stage], 1, inputs)
     model.stages = lambda: [stage]  # type: ignore[method-assign]
     return model
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MultipleOf
 
@@ -33,6 +33,9 @@ class OfNetConfig(ReadsTwoFrameFlow):
     variant: str = "joint"  # "joint" | "separate", Sec. III-C; "dis" | "tvl1": flow of two frames, Sec. IV-D
     image_size: ImageSize = 128  # pixels; Sec. IV-A
     width: Annotated[int, Ge(2), Le(4096), MultipleOf(2)] = 64  # channels of the first layers of both networks
+    # What OF-Net's encoder reads: the picture alone, Sec. III-A, or also the maps of MediaPipe's mesh network, which
+    # has learned from real faces where brows, lids and lips are, and stays as it is.
+    encoder: Literal["convolutions", "mesh"] = "convolutions"
 
     pixel_weight: NotNegative = 30.0  # lambda_1, Sec. IV-A; 0 leaves a loss out
     smooth_weight: NotNegative = 0.16  # lambda_2

@@ -2,26 +2,37 @@
 
 The paper does not draw it. It follows the MotionNet of its reference [36], Zhu, Lan, Newsam & Hauptmann, "Hidden
 two-stream convolutional networks for action recognition", ACCV 2018, with one image in place of eleven.
-Deviations from MotionNet: a last step up to full resolution; a scale adds to the flow of the coarser one.
+Deviations from MotionNet: a last step up to full resolution; a scale adds to the flow of the coarser one; maps of
+MediaPipe's mesh network may join those of the encoder.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from actionunits.models.layers.mesh_body import CHANNELS
+from actionunits.models.layers.mesh_maps import ScaledMaps, under_crop
 from actionunits.models.layers.resnet import ImageNormalize
 
 LEAK = 0.1  # slope of the leaky ReLU below 0
 ENCODER = (1, 2, 4, 8, 8, 16)  # channels of each pair of convolutions, in units of the width: 64 ... 1024
+JOINED = (
+    2  # the first pair of convolutions whose maps mesh maps join; of a 64-pixel crop these have 16, 8 and 4 cells
+)
 FLOW_START = 0.1  # shrinks the first flow layers: a recipe starts near "no motion", where images already overlap
 
 
 class OpticalFlowNet(nn.Module):
-    """Image (B, 3, H, W) 0-1 to flow (B, 2, H, W) in pixels, right and down."""
+    """Image (B, 3, H, W) 0-1 to flow (B, 2, H, W) in pixels, right and down.
 
-    def __init__(self, width: int) -> None:
+    mesh: with the image come the maps of a MeshBody, which join the encoder's.
+    """
+
+    def __init__(self, width: int, mesh: bool = False) -> None:
         super().__init__()
         channels = [unit * width for unit in ENCODER]
         self.normalize = ImageNormalize()
@@ -36,11 +47,20 @@ class OpticalFlowNet(nn.Module):
             _Step(before, after, skip)
             for before, after, skip in zip([channels[-1], *steps], steps, skips, strict=False)
         )
+        self.scales = ScaledMaps() if mesh else None
+        if mesh:
+            own = channels[JOINED:]
+            self.joins = nn.ModuleList(_conv(k + given, k) for k, given in zip(own, CHANNELS, strict=False))
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, maps: Sequence[Tensor] = ()) -> Tensor:
+        scaled = [] if self.scales is None else self.scales(maps)
         x, skips = self.normalize(image), []
-        for pair in self.encoder:
+        for number, pair in enumerate(self.encoder):
             x = pair(x)
+            joined = number - JOINED
+            if 0 <= joined < len(scaled):
+                given = under_crop(scaled[joined], x.shape[-1]).to(x.dtype)
+                x = self.joins[joined](torch.cat([x, given], 1))
             skips.append(x)
         flow = self.coarsest(skips.pop())
         for step in self.decoder:

@@ -1,8 +1,9 @@
 """OF-Net and AU-Net: the motion from a face to its neutral anchor, hidden between two networks.
 
 Yang & Yin, "Learning Temporal Information From A Single Image For AU Detection", FG 2019.
-Deviations: those of `flow`, `au_net`, `two_frame` and `loss`; trained separately, AU-Net reads the flows of a frozen
-OF-Net rather than stored ones, so that its crops vary too.
+Deviations: those of `flow`, `au_net`, `two_frame` and `loss`; OF-Net may read layers of MediaPipe's mesh network, which
+stay as they are; trained separately, AU-Net reads the flows of a frozen OF-Net rather than stored ones, so that its
+crops vary too.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from torch import Tensor, nn
 from actionunits.errors import UserError
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import ChoosesInputs, EstimatesFlow, GoesOnFrom, HasFeatures, Stage
+from actionunits.models.layers.mesh_body import MeshBody
 from actionunits.models.ofnet import loss
 from actionunits.models.ofnet.au_net import AuNet
 from actionunits.models.ofnet.config import OfNetConfig
 from actionunits.models.ofnet.flow import OpticalFlowNet
 from actionunits.models.ofnet.two_frame import two_frame_flow
+
+OF_NET, AU_NET = ("of_net.",), ("au_net.",)  # whose parameters a stage trains
+BOTH = OF_NET + AU_NET
 
 
 class OfNet(nn.Module, HasFeatures, ChoosesInputs, EstimatesFlow, GoesOnFrom):
@@ -32,7 +37,9 @@ class OfNet(nn.Module, HasFeatures, ChoosesInputs, EstimatesFlow, GoesOnFrom):
         self.config = config
         self.aus = tuple(aus)
         self.warmup_epochs = config.warmup_epochs
-        self.of_net = OpticalFlowNet(config.width) if config.two_frame_flow is None else None
+        estimates, mesh = config.two_frame_flow is None, config.encoder == "mesh"
+        self.mesh = MeshBody().requires_grad_(False) if estimates and mesh else None
+        self.of_net = OpticalFlowNet(config.width, mesh) if estimates else None
         self.au_net = AuNet(config.width, len(aus))
 
     def prediction_inputs(self) -> tuple[str, ...]:
@@ -42,7 +49,8 @@ class OfNet(nn.Module, HasFeatures, ChoosesInputs, EstimatesFlow, GoesOnFrom):
     def flow(self, batch: Batch) -> Tensor:
         """Motion from the image to the anchor, (B, 2, H, W) float32 in pixels, right and down."""
         if self.of_net is not None:
-            return self.of_net(batch.image).float()
+            maps = () if self.mesh is None else self.mesh(batch.image)
+            return self.of_net(batch.image, maps).float()
         if batch.flow is not None:
             return batch.flow
         return two_frame_flow(self.config.variant, batch.image, self._anchor(batch))
@@ -102,27 +110,27 @@ class OfNet(nn.Module, HasFeatures, ChoosesInputs, EstimatesFlow, GoesOnFrom):
         """Jointly: OF-Net alone for some epochs, then both. Separately: OF-Net, then AU-Net (Sec. III-C, IV-A)."""
         config = self.config
         if self.of_net is None:
-            return [self._stage("au", "au_net.", config.epochs, self.prediction_inputs())]
+            return [self._stage("au", AU_NET, config.epochs, self.prediction_inputs())]
         if config.variant == "separate":
             return [
-                self._stage("flow", "of_net.", config.epochs, ("image", "anchor")),
-                self._stage("au", "au_net.", config.epochs, ("image",)),
+                self._stage("flow", OF_NET, config.epochs, ("image", "anchor")),
+                self._stage("au", AU_NET, config.epochs, ("image",)),
             ]
         if not config.learns_motion:
-            return [self._stage("joint", "", config.epochs, ("image",))]
-        both = self._stage("joint", "", config.epochs - self.warmup_epochs, ("image", "anchor"))
+            return [self._stage("joint", BOTH, config.epochs, ("image",))]
+        both = self._stage("joint", BOTH, config.epochs - self.warmup_epochs, ("image", "anchor"))
         if not self.warmup_epochs:
             return [both]
-        return [self._stage("flow", "of_net.", self.warmup_epochs, ("image", "anchor")), both]
+        return [self._stage("flow", OF_NET, self.warmup_epochs, ("image", "anchor")), both]
 
     def go_on_from(self, source: OfNet) -> tuple[str, ...]:
         """Leave the warm-up out, which an OF-Net of random weights needs; `source` lacks nothing."""
         self.warmup_epochs = 0
         return ()
 
-    def _stage(self, name: str, trained: str, epochs: int, inputs: tuple[str, ...]) -> Stage:
+    def _stage(self, name: str, trained: tuple[str, ...], epochs: int, inputs: tuple[str, ...]) -> Stage:
         return Stage.of(
-            self.config, name=name, parameters=(trained,), epochs=epochs, inputs=inputs, time_share=float(epochs)
+            self.config, name=name, parameters=trained, epochs=epochs, inputs=inputs, time_share=float(epochs)
         )
 
 
