@@ -1,9 +1,9 @@
 """OF-Net and AU-Net: the motion from a face to its neutral anchor, hidden between two networks.
 
 Yang & Yin, "Learning Temporal Information From A Single Image For AU Detection", FG 2019.
-Deviations: those of `flow`, `au_net`, `two_frame` and `loss`; OF-Net may read layers of MediaPipe's mesh network, which
-stay as they are; trained separately, AU-Net reads the flows of a frozen OF-Net rather than stored ones, so that its
-crops vary too.
+Deviations: those of `flow`, `au_net`, `two_frame` and `loss`; OF-Net may read layers of MediaPipe's mesh network,
+which stay as they are; trained separately, AU-Net reads the flows of a frozen OF-Net rather than stored ones, so that
+its crops vary too.
 """
 
 from __future__ import annotations
