@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# OF-Net's Tables III to V, class repetition, and longer training, all at small scale: about half an hour of one core.
+# OF-Net's Tables III to V, class repetition, and longer training, all at small scale: about two hours of one core.
 # FACEKIT is the folder of ICT Face Model Light; TV-L1 needs opencv-contrib-python-headless.
 # src/actionunits/models/ofnet/README.md tells what came out.
 set -euo pipefail
@@ -15,28 +15,36 @@ actionunits synth --facekit "$FACEKIT" --subjects 2500 --seed 1 "${OTHERS[@]}" -
 actionunits synth --facekit "$FACEKIT" --subjects 60 --seed 2 "${OTHERS[@]}" --out out/tuning
 actionunits synth --facekit "$FACEKIT" --subjects 12 --clips 2 --frames 32 --fps 8 --seed 19 --flow --out out/flow
 
-# Tables IV and V: flow of two frames, and OF-Net trained jointly and separately.
+# Tables IV and V: flow of two frames, and OF-Net trained jointly and separately, twenty epochs of each network.
+FOLDS=(--data out/bp4d-crops --results results/ofnet_folds_small.csv)
 SMALL=(--config ofnet_small)
-for variant in dis tvl1 joint separate; do  # TV-L1: nine minutes of one core for its flow, once
-    actionunits crossval ofnet --data out/bp4d-crops "${SMALL[@]}" --set variant=$variant \
-        --results results/ofnet_folds_small.csv --out out/ofnet-$variant
+for variant in dis tvl1 separate; do  # TV-L1: nine minutes of one core for its flow, once
+    actionunits crossval ofnet "${FOLDS[@]}" "${SMALL[@]}" --set variant=$variant --set epochs=20 \
+        --out out/ofnet-$variant
 done
+actionunits crossval ofnet "${FOLDS[@]}" "${SMALL[@]}" --set variant=joint --set epochs=40 --set warmup_epochs=20 \
+    --out out/ofnet-joint
 
 # Scarce AUs shown 4 to 7 times: an epoch has 4.3 times as many frames, so both trainings have as many steps.
-REPEATED=(--data out/bp4d-crops "${SMALL[@]}" --set variant=dis --results results/ofnet_folds_small.csv)
+REPEATED=("${FOLDS[@]}" "${SMALL[@]}" --set variant=dis)
 actionunits crossval ofnet "${REPEATED[@]}" --set epochs=17 --out out/ofnet-once
 actionunits crossval ofnet "${REPEATED[@]}" --set epochs=4 --set balance=repeat --out out/ofnet-repeated
 
-# Longer: 75,000 pictures of 2,500 people instead of 11,000 pictures of 22.
-LONG=(--set every=1 --set epochs=3 --set warmup_epochs=1 --set validate_every_epochs=0.25)
-for settings in variant=joint au_weight=0.3 variant=dis; do
+# What no motion is needed for: a small ResNet-18 of the same pixels and of as many steps as joint training, and HOG.
+actionunits crossval resnet18 "${FOLDS[@]}" --config resnet18_small --set image_size=64 --set width=16 --set every=2 \
+    --set batch_size=16 --set epochs=40 --out out/ofnet-resnet18
+actionunits crossval hog "${FOLDS[@]}" --config hog_small --set every=2 --out out/ofnet-hog
+
+# Longer: 150,000 pictures of 2,500 people instead of 56,000 pictures of 22.
+LONG=(--set every=1 --set epochs=6 --set warmup_epochs=2 --set validate_every_epochs=0.25)
+for settings in variant=joint pixel_scale=1 variant=dis; do
     actionunits train ofnet --data out/others --valid out/tuning "${SMALL[@]}" "${LONG[@]}" --precision bf16 \
         --set $settings --out out/long/$settings
 done
 python experiments/ofnet/longer.py --runs out/long --data out/bp4d-crops --flow out/flow
 
 # Table III: every fold of DISFA from scratch, and from BP4D as in the paper or from the longer run.
-DISFA=("${SMALL[@]}" --set every=1 --set epochs=4 --set warmup_epochs=1 --results results/ofnet_disfa_small.csv)
+DISFA=("${SMALL[@]}" --set every=1 --set epochs=12 --set warmup_epochs=3 --results results/ofnet_disfa_small.csv)
 for variant in dis joint; do
     actionunits crossval ofnet --data out/disfa-crops "${DISFA[@]}" --set variant=$variant --out out/disfa-$variant
 done
@@ -54,6 +62,8 @@ test() {
 test joint_dis ofnet-joint ofnet-dis
 test tvl1_dis ofnet-tvl1 ofnet-dis
 test joint_separate ofnet-joint ofnet-separate
+test joint_resnet18 ofnet-joint ofnet-resnet18
+test joint_hog ofnet-joint ofnet-hog
 test repeated_once ofnet-repeated ofnet-once
 test disfa_dis disfa-dis-from-bp4d disfa-dis
 test disfa_joint disfa-joint-from-bp4d disfa-joint
