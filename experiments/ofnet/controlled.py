@@ -46,7 +46,8 @@ from actionunits.evaluation.predictions import FramePredictions, read_prediction
 from actionunits.models import find_model
 from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage
-from actionunits.models.ofnet import OfNet, OfNetConfig
+from actionunits.models.layers.mesh_maps import MeshMaps
+from actionunits.models.ofnet import OfNet, OfNetConfig, loss
 from actionunits.models.ofnet.two_frame import two_frame_flow
 from actionunits.training.hardware import Hardware, make_fabric
 from actionunits.training.loop import LoopSettings, train
@@ -65,8 +66,10 @@ SMALL = {"width": 8, "image_size": 64, "optimizer": "adam", "lr": 1e-3, "schedul
 SMALL |= {"batch_size": 8, "epochs": 2, "warmup_epochs": 1}
 AUGMENT = make_settings("ofnet", read_config_file("ofnet_bp4d")).augment  # Sec. IV-A: crops, turns and flips
 PLAIN = {"pixel_scale": 1.0}
+MESH = {"encoder": "mesh"}
+MESH_FEATURES = 128  # of the layers of the mesh network, where no flow is between
 NOTHING = {"pixel_weight": 0.0, "smooth_weight": 0.0, "dssim_weight": 0.0}
-# Row: whose OF-Net it goes on from, and its own settings.
+# Row: which of BEGINNINGS it goes on from, and its own settings.
 ROWS: dict[str, tuple[str | None, dict[str, Any]]] = {
     "joint": ("flow", {"variant": "joint"}),
     "joint, pixels of 0-1": ("flow, pixels of 0-1", {"variant": "joint"} | PLAIN),
@@ -79,6 +82,14 @@ ROWS: dict[str, tuple[str | None, dict[str, Any]]] = {
     "AU-Net on the picture": (None, {"variant": "dis"}),
     "ResNet-18": (None, {}),
     "HOG": (None, {}),
+}
+FIRST_ROWS = list(ROWS)
+ROWS |= {
+    "joint, mesh": ("flow, mesh", {"variant": "joint"} | MESH),
+    "OF-Net told the true motion, joint": ("told", {"variant": "joint"}),
+    "OF-Net told the true motion, separate, mesh": ("told, mesh", {"variant": "separate"} | MESH),
+    "OF-Net told the true motion, joint, mesh": ("told, mesh", {"variant": "joint"} | MESH),
+    "mesh layers, no flow": (None, {"variant": "joint"} | MESH),
 }
 PAIRS = (
     ("joint", "joint, pixels of 0-1"),
@@ -102,6 +113,18 @@ class Told(OfNet):
         return {"motion": torch.where(known, error, 0).sum() / known.sum().clamp(min=1)}
 
 
+class ToldJointly(Told):
+    """Both networks, the mean error of the motion in pixels as heavy as the mean loss of an AU."""
+
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Of the motion where the batch knows it, and of the AUs."""
+        assert batch.au_present is not None and batch.au_present_valid is not None
+        weight = self.config.au_weight
+        occurrence = loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid)  # summed over AUs
+        motion = len(self.aus) * super().losses(output, batch)["motion"]
+        return {"motion": weight * motion, "occurrence": weight * occurrence}
+
+
 class OnPicture(OfNet):
     """AU-Net on the picture in the place of a flow."""
 
@@ -115,6 +138,25 @@ class OnPicture(OfNet):
 
     def flow(self, batch: Batch) -> Tensor:
         return batch.image
+
+
+class OnMesh(OfNet):
+    """The layers of the mesh network, as they are, read as TCAE and the default detector read them: no flow."""
+
+    def __init__(self, config: OfNetConfig, aus: tuple[int, ...]) -> None:
+        super().__init__(config, aus)
+        self.of_net = None
+        self.au_net = nn.ModuleDict(
+            {"maps": MeshMaps(MESH_FEATURES, dropout=0.1), "output": nn.Linear(MESH_FEATURES, len(aus))}
+        )
+
+    def prediction_inputs(self) -> tuple[str, ...]:
+        return ("image",)
+
+    def forward(self, batch: Batch) -> Output:
+        assert self.mesh is not None
+        features = self.au_net["maps"](self.mesh(batch.image))
+        return Output(self.au_net["output"](features).float())
 
 
 def known_motion(folder: Path, size: int, margin: float) -> np.ndarray:
@@ -141,7 +183,25 @@ class Data:
 
     def for_row(self, row: str) -> CropData:
         """What a row reads."""
-        return self.filled if row == "AU-Net on the true motion" else self.crops
+        if row == "AU-Net on the true motion":
+            return self.filled
+        return self.true if KINDS.get(row) is ToldJointly else self.crops
+
+
+KINDS: dict[str, type[OfNet]] = {
+    "AU-Net on the picture": OnPicture,
+    "OF-Net told the true motion, joint": ToldJointly,
+    "OF-Net told the true motion, joint, mesh": ToldJointly,
+    "mesh layers, no flow": OnMesh,
+}
+# An OF-Net that has learned alone: from what, and its own settings.
+BEGINNINGS: dict[str, tuple[type[OfNet], dict[str, Any]]] = {
+    "flow": (OfNet, {}),
+    "flow, pixels of 0-1": (OfNet, PLAIN),
+    "flow, mesh": (OfNet, MESH),
+    "told": (Told, {}),
+    "told, mesh": (Told, MESH),
+}
 
 
 def model_of(row: str, seed: int, width: int) -> Any:
@@ -152,8 +212,18 @@ def model_of(row: str, seed: int, width: int) -> Any:
         adam = {name: SMALL[name] for name in ("optimizer", "lr", "schedule", "warmup_steps")}
         own = {"width": 16, **adam} if row == "ResNet-18" else {}
         return entry.model(entry.config(image_size=64, batch_size=8, epochs=1, **own), SYNTH_AUS)
-    kind = OnPicture if row == "AU-Net on the picture" else OfNet
-    return kind(OfNetConfig(**SMALL | {"width": width} | ROWS[row][1]), SYNTH_AUS)
+    return KINDS.get(row, OfNet)(OfNetConfig(**SMALL | {"width": width} | ROWS[row][1]), SYNTH_AUS)
+
+
+def last_stage(model: Any) -> Stage:
+    """The stage that a row ends with."""
+    stage: Stage = model.stages()[-1]
+    return reads_motion(stage) if isinstance(model, Told) else stage
+
+
+def reads_motion(stage: Stage) -> Stage:
+    """The same with the true motion in the place of the anchor."""
+    return dataclasses.replace(stage, inputs=("image", "flow"))
 
 
 def learned(model: Any, stage: Stage, data: CropData, steps: int, seed: int, number: int, out: Path) -> Any:
@@ -176,11 +246,11 @@ def learned(model: Any, stage: Stage, data: CropData, steps: int, seed: int, num
 def beginning(kind: str, seed: int, data: Data, options: argparse.Namespace) -> dict[str, Tensor]:
     """Weights of an OF-Net that has learned alone."""
     torch.manual_seed(seed)
-    settings = SMALL | {"width": options.width} | (PLAIN if kind.endswith("0-1") else {})
-    model = (Told if kind == "told" else OfNet)(OfNetConfig(**settings), SYNTH_AUS)
+    network, settings = BEGINNINGS[kind]
+    model = network(OfNetConfig(**SMALL | {"width": options.width} | settings), SYNTH_AUS)
     stage, crops = model.stages()[0], data.crops
-    if kind == "told":
-        stage, crops = dataclasses.replace(stage, inputs=("image", "flow")), data.true
+    if network is Told:
+        stage, crops = reads_motion(stage), data.true
     return learned(model, stage, crops, options.before, seed, 0, options.out / "run").state_dict()  # type: ignore[no-any-return]
 
 
@@ -193,7 +263,7 @@ def trained(row: str, seed: int, data: Data, options: argparse.Namespace, begun:
             begun[before] = beginning(before, seed, data, options)
         model.load_state_dict(begun[before])
         steps = options.steps
-    return learned(model, model.stages()[-1], data.for_row(row), steps, seed, 1, options.out / "run").eval()
+    return learned(model, last_stage(model), data.for_row(row), steps, seed, 1, options.out / "run").eval()
 
 
 def errors_of_flow(networks: dict[tuple[str, int], OfNet], folder: Path, prefix: str) -> pd.DataFrame:
@@ -227,7 +297,7 @@ def main() -> int:
     parser.add_argument("--before", type=int, default=250, help="steps of OF-Net alone")
     parser.add_argument("--steps", type=int, default=400, help="steps of AU-Net, or of both")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="some rows alone")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=FIRST_ROWS, help="some rows alone")
     parser.add_argument("--results", type=Path, default=RESULTS / "ofnet_controlled.csv", help="table to write")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -262,7 +332,7 @@ def main() -> int:
     counts = {"people": len(data.crops.subjects), "width": options.width}
     counts |= {"before": options.before, "steps": options.steps}
     add_rows(options.results, table.assign(**counts).to_dict("records"), ("row", "seed", *counts))
-    if options.rows == list(ROWS):
+    if options.rows == FIRST_ROWS:
         write(pairs_table(said), RESULTS / "ofnet_pairs.csv")
     return 0
 

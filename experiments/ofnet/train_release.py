@@ -25,17 +25,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from controlled import Told, known_motion
-from torch import Tensor
+from controlled import ToldJointly, known_motion
 
 from actionunits.aus import SYNTH_AUS
 from actionunits.datasets.crops.crop_data import CropData, Rows, concatenate, stored_size
 from actionunits.datasets.crops.fresh import FreshPlan, FreshRows, as_crop_data, kept_person
 from actionunits.datasets.crops.load import load_data
 from actionunits.datasets.sampling.augment import AugmentConfig
-from actionunits.models.batch import Batch, Output
 from actionunits.models.contract import Stage
-from actionunits.models.ofnet import OfNet, OfNetConfig, loss
+from actionunits.models.ofnet import OfNet, OfNetConfig
 from actionunits.models.ofnet.model import AU_NET, BOTH, OF_NET
 from actionunits.settings.checks import make_config
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
@@ -52,18 +50,6 @@ from students import JUDGES, JUDGES_AFTER, LARGE, SMALL, plan_of
 COMMON = {"width": 16, "optimizer": "adam", "lr": 1e-3, "batch_size": 16, "schedule": "cosine", "warmup_steps": 50}
 COMMON |= {"epochs": 2, "warmup_epochs": 1}
 LEARNS = {"flow": OF_NET, "joint": BOTH, "separate": AU_NET}  # whose parameters, in each stage
-
-
-class ToldJointly(Told):
-    """Both networks, the mean error of the motion in pixels as heavy as the mean loss of an AU."""
-
-    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Of the motion where the batch knows it, and of the AUs."""
-        assert batch.au_present is not None and batch.au_present_valid is not None
-        weight = self.config.au_weight
-        occurrence = loss.au_loss(output.au_logit, batch.au_present, batch.au_present_valid)  # summed over AUs
-        motion = len(self.aus) * super().losses(output, batch)["motion"]
-        return {"motion": weight * motion, "occurrence": weight * occurrence}
 
 
 def seen(rows: FreshRows, size: int) -> FreshRows:
