@@ -5,19 +5,25 @@
     "${SYNTH[@]}" --subjects 120 --seed 52 --out out/test
     "${SYNTH[@]}" --subjects 60 --seed 53 --out out/valid
     DATA=(--train out/train --valid out/valid --test out/test)
-    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 1
+    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 1 --pairs results/ofnet_pairs.csv
     python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 2 \
         --rows joint "joint, pixels of 0-1" --results results/ofnet_unit.csv
+    TOLD="OF-Net told the true motion"
+    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/mesh --seeds 1 --before 2000 --steps 2000 \
+        --rows joint "joint, mesh" "$TOLD, separate" "$TOLD, separate, mesh" "$TOLD, joint" "$TOLD, joint, mesh" \
+        "mesh layers, no flow" "AU-Net on the picture" --results results/ofnet_mesh.csv \
+        --pairs results/ofnet_mesh_pairs.csv
 
 An eighth of the channels, unless `--width` says otherwise, and 64 pixels. OF-Net learns alone for `--before` steps,
 from its three losses or, as an upper bound, from the true motion of the renders, which shows what a single picture
 can tell; rows with the same losses go on from the same OF-Net. Then both networks, or AU-Net alone, learn for
 `--steps` steps. What has no such beginning learns for as many steps in all. AU-Net on the true motion is the other
-upper bound: what a motion can tell. Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and the
-networks; a row that is there is not trained again. Writes scores and end-point errors relative to no motion,
+upper bound: what a motion can tell. With "mesh", OF-Net's encoder also reads the layers of MediaPipe's mesh network;
+these layers without a flow are the rival. Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and
+the networks; a row that is there is not trained again. Writes scores and end-point errors relative to no motion,
 results/ofnet_controlled.csv, where rows of other people, widths or steps stay; what begins with "seen" is of the
-people of the first folder of `--train`. With all rows, also the differences of pairs, with intervals over people and
-trainings, results/ofnet_pairs.csv.
+people of the first folder of `--train`. With `--pairs`, also the differences of pairs of rows, with intervals over
+people and trainings.
 """
 
 from __future__ import annotations
@@ -99,6 +105,10 @@ PAIRS = (
     ("joint", "ResNet-18"),
     ("OF-Net told the true motion, separate", "separate"),
     ("AU-Net on the true motion", "AU-Net on DIS of two frames"),
+    ("OF-Net told the true motion, joint, mesh", "OF-Net told the true motion, joint"),
+    ("OF-Net told the true motion, joint, mesh", "OF-Net told the true motion, separate, mesh"),
+    ("OF-Net told the true motion, joint, mesh", "mesh layers, no flow"),
+    ("joint, mesh", "joint"),
 )
 
 
@@ -281,9 +291,11 @@ def errors_of_flow(networks: dict[tuple[str, int], OfNet], folder: Path, prefix:
 
 
 def pairs_table(said: dict[str, list[FramePredictions]]) -> pd.DataFrame:
-    """Mean differences over AUs of PAIRS, on the same frames."""
+    """Mean differences over AUs of those PAIRS that have predictions, on the same frames."""
     rows = []
     for first, second in PAIRS:
+        if first not in said or second not in said:
+            continue
         found = compare(said[first], said[second], metric_names=("auc", "f1")).table
         rows.append(found[found["au"] == MEAN].assign(first=first, second=second, trainings=len(said[first])))
     return pd.concat(rows)
@@ -299,6 +311,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=FIRST_ROWS, help="some rows alone")
     parser.add_argument("--results", type=Path, default=RESULTS / "ofnet_controlled.csv", help="table to write")
+    parser.add_argument("--pairs", type=Path, help="table of the differences of pairs to write")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -332,8 +345,8 @@ def main() -> int:
     counts = {"people": len(data.crops.subjects), "width": options.width}
     counts |= {"before": options.before, "steps": options.steps}
     add_rows(options.results, table.assign(**counts).to_dict("records"), ("row", "seed", *counts))
-    if options.rows == FIRST_ROWS:
-        write(pairs_table(said), RESULTS / "ofnet_pairs.csv")
+    if options.pairs is not None:
+        write(pairs_table(said), options.pairs)
     return 0
 
 
