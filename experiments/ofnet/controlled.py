@@ -19,8 +19,8 @@ from its three losses or, as an upper bound, from the true motion of the renders
 can tell; rows with the same losses go on from the same OF-Net. Then both networks, or AU-Net alone, learn for
 `--steps` steps. What has no such beginning learns for as many steps in all. AU-Net on the true motion is the other
 upper bound: what a motion can tell. With "mesh", OF-Net's encoder also reads the layers of MediaPipe's mesh network;
-these layers without a flow are the rival. Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet, and
-the networks; a row that is there is not trained again. Writes scores and end-point errors relative to no motion,
+these layers without a flow are the rival. Leaves predictions of people whom no row has seen, OUT/ROW-SEED.parquet,
+and the networks; a row that is there is not trained again. Writes scores and end-point errors relative to no motion,
 results/ofnet_controlled.csv, where rows of other people, widths or steps stay; what begins with "seen" is of the
 people of the first folder of `--train`. With `--pairs`, also the differences of pairs of rows, with intervals over
 people and trainings.
