@@ -320,6 +320,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ofnet_folds": ofnet_tables.ofnet_folds,
     "ofnet_longer": ofnet_tables.ofnet_longer,
     "ofnet_mesh": ofnet_tables.ofnet_mesh,
+    "ofnet_mesh_pairs": partial(eacnet_tables.pairs, "ofnet_mesh_pairs.csv"),
     "ofnet_people": ofnet_tables.ofnet_people,
     "ofnet_steps": ofnet_tables.ofnet_steps,
     "ofnet_new_people": partial(eacnet_tables.new_people, "ofnet_new_people.csv", "eacnet_new_people.csv"),

@@ -10,9 +10,8 @@
         --rows joint "joint, pixels of 0-1" --results results/ofnet_unit.csv
     TOLD="OF-Net told the true motion"
     python experiments/ofnet/controlled.py "${DATA[@]}" --out out/mesh --seeds 1 --before 2000 --steps 2000 \
-        --rows joint "joint, mesh" "$TOLD, separate" "$TOLD, separate, mesh" "$TOLD, joint" "$TOLD, joint, mesh" \
-        "mesh layers, no flow" "AU-Net on the picture" --results results/ofnet_mesh.csv \
-        --pairs results/ofnet_mesh_pairs.csv
+        --rows "$TOLD, separate" "$TOLD, separate, mesh" "$TOLD, joint" "$TOLD, joint, mesh" "mesh layers, no flow" \
+        "AU-Net on the picture" --results results/ofnet_mesh.csv --pairs results/ofnet_mesh_pairs.csv
 
 An eighth of the channels, unless `--width` says otherwise, and 64 pixels. OF-Net learns alone for `--before` steps,
 from its three losses or, as an upper bound, from the true motion of the renders, which shows what a single picture
