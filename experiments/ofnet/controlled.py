@@ -90,7 +90,6 @@ ROWS: dict[str, tuple[str | None, dict[str, Any]]] = {
 }
 FIRST_ROWS = list(ROWS)
 ROWS |= {
-    "joint, mesh": ("flow, mesh", {"variant": "joint"} | MESH),
     "OF-Net told the true motion, joint": ("told", {"variant": "joint"}),
     "OF-Net told the true motion, separate, mesh": ("told, mesh", {"variant": "separate"} | MESH),
     "OF-Net told the true motion, joint, mesh": ("told, mesh", {"variant": "joint"} | MESH),
@@ -107,7 +106,6 @@ PAIRS = (
     ("OF-Net told the true motion, joint, mesh", "OF-Net told the true motion, joint"),
     ("OF-Net told the true motion, joint, mesh", "OF-Net told the true motion, separate, mesh"),
     ("OF-Net told the true motion, joint, mesh", "mesh layers, no flow"),
-    ("joint, mesh", "joint"),
 )
 
 
@@ -207,7 +205,6 @@ KINDS: dict[str, type[OfNet]] = {
 BEGINNINGS: dict[str, tuple[type[OfNet], dict[str, Any]]] = {
     "flow": (OfNet, {}),
     "flow, pixels of 0-1": (OfNet, PLAIN),
-    "flow, mesh": (OfNet, MESH),
     "told": (Told, {}),
     "told, mesh": (Told, MESH),
 }

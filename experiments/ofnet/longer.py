@@ -1,6 +1,6 @@
 """Whether OF-Net is only trained too little: scores of longer runs on many more people, and how they grow.
 
-    python experiments/ofnet/longer.py --runs out/long --data out/bp4d-crops --flow out/flow
+    python experiments/ofnet/longer.py --runs out/long --data out/bp4d-crops --flow out/test
 
 Every folder in `--runs` is one of `train ofnet`; `tables.sh` makes them. AUC on the validation people along the
 run is read from its log, AUC and F1 on all people of `--data` (F1 by the thresholds of the validation people) and the
