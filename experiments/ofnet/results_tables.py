@@ -161,6 +161,7 @@ def ofnet_longer() -> str:
     table = pd.read_csv(RESULTS / "ofnet_longer.csv")
     names = {
         "variant=joint": "joint",
+        "encoder=mesh": "joint, layers that know faces",
         "variant=dis": "DIS + AU-Net",
     }
     rows = []

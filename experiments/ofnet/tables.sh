@@ -38,9 +38,9 @@ actionunits crossval hog "${FOLDS[@]}" --config hog_small --set every=2 --out ou
 
 # Longer: 100,000 pictures of 1,228 people instead of 56,000 pictures of 22.
 LONG=(--set every=1 --set epochs=9 --set warmup_epochs=3 --set validate_every_epochs=0.25)
-for variant in joint dis; do
+for settings in variant=joint encoder=mesh variant=dis; do
     actionunits train ofnet --data out/train,out/more --valid out/valid "${SMALL[@]}" "${LONG[@]}" --precision bf16 \
-        --set variant=$variant --out out/long/variant=$variant
+        --set $settings --out out/long/$settings
 done
 python experiments/ofnet/longer.py --runs out/long --data out/bp4d-crops --flow out/test
 
