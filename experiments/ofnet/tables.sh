@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# OF-Net's Tables III to V, class repetition, and longer training, all at small scale: about an hour of one core.
+# OF-Net's Tables III to V, class repetition, and longer training, all at small scale: an hour and a quarter of one core.
 # FACEKIT is the folder of ICT Face Model Light.
 # src/actionunits/models/ofnet/README.md tells what came out.
 set -euo pipefail
