@@ -7,8 +7,8 @@ Training leaves one estimate of presence and one of intensity from each of two b
 renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py) this
 
 - puts the mesh network's layers of another checkpoint beside the ResNet (`--beside`, mesh_layers.py): the image
-  branch then is the mean of both, each in units of its own spread on renders; or takes the ResNet away again
-  (`--without-resnet`), which leaves a network of a fifth of the work;
+  branch then is the mean of both, each in units of its own spread on renders; or takes the ResNet away
+  (`--without-resnet`), which leaves those layers alone, and a small part of the work;
 - tells what every share of the landmark branch is worth on renders and on these faces (results/detector_shares.csv);
 - averages presence and intensity, and adds the AU's own blendshapes unless an earlier release has done so; both are
   then two readings of one evidence and cannot contradict each other;
@@ -122,14 +122,18 @@ def beside(model: Any, other: Any, batches: list[Batch]) -> Any:
 
 
 @torch.no_grad()
-def without_resnet(model: Any) -> Any:
-    """The model with the mesh network's layers as its only image branch. Raises UserError where it has none."""
-    kept = model.config.mesh_features
+def without_resnet(model: Any, layers: Any) -> Any:
+    """The model with the mesh network's layers of another one, or its own, as its only image branch.
+
+    Raises UserError where there are none.
+    """
+    kept = layers.config.mesh_features
     if not kept:
         raise UserError("--without-resnet wants weights with the layers of the mesh network (mesh_layers.py)")
-    alone = type(model)(dataclasses.replace(model.config, width=0), model.aus).eval()
-    weights = {name: value for name, value in model.state_dict().items() if name in alone.state_dict()}
-    alone.load_state_dict(weights | {"image.head.weight": model.image.head.weight[:, -kept:]})
+    alone = type(model)(dataclasses.replace(model.config, width=0, mesh_features=kept), model.aus).eval()
+    weights = model.state_dict() | {n: v for n, v in layers.state_dict().items() if n.startswith("image.")}
+    weights |= {"image.head.weight": layers.image.head.weight[:, -kept:]}
+    alone.load_state_dict({name: weights[name] for name in alone.state_dict()})
     return alone
 
 
@@ -359,13 +363,14 @@ def main() -> int:
         batches = list(plain_batches(meshed, size))
         if options.beside is not None:
             other = load_checkpoint(options.beside)
-            model = beside(model, other.model, batches)
             header["data"] |= {
                 "beside": other.header["data"],
                 "names": header["data"]["names"] + other.header["data"]["names"],
             }
         if options.without_resnet:
-            model = without_resnet(model)
+            model = without_resnet(model, model if options.beside is None else other.model)
+        elif options.beside is not None:
+            model = beside(model, other.model, batches)
         on_renders = evidence(model, batches)
         on_faces = evidence(model, coded_batches(faces, size))
         weight = 0.0 if "calibrated_on" in header["data"] else BLENDSHAPE_WEIGHT
