@@ -7,7 +7,7 @@
 
 The layers have learned from real faces where brows, lids and lips are. First only what stands behind them learns to
 read action units off their maps, then all of it, they at half the rate. `release.py --beside` puts what comes of it
-beside a ResNet-18, or with `--without-resnet` in its place. `--init fast` goes on from released weights.
+beside a ResNet-18, or with `--without-resnet` in its place. `--init` takes released weights too.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LAYERS_AT_HALF = (("image.mesh_body.", 0.5),)
 def parse() -> argparse.Namespace:
     parser = students.parser_of(__doc__, large_people=0)
     parser.add_argument("--stage", choices=LEARNS, required=True)
-    parser.add_argument("--init", help="checkpoint of the stage before, or the name of released weights: fast")
+    parser.add_argument("--init", help="checkpoint of the stage before, or released weights")
     parser.add_argument("--seed", type=int, default=31, help="of training")
     options = parser.parse_args()
     if options.init is not None:
