@@ -13,8 +13,8 @@ folder, in its words are replaced:
     --against "python pyfeat_video.py {video} {out}/table.csv"
 
 --long follows the memory over ten minutes of video, three frames a second. Prints a table and writes it into
-results/benchmark_detect.csv, in place of the lines of this processor; with hide_avx512.c it is another one. The
-ratios are printed alone, as other programs are others' to publish.
+results/benchmark_detect.csv, in place of the lines of this processor and these weights; with hide_avx512.c it is
+another processor. The ratios are printed alone, as other programs are others' to publish.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ from actionunits.types import FrameResult
 WIDTH, HEIGHT, FPS = 640, 360, 30
 PART_FRAMES = 300
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark_detect.csv"
+HEADS = ["measured", "value", "unit", "weights", "processor", "cores", "onnxruntime", "commit"]
+VENDORS = {"GenuineIntel": "Intel", "AuthenticAMD": "AMD"}
 REPEATS = 3  # of whole commands
 LONG_S, LONG_FPS, LONG_CLIP_S = 600, 3, 20
 T = TypeVar("T")
@@ -175,22 +177,22 @@ def memory_course(detector: Detector, video: Path, folder: Path) -> list[float]:
     return [*course, memory_mb("VmHWM")]
 
 
-def report(rows: list[Row]) -> None:
-    """Print the rows and write them, with what they were measured on."""
+def report(rows: list[Row], weights: str) -> None:
+    """Print the rows and write them, with the weights and what they were measured on."""
     table = Table("measured", "value", "unit", title=f"{os.cpu_count()} cores, {WIDTH}x{HEIGHT}, one face")
     for name, value, unit in rows:
         table.add_row(name, f"{value:.2f}", unit)
     Console().print(table)
-    machine = (os.cpu_count(), processor(), version("onnxruntime"), source_commit())
-    measured = [[name, f"{value:.3f}", unit, *machine] for name, value, unit in rows]
+    made_with = (Path(weights).stem, processor(), os.cpu_count(), version("onnxruntime"), source_commit())
+    measured = [[name, f"{value:.3f}", unit, *made_with] for name, value, unit in rows]
     RESULTS.parent.mkdir(exist_ok=True)
     before: list[list[str]] = []
     if RESULTS.is_file():
         with RESULTS.open(newline="", encoding="utf-8") as file:
-            before = [row for row in csv.reader(file) if row[4] not in ("processor", machine[1])]
+            before = [row for row in csv.reader(file) if row[3:5] not in (HEADS[3:5], list(made_with[:2]))]
     with write_atomically(RESULTS) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["measured", "value", "unit", "cores", "processor", "onnxruntime", "commit"])
+        writer.writerow(HEADS)
         writer.writerows([*before, *measured])
     print(f"written to {RESULTS}")
 
@@ -198,7 +200,10 @@ def report(rows: list[Row]) -> None:
 def processor() -> str:
     """What the libraries take this machine's processor for."""
     hidden = "hide_avx512" in os.environ.get("LD_PRELOAD", "")
-    return f"{platform.machine()} AVX2, AVX-512 hidden" if hidden else instruction_set()
+    kind = f"{platform.machine()} AVX2, AVX-512 hidden" if hidden else instruction_set()
+    told = Path("/proc/cpuinfo")
+    vendors = [name for key, name in VENDORS.items() if told.is_file() and key in told.read_text()]
+    return " ".join([*vendors, kind])
 
 
 def part_rows(detector: Detector, video: Path, folder: Path) -> list[Row]:
@@ -277,7 +282,7 @@ def long_rows(detector: Detector, folder: Path) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", type=Path, help="measure on this video instead")
-    parser.add_argument("--weights", default=DEFAULT_MODEL, help="name or file; speed does not depend on training")
+    parser.add_argument("--weights", default=DEFAULT_MODEL, help="name of released weights, or a file")
     parser.add_argument("--seconds", type=float, default=20, help="length of the video that is made")
     parser.add_argument("--against", metavar="COMMAND", help="time this command and ours in turns, and nothing else")
     parser.add_argument("--long", action="store_true", help="also follow the memory over ten minutes of video")
@@ -296,7 +301,7 @@ def main() -> None:
             compare(detector, options.against, video, folder)
             return
         rows = part_rows(detector, video, folder) + command_rows(detector, video, folder)
-        report(rows + (long_rows(detector, folder) if options.long else []))
+        report(rows + (long_rows(detector, folder) if options.long else []), options.weights)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,17 @@
 
    Linux can make the instruction CPUID fail in a process (arch_prctl(2), ARCH_CPUID; not every processor can). The
    handler of the fault runs it, takes AVX-512, VNNI and AMX out of what it says, and goes on behind it. The C library
-   has looked at the processor before; GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-EVEX hides them from it too. */
+   has looked at the processor before; GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-EVEX hides them from it too.
+
+   Where CPUID cannot be made to fail, copies of the libraries serve that have UD2, which always fails, in its place:
+
+       python benchmarks/cpuid_to_ud2.py out/ud2
+       CPUID_IS_UD2=1 PYTHONPATH=out/ud2 LD_PRELOAD=$PWD/out/hide_avx512.so python benchmarks/detect.py */
 
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -31,14 +37,17 @@ static void on_fault(int number, siginfo_t *info, void *context)
     greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
     const unsigned char *at = (const unsigned char *)r[REG_RIP];
     unsigned a, b, c, d, leaf = r[REG_RAX], subleaf = r[REG_RCX];
+    int can_fault = number == SIGSEGV && info->si_code == SI_KERNEL; /* then `at` may be read */
 
-    if (info->si_code != SI_KERNEL || at == NULL || at[0] != 0x0f || at[1] != 0xa2) {
+    if (at == NULL || !(can_fault || number == SIGILL) || at[0] != 0x0f || at[1] != (number == SIGILL ? 0x0b : 0xa2)) {
         signal(number, SIG_DFL); /* a fault of the program's own */
         return;
     }
-    let_cpuid_run(1);
+    if (number == SIGSEGV)
+        let_cpuid_run(1);
     __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(leaf), "c"(subleaf));
-    let_cpuid_run(0);
+    if (number == SIGSEGV)
+        let_cpuid_run(0);
     if (leaf == 7 && subleaf == 0) {
         b &= ~EBX_HIDDEN;
         c &= ~ECX_HIDDEN;
@@ -58,9 +67,13 @@ __attribute__((constructor)) static void begin(void)
 {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
 
+    if (getenv("CPUID_IS_UD2") != NULL) {
+        sigaction(SIGILL, &action, NULL);
+        return;
+    }
     sigaction(SIGSEGV, &action, NULL);
     if (let_cpuid_run(0) != 0) {
-        fputs("hide_avx512: this processor or kernel cannot make CPUID fail\n", stderr);
+        fputs("hide_avx512: this processor or kernel cannot make CPUID fail; see CPUID_IS_UD2 in the source\n", stderr);
         _exit(2);
     }
 }

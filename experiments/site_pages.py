@@ -29,6 +29,7 @@ PLACES = {
     "data/synthau-mini/README.md": "synthau_mini.md",
     "src/actionunits/faces/models/NOTICE.md": "face_finder.md",
     "src/actionunits/weights/resnet18.md": "model_card.md",
+    "src/actionunits/weights/fast.md": "model_card_fast.md",
     "src/actionunits/weights/renet.md": "model_card_renet.md",
     "src/actionunits/weights/renet-student.md": "model_card_renet_student.md",
     "src/actionunits/weights/eacnet.md": "model_card_eacnet.md",

@@ -63,6 +63,7 @@ DOCUMENTS = (
     ROOT / "docs" / "prepare.md",
     ROOT / "docs" / "pretrain.md",
     ROOT / "src" / "actionunits" / "weights" / "resnet18.md",
+    ROOT / "src" / "actionunits" / "weights" / "fast.md",
     ROOT / "src" / "actionunits" / "weights" / "eacnet.md",
     ROOT / "src" / "actionunits" / "weights" / "hybrid.md",
     ROOT / "src" / "actionunits" / "weights" / "ofnet.md",
@@ -87,14 +88,13 @@ MARK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 def detection_speed() -> str:
     """Time of each part of detection and of the whole."""
     table = pd.read_csv(RESULTS / "benchmark_detect.csv")
-    processors = list(dict.fromkeys(table["processor"]))
+    columns = list(dict.fromkeys(zip(table["processor"], table["weights"], strict=True)))
     rows = []
     for (what, unit), group in table.groupby(["measured", "unit"], sort=False):
-        values = group.set_index("processor")["value"]
-        rows.append([what, *(number(values[p], 1) if p in values else "–" for p in processors), unit])
-    return (
-        rows_to_markdown(["measured", *processors, "unit"], rows) + f"\nMeasured on {table['cores'].iloc[0]} cores.\n"
-    )
+        values = group.set_index(["processor", "weights"])["value"]
+        rows.append([what, *(number(values[c], 1) if c in values else "–" for c in columns), unit])
+    heads = [f"{processor}, `{weights}`" for processor, weights in columns]
+    return rows_to_markdown(["measured", *heads, "unit"], rows) + f"\nMeasured on {table['cores'].iloc[0]} cores.\n"
 
 
 def bulk(kind: str) -> str:
@@ -290,6 +290,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "detector_readings": detector_tables.detector_readings,
     "detector_shares": detector_tables.detector_shares,
     "detector_sides": detector_tables.detector_sides,
+    "face_differences": detector_tables.face_differences,
+    "mean_differences": detector_tables.mean_differences,
+    "fast_scores": detector_tables.fast_scores,
+    "mesh_steps": detector_tables.mesh_steps,
     "face_groups": detector_tables.face_groups,
     "render_factors": detector_tables.render_factors,
     "quality_limits": detector_tables.quality_limits,

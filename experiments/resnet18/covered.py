@@ -241,13 +241,8 @@ def scores_behind(cover: str) -> dict[str, float]:
     return {"f1": metrics.mean_over_aus(metrics.f1(present, called, np.ones_like(called, bool)))}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--facekit", required=True, help="folder of the face model")
-    parser.add_argument("--assets", required=True, help="folder of photographed skins, eyes and surroundings")
-    parser.add_argument("--faces", type=Path, help="folder of coded faces")
-    parser.add_argument("--people", type=int, default=140, help="people to render")
-    options = parser.parse_args()
+def noticed(options: argparse.Namespace) -> pd.DataFrame:
+    """Fit and write the weights; which share of covered faces they notice."""
     rendered = list(of_renders(options.facekit, options.assets, options.people))
     found = held_out(rendered)
     limit = float(np.quantile(found[[face.kind == NOTHING for face in rendered]], 1 - FALSE_ALARMS))
@@ -258,11 +253,23 @@ def main() -> int:
     if options.faces is not None:
         photographs = list(of_photographs(options.faces))
         rows += rows_of(photographs, logits(photographs, weights))
+    return pd.DataFrame(rows).assign(commit=source_commit())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--facekit", required=True, help="folder of the face model")
+    parser.add_argument("--assets", required=True, help="folder of photographed skins, eyes and surroundings")
+    parser.add_argument("--faces", type=Path, help="folder of coded faces")
+    parser.add_argument("--people", type=int, default=140, help="people to render")
+    parser.add_argument("--scores-only", action="store_true", help="F1 of new weights of the detector, nothing else")
+    options = parser.parse_args()
+    table = pd.read_csv(OUT) if options.scores_only else noticed(options)
     scores = {kind: scores_behind(kind)["f1"] for kind in (NOTHING, *COVERS)}
-    table = pd.DataFrame(rows)
     table["f1"] = table["before_the_face"].map(scores).where(table["data"] == "renders")
+    table["f1_commit"] = source_commit()
     print(table.round(3).to_string(index=False))
-    table.assign(commit=source_commit()).to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
+    table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
     return 0
 
 

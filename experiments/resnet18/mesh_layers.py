@@ -7,7 +7,7 @@
 
 The layers have learned from real faces where brows, lids and lips are. First only what stands behind them learns to
 read action units off their maps, then all of it, they at half the rate. `release.py --beside` puts what comes of it
-beside a ResNet-18.
+beside a ResNet-18, or with `--without-resnet` in its place. `--init` takes released weights too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from actionunits.settings.checks import make_config
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.training.loop import LoopSettings
 from actionunits.training.settings import make_settings, parse_assignments, read_config_file
+from actionunits.weights.locate import find_weights
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import students
@@ -50,9 +51,12 @@ LAYERS_AT_HALF = (("image.mesh_body.", 0.5),)
 def parse() -> argparse.Namespace:
     parser = students.parser_of(__doc__, large_people=0)
     parser.add_argument("--stage", choices=LEARNS, required=True)
-    parser.add_argument("--init", type=Path, help="checkpoint of the stage before")
+    parser.add_argument("--init", help="checkpoint of the stage before, or released weights")
     parser.add_argument("--seed", type=int, default=31, help="of training")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.init is not None:
+        options.init = find_weights(options.init)
+    return options
 
 
 def model_of(options: argparse.Namespace) -> ResNet18:
@@ -61,7 +65,8 @@ def model_of(options: argparse.Namespace) -> ResNet18:
     config = make_config(ResNet18Config, RECIPE | parse_assignments(options.set), "settings")
     model = ResNet18(config, SYNTH_AUS)
     if options.init is not None:
-        model.load_state_dict(load_checkpoint(options.init).model.state_dict())
+        given = load_checkpoint(options.init).model.state_dict()
+        model.load_state_dict({name: value for name, value in given.items() if name.startswith("image.")})
     stage = Stage.of(config, name="image", parameters=LEARNS[options.stage], lr_factors=LAYERS_AT_HALF)
     model.stages = lambda: [stage]  # type: ignore[method-assign]
     return model

@@ -7,7 +7,8 @@ Training leaves one estimate of presence and one of intensity from each of two b
 renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py) this
 
 - puts the mesh network's layers of another checkpoint beside the ResNet (`--beside`, mesh_layers.py): the image
-  branch then is the mean of both, each in units of its own spread on renders;
+  branch then is the mean of both, each in units of its own spread on renders; or takes the ResNet away
+  (`--without-resnet`), which leaves those layers alone, and a small part of the work;
 - tells what every share of the landmark branch is worth on renders and on these faces (results/detector_shares.csv);
 - averages presence and intensity, and adds the AU's own blendshapes unless an earlier release has done so; both are
   then two readings of one evidence and cannot contradict each other;
@@ -52,6 +53,7 @@ from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
 from actionunits.training.validation import judged
+from actionunits.weights.locate import find_weights
 
 SHARES = tuple(round(0.1 * k, 1) for k in range(11))
 BLENDSHAPE_WEIGHT = 0.5  # of a blendshape's own word, beside 1 for the mean of presence and intensity
@@ -61,7 +63,7 @@ LOOSE_SD = 3.0  # the same on renders, where every action unit is frequent
 LEVEL_A = logit(1 / INTENSITY_MAX)  # activation of intensity 1
 SLOPES = (0.3, 6.0)  # in which the slope of intensity is looked for
 SIDES_DIFFER = 1.0  # in intensity: one side is then visibly stronger
-OUT = Path(__file__).parents[2] / "results" / "detector_shares.csv"
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,22 @@ def beside(model: Any, other: Any, batches: list[Batch]) -> Any:
     weights |= model.state_dict() | {"image.head.weight": torch.cat(weight, 1), "image.head.bias": sum(bias)}
     joined.load_state_dict(weights)
     return joined
+
+
+@torch.no_grad()
+def without_resnet(model: Any, layers: Any) -> Any:
+    """The model with the mesh network's layers of another one, or its own, as its only image branch.
+
+    Raises UserError where there are none.
+    """
+    kept = layers.config.mesh_features
+    if not kept:
+        raise UserError("--without-resnet wants weights with the layers of the mesh network (mesh_layers.py)")
+    alone = type(model)(dataclasses.replace(model.config, width=0, mesh_features=kept), model.aus).eval()
+    weights = model.state_dict() | {n: v for n, v in layers.state_dict().items() if n.startswith("image.")}
+    weights |= {"image.head.weight": layers.image.head.weight[:, -kept:]}
+    alone.load_state_dict({name: weights[name] for name in alone.state_dict()})
+    return alone
 
 
 def own_blendshapes(aus: Sequence[int], sides: Sequence[str]) -> np.ndarray:
@@ -311,20 +329,30 @@ def sides_table(model: Any, renders: CropData) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def write_results(table: pd.DataFrame, name: str) -> None:
+    """Write a table of results, with the commit that made it."""
+    path = RESULTS / f"{name}.csv"
+    table.assign(commit=source_commit()).to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path, help="what train_on_renders.py wrote")
+    parser.add_argument("weights", help="what train_on_renders.py wrote, or the name of released weights")
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--facekit", required=True, help="the face model, for validation people")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--beside", type=Path, help="checkpoint of mesh_layers.py, for the image branch")
+    parser.add_argument(
+        "--without-resnet", action="store_true", help="read images by the mesh network's layers alone"
+    )
     parser.add_argument("--share", type=float, default=0.6, help="of the landmark branch")
     parser.add_argument("--people", type=int, default=150, help="validation people")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--results", default="detector", help="how the names of the tables in results/ begin")
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
     options = parser.parse_args()
     try:
-        checkpoint = load_checkpoint(options.weights)
+        checkpoint = load_checkpoint(find_weights(options.weights))
         model, header = checkpoint.model, checkpoint.header
         rendered = header["data"]["rendered"]
         plan = FreshPlan(options.facekit, rendered["seed"] + 1, rendered["crop_size"], options.assets, mesh_every=1)
@@ -335,25 +363,28 @@ def main() -> int:
         batches = list(plain_batches(meshed, size))
         if options.beside is not None:
             other = load_checkpoint(options.beside)
-            model = beside(model, other.model, batches)
             header["data"] |= {
                 "beside": other.header["data"],
                 "names": header["data"]["names"] + other.header["data"]["names"],
             }
+        if options.without_resnet:
+            model = without_resnet(model, model if options.beside is None else other.model)
+        elif options.beside is not None:
+            model = beside(model, other.model, batches)
         on_renders = evidence(model, batches)
         on_faces = evidence(model, coded_batches(faces, size))
         weight = 0.0 if "calibrated_on" in header["data"] else BLENDSHAPE_WEIGHT
         table = shares_table(meshed, on_renders, faces, on_faces, weight)
         print(table.round(3).to_string(index=False))
-        table.assign(commit=source_commit()).to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
+        write_results(table, f"{options.results}_shares")
         thresholds = calibrate(model, meshed, on_renders, faces, on_faces, options.share, weight)
         model.config = dataclasses.replace(
             model.config, landmark_weight=options.share, landmark_intensity_weight=None
         )
         fields = {name: header[name] for name in ("data", "seed", "commit")} | judged(model, meshed, size)
         save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "int8")
-        sides = sides_table(model, meshed).assign(commit=source_commit())
-        sides.to_csv(OUT.with_name("detector_sides.csv"), index=False, float_format="%.4f", lineterminator="\n")
+        sides = sides_table(model, meshed)
+        write_results(sides, f"{options.results}_sides")
         print(sides.round(2).to_string(index=False))
         print(f"{options.out}: {fields['scores']['validation']}")
     except UserError as error:

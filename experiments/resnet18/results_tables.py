@@ -9,6 +9,7 @@ import pandas as pd
 from markdown_rows import named_au, number, rows_to_markdown
 
 RESULTS = Path(__file__).parents[2] / "results"
+JUDGED_FACES = 5  # coded faces with an action unit, from which its scores count alone
 
 
 def same_people() -> str:
@@ -60,6 +61,66 @@ def detector_scores() -> str:
     return rows_to_markdown(
         ["AU", *(f"{look} {c}" for look in ("studio", "wild") for c in ("rate", "F1", "AUC", "ICC", "MAE"))], rows
     )
+
+
+def fast_scores() -> str:
+    """Mean scores of the default detector and of the one without the ResNet, on renders and on coded faces."""
+    rows = []
+    for look in ("studio", "wild"):
+        for name in ("resnet18", "fast"):
+            table = pd.read_csv(RESULTS / f"{name}_synthau.csv").query(f"data == 'synthau-{look}'")
+            means = (number(table[c].mean(), 3) for c in ("auc", "f1", "icc"))
+            rows.append([f"renders, {look}", f"`{name}`", *means])
+    judged = {"faces, 15 action units": JUDGED_FACES, "faces, all 18": 0}
+    for words, least in judged.items():
+        for name, file in (("resnet18", "realfaces.csv"), ("fast", "realfaces_fast.csv")):
+            table = _coded(file, name, least)
+            rows.append([words, f"`{name}`", *(number(table[c].mean(), 3) for c in ("auc", "f1")), "–"])
+    return rows_to_markdown(["pictures", "weights", "AUC", "F1", "ICC"], rows)
+
+
+def face_differences() -> str:
+    """AUC of the default detector less that of other programs on coded faces, by action unit."""
+    table = pd.read_csv(RESULTS / "face_differences.csv").query("reader == 'resnet18'")
+    others = {"openface2": "OpenFace 2", "blendshapes": "blendshapes"}
+    by_au = {key: table[table["other"] == key].set_index("au") for key in others}
+    rows = []
+    for au in dict.fromkeys(table.query("other == 'openface2'")["au"]):
+        cells = [_difference(by_au[key].loc[au]) if au in by_au[key].index else "–" for key in others]
+        rows.append(["**mean**" if au == "mean" else named_au(au), *cells])
+    return rows_to_markdown(["AU", *(f"AUC less that of {name}" for name in others.values())], rows)
+
+
+def mean_differences() -> str:
+    """Mean AUC of both detectors on coded faces, less that of each other and of other programs."""
+    table = pd.read_csv(RESULTS / "face_differences.csv").query("au == 'mean'")
+    names = {"resnet18": "`resnet18`", "fast": "`fast`", "openface2": "OpenFace 2", "blendshapes": "blendshapes"}
+    rows = [[f"{names[r.reader]} less {names[r.other]}", _difference(r)] for r in table.itertuples()]
+    return rows_to_markdown(["", "mean AUC"], rows)
+
+
+def _difference(row: Any) -> str:
+    return _signed(row.difference, row.low, row.high)
+
+
+def mesh_steps() -> str:
+    """What more training on renders does to the mesh network's layers, on renders and on coded faces."""
+    renders, name = pd.read_csv(RESULTS / "mesh_steps_renders.csv"), "mesh_steps_faces.csv"
+    rows = []
+    for run in dict.fromkeys(renders["run"]):
+        steps, people = run.split("-")[:3:2]  # "400-steps-1500-people"
+        auc = renders[renders["run"] == run].groupby("data")["auc"].mean()
+        faces = (_coded(name, run, least)["auc"].mean() for least in (JUDGED_FACES, 0))
+        looks = (auc["synthau-studio"], auc["synthau-wild"])
+        rows.append([steps, people, *(number(value, 3) for value in (*looks, *faces))])
+    heads = ["more steps", "people", "renders, studio", "renders, wild", "faces, 15 action units", "faces, all 18"]
+    return rows_to_markdown(heads, rows)
+
+
+def _coded(name: str, reader: str, least: int) -> pd.DataFrame:
+    """Rows of one reader of coded faces, of the action units that so many faces show at least."""
+    table = pd.read_csv(RESULTS / name)
+    return table[(table["reader"] == reader) & (table["present"] >= least)].drop_duplicates("au")
 
 
 def real_agreement() -> str:
@@ -220,7 +281,7 @@ def quantized() -> str:
 
 
 # Tables of `evaluate --faces`, one for each released detector.
-OF_NETWORKS = ("renet", "renet-student", "eacnet", "ofnet", "hybrid", "tcae")
+OF_NETWORKS = ("fast", "renet", "renet-student", "eacnet", "ofnet", "hybrid", "tcae")
 FACES = ("realfaces.csv", *(f"realfaces_{network}.csv" for network in OF_NETWORKS))
 
 
