@@ -20,9 +20,7 @@ from actionunits.models.layers.resnet import ImageNormalize
 
 LEAK = 0.1  # slope of the leaky ReLU below 0
 ENCODER = (1, 2, 4, 8, 8, 16)  # channels of each pair of convolutions, in units of the width: 64 ... 1024
-JOINED = (
-    2  # the first pair of convolutions whose maps mesh maps join; of a 64-pixel crop these have 16, 8 and 4 cells
-)
+JOINED = 2  # first pair of convolutions whose maps mesh maps join; those of a 64-pixel crop have 16, 8 and 4 cells
 FLOW_START = 0.1  # shrinks the first flow layers: a recipe starts near "no motion", where images already overlap
 
 
