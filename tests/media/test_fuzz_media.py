@@ -47,6 +47,8 @@ def picture(path: Path) -> Path:
         image.save(path, save_all=True, append_images=others)
     elif path.stem == "grey16":
         Image.fromarray(numbered(5)[..., 0].astype(np.uint16) * 16).save(path)
+    elif path.suffix == ".heic":
+        pytest.importorskip("pillow_heif").from_pillow(image).save(path)
     elif path.stem == "progressive":
         image.save(path, progressive=True)
     else:
