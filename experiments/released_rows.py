@@ -95,6 +95,7 @@ def main() -> int:
         help="a trained network that reads images alone",
     )
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
+    parser.add_argument("--stored-type", choices=("float16", "int8"), default="float16", help="of the weights")
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
     options = parser.parse_args()
     try:
@@ -112,7 +113,9 @@ def main() -> int:
         fields = {name: header[name] for name in ("data", "seed", "commit", "scores")}
         added = dict(zip(map(au_label, checkpoint.aus), offset.tolist(), strict=True))
         fields["neutral_logit"] = {au: slope * value + added[au] for au, value in header["neutral_logit"].items()}
-        save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "float16")
+        save_checkpoint(
+            options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), options.stored_type
+        )
     except UserError as error:
         print(f"release: {error}", file=sys.stderr)
         return 2
