@@ -292,6 +292,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "detector_sides": detector_tables.detector_sides,
     "face_differences": detector_tables.face_differences,
     "mean_differences": detector_tables.mean_differences,
+    "fast_agreement": partial(detector_tables.real_agreement, "fast"),
     "fast_scores": detector_tables.fast_scores,
     "mesh_steps": detector_tables.mesh_steps,
     "face_groups": detector_tables.face_groups,

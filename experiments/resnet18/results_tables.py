@@ -123,9 +123,9 @@ def _coded(name: str, reader: str, least: int) -> pd.DataFrame:
     return table[(table["reader"] == reader) & (table["present"] >= least)].drop_duplicates("au")
 
 
-def real_agreement() -> str:
+def real_agreement(weights: str = "resnet18") -> str:
     """Pearson r of detected intensities with the readings of MediaPipe on the real clip."""
-    table = pd.read_csv(RESULTS / "resnet18_real.csv")
+    table = pd.read_csv(RESULTS / f"{weights}_real.csv")
 
     def told(row: Any, r: float) -> str:
         return number(r) if row.varies else f"({number(r)})"
