@@ -5,9 +5,7 @@
     "${SYNTH[@]}" --subjects 120 --seed 52 --out out/test
     "${SYNTH[@]}" --subjects 60 --seed 53 --out out/valid
     DATA=(--train out/train --valid out/valid --test out/test)
-    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 1 --pairs results/ofnet_pairs.csv
-    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 2 \
-        --rows joint "joint, pixels of 0-1" --results results/ofnet_unit.csv
+    python experiments/ofnet/controlled.py "${DATA[@]}" --out out/controlled --seeds 3 --pairs results/ofnet_pairs.csv
     TOLD="OF-Net told the true motion"
     python experiments/ofnet/controlled.py "${DATA[@]}" --out out/mesh --seeds 1 --before 2000 --steps 2000 \
         --rows "$TOLD, separate" "$TOLD, separate, mesh" "$TOLD, joint" "$TOLD, joint, mesh" "mesh layers, no flow" \

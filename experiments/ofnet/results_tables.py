@@ -99,8 +99,7 @@ def ofnet_transfer_tests() -> str:
 
 def ofnet_controlled() -> str:
     """Scores and error of flow of every row, means of the seeds with the lowest and the highest."""
-    parts = [pd.read_csv(RESULTS / f"ofnet_{name}.csv") for name in ("controlled", "unit")]
-    table = pd.concat(parts).drop_duplicates(["row", "seed"])
+    table = pd.read_csv(RESULTS / "ofnet_controlled.csv")
     rows = []
     for name, group in table.groupby("row", sort=False):
         cells = [_of_seeds(group[metric], 3) for metric in ("auc", "f1")]
