@@ -81,20 +81,26 @@ def readers(model: onnx.ModelProto, value: str) -> list[onnx.NodeProto]:
     return [node for node in model.graph.node if value in node.input]
 
 
-def normalised_convolutions(model: onnx.ModelProto) -> list[tuple[onnx.NodeProto, onnx.NodeProto]]:
+def rounded_convolutions(model: onnx.ModelProto) -> list[tuple[onnx.NodeProto, onnx.NodeProto | None]]:
     """The convolutions that become integers, each with the normalisation that follows it.
 
     The layers of the mesh network have none. They stay in float32: most of them are convolutions of single channels.
+    RE-Net's normalisations are of one action unit each and no part of a convolution: all of its convolutions become
+    integers, and the normalisations stay in float32.
     """
-    convolutions = (node for node in model.graph.node if node.op_type == "Conv")
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     followed = ((node, readers(model, node.output[0])[0]) for node in convolutions)
-    return [(node, norm) for node, norm in followed if norm.op_type == "BatchNormalization"]
+    normalised = [(node, norm) for node, norm in followed if norm.op_type == "BatchNormalization"]
+    return [*normalised] or [(node, None) for node in convolutions]
 
 
 def rounded_values(model: onnx.ModelProto) -> list[str]:
     """Values that become integers: what convolutions read, and what they and sums around them give."""
     values = []
-    for node, norm in normalised_convolutions(model):
+    for node, norm in rounded_convolutions(model):
+        if norm is None:
+            values += [node.input[0], node.output[0]]
+            continue
         (reader, *_) = readers(model, norm.output[0])
         values += [node.input[0], reader.output[0] if reader.op_type == "Relu" else norm.output[0]]
         if reader.op_type == "Add":
@@ -121,17 +127,18 @@ def ranges(content: bytes, tensors: Inputs, batches: Iterator[Inputs]) -> dict[s
 def for_integers(content: bytes, tensors: Inputs, scales: dict[str, Scale]) -> bytes:
     """The graph with integers around all convolutions, whose normalisations go into their weights."""
     model = onnx.load_from_string(content)
-    norms = [norm for _, norm in normalised_convolutions(model)]
-    norm_after = {norm.input[0]: norm for norm in norms}
+    norm_after = {node.output[0]: norm for node, norm in rounded_convolutions(model)}
+    norms = [norm for norm in norm_after.values() if norm is not None]
     made: list[onnx.NodeProto | onnx.TensorProto] = []
     for node in model.graph.node:
         if node.op_type == "MaxPool" and node.input[0] in scales:  # the largest of integers: no new scale
             scales[node.output[0]] = scales[node.input[0]]
-        norm = norm_after.get(node.output[0])
-        if norm is not None:
+        if node.output[0] in norm_after:
+            norm = norm_after[node.output[0]]
             made += folded(node, norm, tensors, scales[node.input[0]])
             node.input[:] = [node.input[0], f"{node.input[1]}.rounded", f"{node.input[1]}.bias.rounded"]
-            node.output[:] = norm.output[:1]
+            if norm is not None:
+                node.output[:] = norm.output[:1]
         if node not in norms:
             node.input[:] = [f"{name}.rounded" if name in scales else name for name in node.input]
             made.append(node)
@@ -164,19 +171,23 @@ def spread_colours(model: onnx.ModelProto) -> None:
 
 
 def folded(
-    node: onnx.NodeProto, norm: onnx.NodeProto, tensors: Inputs, given: Scale
+    node: onnx.NodeProto, norm: onnx.NodeProto | None, tensors: Inputs, given: Scale
 ) -> list[onnx.NodeProto | onnx.TensorProto]:
     """Constants and operations that make a convolution's weights and bias what its normalisation makes of them.
 
     The integers are computed from the checkpoint's weights when the graph is read; only their scales are in it.
     """
-    name, (scale, bias, mean, variance) = node.input[1], norm.input[1:5]
-    epsilon = next(entry.f for entry in norm.attribute if entry.name == "epsilon")
-    factor = (tensors[scale] / np.sqrt(tensors[variance] + np.float32(epsilon))).reshape(-1, 1, 1, 1)
+    name = node.input[1]
+    factor, added = np.ones((len(tensors[name]), 1, 1, 1), np.float32), np.zeros(len(tensors[name]), np.float32)
+    if norm is not None:
+        scale, bias, mean, variance = norm.input[1:5]
+        epsilon = next(entry.f for entry in norm.attribute if entry.name == "epsilon")
+        factor = (tensors[scale] / np.sqrt(tensors[variance] + np.float32(epsilon))).reshape(-1, 1, 1, 1)
+        added = tensors[bias] - tensors[mean] * factor.ravel()
     steps = np.abs(tensors[name] * factor).max((1, 2, 3)) / WEIGHT_STEPS
     steps = np.maximum(steps, 1e-9).astype(np.float32)
     # A bias is added to sums of products: its step is theirs.
-    added, sum_steps = tensors[bias] - tensors[mean] * factor.ravel(), steps * given.step
+    sum_steps = steps * given.step
     constants = {
         f"{name}.factor": factor.astype(np.float32),
         f"{name}.step": steps,
@@ -248,6 +259,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", default=DEFAULT_MODEL, help="name or file")
     parser.add_argument("--faces", type=Path, help="folder of coded photographs")
+    parser.add_argument("--every", type=int, default=1, help="score every n-th frame of the renders")
     parser.add_argument("--results", type=Path, default=OUT, help="table of scores and times")
     options = parser.parse_args()
     weights = find_weights(options.weights)
@@ -267,6 +279,7 @@ def main() -> int:
         scales = ranges(content, tensors, seen)
         graph_beside(weights).write_bytes(sealed(for_integers(content, tensors, scales), header["sha256"]))
         detectors["int8"] = Detector(weights=weights)
+        renders = {look: data.subset(np.arange(0, len(data), options.every)) for look, data in renders.items()}
         rows = compared(detectors, renders, options.faces)
     pd.DataFrame(rows).assign(processor=instruction_set(), commit=source_commit()).to_csv(
         options.results, index=False, float_format="%.4f", lineterminator="\n"
