@@ -308,6 +308,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "folder_speed": folder_speed,
     "hour_of_video": hour_of_video,
     "quantized": detector_tables.quantized,
+    "quantized_renet": partial(detector_tables.quantized, "quantized_renet"),
     "finder_meshes": finder_meshes,
     "wheels": wheels,
     "prepare_speed": prepare_speed,

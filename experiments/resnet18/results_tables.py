@@ -258,9 +258,9 @@ def real_faces() -> str:
     return rows_to_markdown(["AU", "faces with it", "kappa of the coders", *heads], rows)
 
 
-def quantized() -> str:
-    """Scores and time of the released graph in float32 and in 8-bit integers."""
-    table = pd.read_csv(RESULTS / "quantized.csv")
+def quantized(name: str = "quantized") -> str:
+    """Scores and time of a released graph in float32 and in 8-bit integers."""
+    table = pd.read_csv(RESULTS / f"{name}.csv")
     sets = {"studio": "renders, studio", "wild": "renders, wild"}
     scores = ("auc", "f1", "icc", "level_r")
     rows = [
