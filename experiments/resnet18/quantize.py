@@ -6,7 +6,7 @@ Exports the graph of the weights anew and writes its convolutions, and what lies
 activations as 8 bits without a sign, weights as 7 bits with their sign, and a scale for every channel of them. Seven
 bits, because processors with AVX2 alone add pairs of products in 16 bits. The weights stay in the checkpoint; ONNX
 Runtime rounds them when it reads the graph. The landmark branch, the mesh network's layers, the pooling and the last
-layers stay in float32.
+layers stay in float32. RE-Net has a normalisation for each action unit, and these stay in float32 as well.
 
 The ranges of activations are those of a few crops of data/synthau-mini. Both graphs are then scored on all of it and,
 with --faces, on photographs coded by eye. Takes eight minutes on two cores.
@@ -91,7 +91,7 @@ def rounded_convolutions(model: onnx.ModelProto) -> list[tuple[onnx.NodeProto, o
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     followed = ((node, readers(model, node.output[0])[0]) for node in convolutions)
     normalised = [(node, norm) for node, norm in followed if norm.op_type == "BatchNormalization"]
-    return [*normalised] or [(node, None) for node in convolutions]
+    return normalised or [(node, None) for node in convolutions]
 
 
 def rounded_values(model: onnx.ModelProto) -> list[str]:

@@ -8,7 +8,7 @@ renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py
 
 - puts the mesh network's layers of another checkpoint beside the ResNet (`--beside`, mesh_layers.py): the image
   branch then is the mean of both, each in units of its own spread on renders; or takes the ResNet away
-  (`--without-resnet`), which leaves those layers alone, and a small part of the work;
+  (`--without-resnet`), which leaves those layers alone;
 - tells what every share of the landmark branch is worth on renders and on these faces (results/detector_shares.csv);
 - averages presence and intensity, and adds the AU's own blendshapes unless an earlier release has done so; both are
   then two readings of one evidence and cannot contradict each other;
