@@ -66,7 +66,7 @@ def fitted_weights(
 ) -> np.ndarray:
     """Weights (A, 2) of both branches' log-odds (N, A, 2) for every AU, fitted on the rows (N,) bool.
 
-    start: (2,) weights of all; sd: how far those of an AU may well differ, as a logarithm.
+    start: (A, 2) weights to begin with; sd: how far those of an AU may well differ, as a logarithm.
     """
     present, valid, x = faces.present[rows], faces.valid[rows], branches[rows]
     aus = branches.shape[1]
@@ -105,7 +105,7 @@ def main() -> int:
         return 2
     with torch.inference_mode():
         landmarks = torch.cat([model(batch).landmarks.au_logit for batch in batches]).numpy()
-    share = model.config.landmark_weight
+    share = model.landmark_shares[0].numpy()
 
     def row(reading: str, passes: int, score: np.ndarray) -> dict[str, object]:
         auc = metrics.auc(faces.present, score, faces.valid)
@@ -123,7 +123,7 @@ def main() -> int:
     ]
     branches = np.stack([images["as released"], landmarks], -1)
     for sd in SPREADS:
-        score = own_shares(branches, faces, np.array([1 - share, share]), sd)
+        score = own_shares(branches, faces, np.stack([1 - share, share], -1), sd)
         rows.append(row(f"shares of each AU, prior {sd}", 1, score))
     table = pd.DataFrame(rows).assign(commit=source_commit())
     table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")

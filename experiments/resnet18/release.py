@@ -7,9 +7,11 @@ Training leaves one estimate of presence and one of intensity from each of two b
 renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py) this
 
 - puts the mesh network's layers of another checkpoint beside the ResNet (`--beside`, mesh_layers.py): the image
-  branch then is the mean of both, each in units of its own spread on renders; or takes the ResNet away
-  (`--without-resnet`), which leaves those layers alone;
-- tells what every share of the landmark branch is worth on renders and on these faces (results/detector_shares.csv);
+  branch then is the mean of both by their shares (`--layers-share`), each in units of its own spread on renders; or
+  takes the ResNet away (`--without-resnet`), which leaves those layers alone;
+- tells what each branch says of every action unit, and what every share of the landmark branch is worth, on renders
+  and on these faces (results/detector_branches.csv, results/detector_shares.csv);
+- leaves AUs to the image branch that show in folds of the skin and hardly move a landmark (`--image-only`);
 - averages presence and intensity, and adds the AU's own blendshapes unless an earlier release has done so; both are
   then two readings of one evidence and cannot contradict each other;
 - moves the log-odds of every action unit to where real faces have them: a logistic regression with one slope for all,
@@ -58,6 +60,7 @@ from actionunits.weights.locate import find_weights
 SHARES = tuple(round(0.1 * k, 1) for k in range(11))
 BLENDSHAPE_WEIGHT = 0.5  # of a blendshape's own word, beside 1 for the mean of presence and intensity
 DEAD_OR_WEAK = (6, 9, 24)  # AUs whose blendshapes hardly move on any face, or say little
+IMAGE_ONLY = (4, 9)  # AUs of knitted brows and of a wrinkled nose: folds of the skin, where points hardly move
 PRIOR_SD = 0.5  # log-odds by which an action unit's offset may well differ from that of all
 LOOSE_SD = 3.0  # the same on renders, where every action unit is frequent
 LEVEL_A = logit(1 / INTENSITY_MAX)  # activation of intensity 1
@@ -74,16 +77,16 @@ class Evidence:
     intensity: np.ndarray  # before the logistic function
     blendshapes: np.ndarray  # (N, A): the AU's own blendshapes, standardised; 0 for an AU without
 
-    def at(self, share: float) -> tuple[np.ndarray, np.ndarray]:
-        """Means of both branches, (N, A) each."""
-        weight = np.array([1 - share, share])[:, None, None]
+    def at(self, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means of both branches, (N, A) each; share: of the landmark branch for each AU, (A,)."""
+        weight = np.stack([1 - share, share])[:, None]
         return (self.presence * weight).sum(0), (self.intensity * weight).sum(0)
 
 
 def evidence(model: Any, batches: list[Batch]) -> Evidence:
     """What the branches say of faces whose meshes are known."""
     presence, intensity, blendshapes = [], [], []
-    own = torch.from_numpy(own_blendshapes(model.aus, ("Left", "Right")).T).float()
+    own = torch.from_numpy(own_blendshapes(model.aus, ("Left", "Right"), model.config.image_only).T).float()
     with torch.inference_mode():
         for batch in batches:
             output = model(batch)
@@ -97,10 +100,11 @@ def evidence(model: Any, batches: list[Batch]) -> Evidence:
 
 
 @torch.no_grad()
-def beside(model: Any, other: Any, batches: list[Batch]) -> Any:
+def beside(model: Any, other: Any, batches: list[Batch], share: float) -> Any:
     """One model whose image branch is the mean of two, each divided by its spread over the batches.
 
-    model: a ResNet-18, which also gives the landmark branch; other: the mesh network's layers alone.
+    model: a ResNet-18, which also gives the landmark branch; other: the mesh network's layers alone, which have this
+    share in the mean.
     """
     branches = (model.image, other.image)
     said = [torch.cat([branch(batch.image) for batch in batches]) for branch in branches]
@@ -108,7 +112,7 @@ def beside(model: Any, other: Any, batches: list[Batch]) -> Any:
     for values in said:
         odds, strength, *_ = (block.std(0) for block in values.chunk(4, dim=1))
         spreads.append(torch.cat([odds, strength, strength, strength]))
-    factors = [spreads[0] / spread / len(branches) for spread in spreads]
+    factors = [part * spreads[0] / spread for part, spread in zip((1 - share, share), spreads, strict=True)]
     features = {"mesh_features": other.config.mesh_features, "mesh_dropout": other.config.mesh_dropout}
     joined = type(model)(dataclasses.replace(model.config, **features), model.aus).eval()
     heads = [branch.head for branch in branches]
@@ -137,11 +141,21 @@ def without_resnet(model: Any, layers: Any) -> Any:
     return alone
 
 
-def own_blendshapes(aus: Sequence[int], sides: Sequence[str]) -> np.ndarray:
-    """Mean of an AU's own blendshapes as weights, (A, 52); of those with sides, only of the named ones."""
+def with_settings(model: Any, **settings: Any) -> Any:
+    """The same weights with some other settings, none of which changes a layer."""
+    changed = type(model)(dataclasses.replace(model.config, **settings), model.aus).eval()
+    changed.load_state_dict(model.state_dict())
+    return changed
+
+
+def own_blendshapes(aus: Sequence[int], sides: Sequence[str], image_only: Sequence[int]) -> np.ndarray:
+    """Mean of an AU's own blendshapes as weights, (A, 52); of those with sides, only of the named ones.
+
+    They are 0 for an AU that the image branch alone reads.
+    """
     weights = np.zeros((len(aus), len(NAMES)))
     for row, au in enumerate(aus):
-        names = [] if au in DEAD_OR_WEAK else BLENDSHAPES.get(au, ())
+        names = [] if au in (*DEAD_OR_WEAK, *image_only) else BLENDSHAPES.get(au, ())
         chosen = [name for name in names if name.endswith(tuple(sides)) or not name.endswith(("Left", "Right"))]
         weights[row, [NAMES.index(name) for name in chosen]] = 1 / max(1, len(chosen))
     return weights
@@ -209,12 +223,13 @@ def intensity_slope(score: np.ndarray, border: float, truth: np.ndarray) -> floa
 
 @torch.no_grad()
 def write_into_heads(
-    model: Any, presence: np.ndarray, intensity: np.ndarray, sides: np.ndarray, share: float
+    model: Any, presence: np.ndarray, intensity: np.ndarray, sides: np.ndarray, share: np.ndarray
 ) -> None:
     """Replace the outputs of both branches by linear functions of them and of the blendshapes.
 
     presence, intensity: (4, A) factors of log-odds, of intensity and of the AU's own blendshapes, and what is added;
-    sides: (3, A) factors of a side's own activation and blendshapes, and what is added.
+    sides: (3, A) factors of a side's own activation and blendshapes, and what is added; share: of the landmark
+    branch for each AU, (A,).
     """
 
     def column(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
@@ -231,9 +246,11 @@ def write_into_heads(
             changed = [values + column(f[-1], rows) for values, f in zip(changed, factors, strict=True)]
         rows.copy_(torch.cat(changed))
     every = ("Left", "Right")
-    own = [own_blendshapes(model.aus, names) for names in (every, every, every[:1], every[1:])]
-    # The landmark branch has a share in the mean; what is added to it alone has to be larger by that.
-    added = np.concatenate([f[-2][:, None] * weights / share for f, weights in zip(factors, own, strict=True)])
+    own = [own_blendshapes(model.aus, n, model.config.image_only) for n in (every, every, every[:1], every[1:])]
+    # The landmark branch has a share in the mean; what is added to it alone has to be larger by that. Where it has
+    # none, there is nothing to add.
+    larger = 1 / np.where(share > 0, share, 1)
+    added = np.concatenate([(f[-2] * larger)[:, None] * weights for f, weights in zip(factors, own, strict=True)])
     model.landmarks.direct.weight.add_(torch.from_numpy(added).to(model.landmarks.direct.weight))
 
 
@@ -243,13 +260,13 @@ def calibrate(
     on_renders: Evidence,
     faces: CodedFaces,
     on_faces: Evidence,
-    share: float,
     weight: float,
 ) -> np.ndarray:
     """Write decisions and intensities into the model, and return the thresholds of the AUs, (A,).
 
-    share: of the landmark branch; weight: of an AU's own blendshapes.
+    weight: of an AU's own blendshapes.
     """
+    share = model.landmark_shares[0].numpy()
     odds, strength = on_renders.at(share)
     spread = 2 * odds.std(0), 2 * strength.std(0)  # the two count alike
     seen = renders.au_present_valid
@@ -293,18 +310,41 @@ def decided_on(
     }
 
 
-def shares_table(
-    renders: CropData, on_renders: Evidence, faces: CodedFaces, on_faces: Evidence, weight: float
+def branches_table(
+    renders: CropData, on_renders: Evidence, faces: CodedFaces, on_faces: Evidence, share: float
 ) -> pd.DataFrame:
-    """Mean AUC of presence, of intensity and of their mean, on renders and on coded faces, for every share."""
+    """AUC of presence by the image branch, by the landmark branch and by their mean, for every AU."""
+    scores = {}
+    for name, found, present, valid in (
+        ("renders", on_renders, renders.au_present, renders.au_present_valid),
+        (faces.name, on_faces, faces.present, faces.valid),
+    ):
+        image, landmarks = found.presence
+        both = {"image": image, "landmarks": landmarks, "both": (1 - share) * image + share * landmarks}
+        scores |= {f"{name}_{branch}": metrics.auc(present, score, valid) for branch, score in both.items()}
+    return pd.DataFrame({"au": [au_label(au) for au in renders.aus], "share": share} | scores)
+
+
+def shares_table(
+    renders: CropData,
+    on_renders: Evidence,
+    faces: CodedFaces,
+    on_faces: Evidence,
+    weight: float,
+    counted: np.ndarray,
+) -> pd.DataFrame:
+    """Mean AUC of presence, of intensity and of their mean, on renders and on coded faces, for every share.
+
+    counted: (A,), 0 for an AU that the image branch alone reads and 1 for the others.
+    """
     rows = []
     for share in SHARES:
         for name, found, present, valid in (
             ("renders", on_renders, renders.au_present, renders.au_present_valid),
             (faces.name, on_faces, faces.present, faces.valid),
         ):
-            odds, strength = found.at(share)
-            scale = [values.std(0) for values in on_renders.at(share)]
+            odds, strength = found.at(share * counted)
+            scale = [values.std(0) for values in on_renders.at(share * counted)]
             both = (odds / scale[0] + strength / scale[1]) / 2
             kinds = {"presence": odds, "intensity": strength, "both": both}
             kinds["with_blendshapes"] = both + weight * found.blendshapes
@@ -342,10 +382,12 @@ def main() -> int:
     parser.add_argument("--facekit", required=True, help="the face model, for validation people")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--beside", type=Path, help="checkpoint of mesh_layers.py, for the image branch")
+    parser.add_argument("--layers-share", type=float, default=0.5, help="of these layers in the image branch")
     parser.add_argument(
         "--without-resnet", action="store_true", help="read images by the mesh network's layers alone"
     )
     parser.add_argument("--share", type=float, default=0.6, help="of the landmark branch")
+    parser.add_argument("--image-only", type=int, nargs="*", default=IMAGE_ONLY, help="AUs that it has no share in")
     parser.add_argument("--people", type=int, default=150, help="validation people")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--results", default="detector", help="how the names of the tables in results/ begin")
@@ -370,17 +412,19 @@ def main() -> int:
         if options.without_resnet:
             model = without_resnet(model, model if options.beside is None else other.model)
         elif options.beside is not None:
-            model = beside(model, other.model, batches)
+            model = beside(model, other.model, batches, options.layers_share)
+        shares = {"landmark_weight": options.share, "landmark_intensity_weight": None}
+        model = with_settings(model, **shares, image_only=tuple(options.image_only))
         on_renders = evidence(model, batches)
         on_faces = evidence(model, coded_batches(faces, size))
         weight = 0.0 if "calibrated_on" in header["data"] else BLENDSHAPE_WEIGHT
-        table = shares_table(meshed, on_renders, faces, on_faces, weight)
+        table = branches_table(meshed, on_renders, faces, on_faces, options.share)
+        print(table.round(2).to_string(index=False))
+        write_results(table, f"{options.results}_branches")
+        table = shares_table(meshed, on_renders, faces, on_faces, weight, model.landmarks_count.numpy())
         print(table.round(3).to_string(index=False))
         write_results(table, f"{options.results}_shares")
-        thresholds = calibrate(model, meshed, on_renders, faces, on_faces, options.share, weight)
-        model.config = dataclasses.replace(
-            model.config, landmark_weight=options.share, landmark_intensity_weight=None
-        )
+        thresholds = calibrate(model, meshed, on_renders, faces, on_faces, weight)
         fields = {name: header[name] for name in ("data", "seed", "commit")} | judged(model, meshed, size)
         save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "int8")
         sides = sides_table(model, meshed)

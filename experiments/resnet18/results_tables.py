@@ -157,6 +157,19 @@ def detector_shares() -> str:
     return rows_to_markdown(["share of the landmarks", *heads], rows)
 
 
+def detector_branches() -> str:
+    """AUC of each branch and of their mean by action unit, on renders and on coded faces."""
+    table = pd.read_csv(RESULTS / "detector_branches.csv")
+    faces = next(name for name in table if name.endswith("_image") and not name.startswith("renders"))
+    sets = {"renders": "renders", "faces": faces.removesuffix("_image")}
+    branches = ("image", "landmarks", "both")
+    rows = [
+        [named_au(row["au"]), *(number(row[f"{column}_{b}"]) for column in sets.values() for b in branches)]
+        for row in table.to_dict("records")
+    ]
+    return rows_to_markdown(["AU", *(f"{name}: {branch}" for name in sets for branch in branches)], rows)
+
+
 def detector_readings() -> str:
     """Mean AUC on coded photographs, by how the branches of the released weights are read."""
     table = pd.read_csv(RESULTS / "detector_readings.csv")

@@ -76,20 +76,24 @@ def test_the_slope_of_intensity_is_that_of_the_truth(release):
     ("sides", "names"), [(("Left", "Right"), ("mouthSmileLeft", "mouthSmileRight")), (("Left",), ("mouthSmileLeft",))]
 )
 def test_an_au_has_the_mean_of_its_own_blendshapes(release, sides, names):
-    smile, nose = release.own_blendshapes((12, 9), sides)
+    smile, nose, brow = release.own_blendshapes((12, 9, 4), sides, image_only=(4,))
     assert {NAMES[k] for k in smile.nonzero()[0]} == set(names) and smile.sum() == pytest.approx(1)
     assert not nose.any()  # of those that hardly move
+    assert not brow.any()
 
 
 def test_a_share_of_the_landmark_branch_is_its_weight_in_the_mean(release):
     presence, intensity = RNG.normal(size=(2, 2, 7, 3))
-    odds, strength = release.Evidence(presence, intensity, np.zeros((7, 3))).at(0.25)
-    np.testing.assert_allclose(odds, 0.75 * presence[0] + 0.25 * presence[1])
-    np.testing.assert_allclose(strength, 0.75 * intensity[0] + 0.25 * intensity[1])
+    share = np.array([0.25, 0.0, 1.0])
+    odds, strength = release.Evidence(presence, intensity, np.zeros((7, 3))).at(share)
+    for mean, branches in ((odds, presence), (strength, intensity)):
+        np.testing.assert_allclose(mean[:, 0], 0.75 * branches[0, :, 0] + 0.25 * branches[1, :, 0])
+        np.testing.assert_array_equal(mean[:, 1:], np.stack([branches[0, :, 1], branches[1, :, 2]], -1))
 
 
 def test_heads_answer_by_the_factors_written_into_them(release):
     settings = SMALL["resnet18"] | {"sides": True, "landmark_blendshapes": True, "landmark_weight": SHARE}
+    settings |= {"image_only": (9,)}
     torch.manual_seed(0)
     aus = (4, 9, 12, 26)
     model = ResNet18(ResNet18Config(**settings), aus).eval()
@@ -99,19 +103,21 @@ def test_heads_answer_by_the_factors_written_into_them(release):
     with torch.inference_mode():
         model.landmarks.shape.count.fill_(1)
         before, found = model(batch), release.evidence(model, [batch])
-        release.write_into_heads(model, presence, intensity, sides, SHARE)
+        shares = model.landmark_shares[0].numpy()
+        release.write_into_heads(model, presence, intensity, sides, shares)
         after = model(batch)
-    odds, strength = found.at(SHARE)
+    odds, strength = found.at(shares)
+    assert not found.blendshapes[:, 1].any()
     seen = batch.mesh_valid.numpy()  # without a mesh the image branch alone answers
     assert 0 < seen.sum() < len(seen)
-    for factors, said in ((presence, after.au_logit), (intensity, mean_intensity(after, SHARE))):
+    for factors, said in ((presence, after.au_logit), (intensity, mean_intensity(after, model))):
         expected = factors[0] * odds + factors[1] * strength + factors[2] * found.blendshapes + factors[3]
         np.testing.assert_allclose(said.numpy()[seen], expected[seen], atol=1e-4)
     left = sides[0] * before.image.sides[..., 0].numpy() + sides[2]
     np.testing.assert_allclose(after.image.sides[..., 0].numpy(), left, atol=1e-4)
 
 
-def test_two_image_branches_become_one_whose_parts_have_the_same_spread(release):
+def test_two_image_branches_become_one_by_their_shares_in_units_of_their_spread(release):
     torch.manual_seed(0)
     aus, size = (4, 9, 12), 146
     settings = {"sides": True, "image_size": size}
@@ -119,16 +125,17 @@ def test_two_image_branches_become_one_whose_parts_have_the_same_spread(release)
     second = ResNet18(ResNet18Config(width=0, mesh_features=8, **settings), aus).eval()
     batches = [random_batch(6, size), random_batch(6, size)]
     with torch.inference_mode():
-        joined = release.beside(first, second, batches)
+        joined = release.beside(first, second, batches, 0.75)
         image = torch.cat([batch.image for batch in batches])
         mine, theirs, both = (model.image(image) for model in (first, second, joined))
     odds = slice(0, len(aus))
     ratio = mine[:, odds].std(0) / theirs[:, odds].std(0)
-    torch.testing.assert_close(both[:, odds], (mine[:, odds] + theirs[:, odds] * ratio) / 2, atol=1e-4, rtol=1e-4)
+    expected = 0.25 * mine[:, odds] + 0.75 * theirs[:, odds] * ratio
+    torch.testing.assert_close(both[:, odds], expected, atol=1e-4, rtol=1e-4)
 
 
-def mean_intensity(output, share):
-    return torch.lerp(output.image.intensity, output.landmarks.intensity, share)
+def mean_intensity(output, model):
+    return torch.lerp(output.image.intensity, output.landmarks.intensity, model.landmark_shares[1])
 
 
 def test_the_header_names_the_faces_that_decided(release):

@@ -198,6 +198,20 @@ def test_branches_are_averaged_before_the_logistic_function_and_the_image_alone_
     assert torch.equal(output.au_sides[3], output.image.au_sides[3])
 
 
+def test_landmarks_have_no_share_in_what_the_image_alone_reads():
+    torch.manual_seed(0)
+    settings = {"width": 8, "landmark_branch": True, "landmark_weight": 0.25, "sides": True, "image_only": (4,)}
+    model = ResNet18(ResNet18Config(**settings), (1, 2, 4, 6))
+    batch = random_batch(4)
+    model.train()
+    model(batch)
+    output = model.eval()(batch)
+    assert torch.equal(output.au_logit[:, 2], output.image.au_logit[:, 2])
+    assert torch.equal(output.au_intensity[:, 2], output.image.au_intensity[:, 2])
+    assert torch.equal(output.au_sides[:, 2], output.image.au_sides[:, 2])
+    assert not torch.equal(output.au_logit[:3, 1], output.image.au_logit[:3, 1])
+
+
 def test_sides_are_learned_where_they_are_known_and_left_alone_where_not():
     torch.manual_seed(0)
     model = ResNet18(ResNet18Config(width=4, sides=True), (1, 2, 4, 6))

@@ -63,6 +63,7 @@ class ResNet18Config(WeighsByRates, LearnsFromTeacher, MagnifiesFaces):
     landmark_dropout: ShareBelowOne = 0.2
     landmark_weight: Share = 0.5  # share of the landmark branch in the mean of both branches
     landmark_intensity_weight: Share | None = None  # its share in the mean of intensities, where it is another one
+    image_only: tuple[int, ...] = ()  # AUs that the landmarks have no share in: skin folds, and points hardly move
     landmark_lr: LearningRate = 1e-3
     landmark_weight_decay: NotNegative = 1e-4
     landmark_epochs: CountFromZero = 10

@@ -88,6 +88,7 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
     """ResNet-18 with an occurrence and an intensity head."""
 
     au_weight: Tensor | None
+    landmarks_count: Tensor
 
     def __init__(self, config: ResNet18Config, aus: tuple[int, ...]) -> None:
         super().__init__()
@@ -105,6 +106,14 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
                 raise ValueError(f"au_rates has {len(config.au_rates)} values for {len(aus)} action units")
             weight = loss.inverse_rate_weights(torch.tensor(config.au_rates))
         self.register_buffer("au_weight", weight, persistent=False)
+        counts = torch.tensor([float(au not in config.image_only) for au in self.aus])
+        self.register_buffer("landmarks_count", counts, persistent=False)
+
+    @property
+    def landmark_shares(self) -> tuple[Tensor, Tensor]:
+        """Shares of the landmark branch in each AU's presence and in its intensity, (A,) each."""
+        share, of_intensity = self.config.landmark_weight, self.config.landmark_intensity_weight
+        return share * self.landmarks_count, (share if of_intensity is None else of_intensity) * self.landmarks_count
 
     def tells_sides(self) -> bool:
         """Whether its settings have outputs for left and right."""
@@ -165,14 +174,13 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
         else:
             assert self.landmarks is not None and batch.mesh_valid is not None
             known = (batch.mesh_valid & (self.landmarks.shape.count > 0)).to(image.au_logit.dtype)[:, None]
-            share, of_intensity = self.config.landmark_weight, self.config.landmark_intensity_weight
-            of_intensity = share if of_intensity is None else of_intensity
+            share, of_intensity = (shares * known for shares in self.landmark_shares)
             sides = None
             if image.sides is not None and landmarks.sides is not None:
-                sides = torch.lerp(image.sides, landmarks.sides, of_intensity * known[..., None])
+                sides = torch.lerp(image.sides, landmarks.sides, of_intensity[..., None])
             mean = BranchOutput(
-                torch.lerp(image.au_logit, landmarks.au_logit, share * known),
-                torch.lerp(image.intensity, landmarks.intensity, of_intensity * known),
+                torch.lerp(image.au_logit, landmarks.au_logit, share),
+                torch.lerp(image.intensity, landmarks.intensity, of_intensity),
                 sides,
             )
         return ResNet18Output(mean.au_logit, mean.au_intensity, image, landmarks, au_sides=mean.au_sides)
