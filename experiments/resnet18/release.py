@@ -6,9 +6,9 @@
 Training leaves one estimate of presence and one of intensity from each of two branches, all of them learned from
 renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py) this
 
-- puts the mesh network's layers of another checkpoint beside the ResNet (`--beside`, mesh_layers.py): the image
-  branch then is the mean of both by their shares (`--layers-share`), each in units of its own spread on renders; or
-  takes the ResNet away (`--without-resnet`), which leaves those layers alone;
+- puts the mesh network's layers of another checkpoint beside the ResNet (`--beside`, mesh_layers.py), or of several
+  whose weights are averaged: the image branch then is the mean of both by their shares (`--layers-share`), each in
+  units of its own spread on renders; or takes the ResNet away (`--without-resnet`), which leaves those layers alone;
 - tells what each branch says of every action unit, and what every share of the landmark branch is worth, on renders
   and on these faces (results/detector_branches.csv, results/detector_shares.csv);
 - leaves AUs to the image branch that show in folds of the skin and hardly move a landmark (`--image-only`);
@@ -53,7 +53,7 @@ from actionunits.models.batch import Batch
 from actionunits.models.layers.blendshapes import NAMES
 from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
-from actionunits.training.checkpoint import load_checkpoint, save_checkpoint
+from actionunits.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from actionunits.training.validation import judged
 from actionunits.weights.locate import find_weights
 
@@ -104,8 +104,10 @@ def beside(model: Any, other: Any, batches: list[Batch], share: float) -> Any:
     """One model whose image branch is the mean of two, each divided by its spread over the batches.
 
     model: a ResNet-18, which also gives the landmark branch; other: the mesh network's layers alone, which have this
-    share in the mean.
+    share in the mean. Raises UserError for a model that has such layers already.
     """
+    if model.config.mesh_features:
+        raise UserError("--beside wants the weights of a ResNet-18 without the mesh network's layers")
     branches = (model.image, other.image)
     said = [torch.cat([branch(batch.image) for batch in batches]) for branch in branches]
     spreads = []
@@ -125,18 +127,31 @@ def beside(model: Any, other: Any, batches: list[Batch], share: float) -> Any:
     return joined
 
 
-@torch.no_grad()
-def without_resnet(model: Any, layers: Any) -> Any:
-    """The model with the mesh network's layers of another one, or its own, as its only image branch.
+def averaged(checkpoints: Sequence[Checkpoint]) -> Any:
+    """The model of several checkpoints with the mean of their weights, where they began with the same ones.
 
-    Raises UserError where there are none.
+    Raises UserError for models of different shapes.
     """
-    kept = layers.config.mesh_features
+    models = [checkpoint.model for checkpoint in checkpoints]
+    weights = [model.state_dict() for model in models]
+    if any(model.config != models[0].config for model in models):
+        raise UserError("--beside: only trainings with the same settings can be averaged")
+    mean = {
+        name: torch.stack([own[name].float() for own in weights]).mean(0).to(first.dtype)
+        for name, first in weights[0].items()
+    }
+    models[0].load_state_dict(mean)
+    return models[0]
+
+
+@torch.no_grad()
+def without_resnet(model: Any) -> Any:
+    """The model with the mesh network's layers as its only image branch. Raises UserError where it has none."""
+    kept = model.config.mesh_features
     if not kept:
-        raise UserError("--without-resnet wants weights with the layers of the mesh network (mesh_layers.py)")
-    alone = type(model)(dataclasses.replace(model.config, width=0, mesh_features=kept), model.aus).eval()
-    weights = model.state_dict() | {n: v for n, v in layers.state_dict().items() if n.startswith("image.")}
-    weights |= {"image.head.weight": layers.image.head.weight[:, -kept:]}
+        raise UserError("--without-resnet wants weights with the layers of the mesh network, or --beside")
+    alone = type(model)(dataclasses.replace(model.config, width=0), model.aus).eval()
+    weights = model.state_dict() | {"image.head.weight": model.image.head.weight[:, -kept:]}
     alone.load_state_dict({name: weights[name] for name in alone.state_dict()})
     return alone
 
@@ -381,7 +396,7 @@ def main() -> int:
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--facekit", required=True, help="the face model, for validation people")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
-    parser.add_argument("--beside", type=Path, help="checkpoint of mesh_layers.py, for the image branch")
+    parser.add_argument("--beside", type=Path, nargs="+", default=[], help="checkpoints of mesh_layers.py to average")
     parser.add_argument("--layers-share", type=float, default=0.5, help="of these layers in the image branch")
     parser.add_argument(
         "--without-resnet", action="store_true", help="read images by the mesh network's layers alone"
@@ -403,16 +418,15 @@ def main() -> int:
         size = model.config.image_size
         meshed = renders.subset(renders.mesh_valid)
         batches = list(plain_batches(meshed, size))
-        if options.beside is not None:
-            other = load_checkpoint(options.beside)
-            header["data"] |= {
-                "beside": other.header["data"],
-                "names": header["data"]["names"] + other.header["data"]["names"],
-            }
+        if options.beside:
+            trained = [load_checkpoint(path) for path in options.beside]
+            layers = averaged(trained)
+            told = [checkpoint.header["data"] for checkpoint in trained]
+            names = dict.fromkeys(name for data in (header["data"], *told) for name in data["names"])
+            header["data"] |= {"beside": told, "names": list(names)}
+            model = beside(model, layers, batches, 1.0 if options.without_resnet else options.layers_share)
         if options.without_resnet:
-            model = without_resnet(model, model if options.beside is None else other.model)
-        elif options.beside is not None:
-            model = beside(model, other.model, batches, options.layers_share)
+            model = without_resnet(model)
         shares = {"landmark_weight": options.share, "landmark_intensity_weight": None}
         model = with_settings(model, **shares, image_only=tuple(options.image_only))
         on_renders = evidence(model, batches)

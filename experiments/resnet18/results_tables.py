@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +107,29 @@ def _difference(row: Any) -> str:
 def mesh_steps() -> str:
     """What more training on renders does to the mesh network's layers, on renders and on coded faces."""
     renders, name = pd.read_csv(RESULTS / "mesh_steps_renders.csv"), "mesh_steps_faces.csv"
-    rows = []
+    runs: dict[tuple[int, int], list[list[float]]] = {}
     for run in dict.fromkeys(renders["run"]):
-        steps, people = run.split("-")[:3:2]  # "400-steps-1500-people"
+        steps, people = (int(part) for part in run.split("-")[:3:2])  # "400-steps-1500-people-seed-32"
         auc = renders[renders["run"] == run].groupby("data")["auc"].mean()
         faces = (_coded(name, run, least)["auc"].mean() for least in (JUDGED_FACES, 0))
-        looks = (auc["synthau-studio"], auc["synthau-wild"])
-        rows.append([steps, people, *(number(value, 3) for value in (*looks, *faces))])
-    heads = ["more steps", "people", "renders, studio", "renders, wild", "faces, 15 action units", "faces, all 18"]
-    return rows_to_markdown(heads, rows)
+        runs.setdefault((steps, people), []).append([auc["synthau-studio"], auc["synthau-wild"], *faces])
+    rows = [
+        [
+            str(steps),
+            str(people),
+            str(len(scores)),
+            *(_mean_and_range(of_all) for of_all in zip(*scores, strict=True)),
+        ]
+        for (steps, people), scores in sorted(runs.items())
+    ]
+    heads = ["more steps", "people", "trainings", "renders, studio", "renders, wild", "faces, 15 action units"]
+    return rows_to_markdown([*heads, "faces, all 18"], rows)
+
+
+def _mean_and_range(values: Sequence[float]) -> str:
+    """The mean, and between which values it lies where there are several."""
+    mean = number(sum(values) / len(values), 3)
+    return mean if len(values) == 1 else f"{mean} ({number(min(values), 3)}-{number(max(values), 3)})"
 
 
 def _coded(name: str, reader: str, least: int) -> pd.DataFrame:
