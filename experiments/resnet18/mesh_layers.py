@@ -6,8 +6,8 @@
         --init runs/behind/model.safetensors --out runs/mesh
 
 The layers have learned from real faces where brows, lids and lips are. First only what stands behind them learns to
-read action units off their maps, then all of it, they at half the rate. `release.py --beside` puts what comes of it
-beside a ResNet-18, or with `--without-resnet` in its place. `--init` takes released weights too.
+read action units off their maps, then all of it, they at a rate of their own (`--layers-rate`). `release.py --beside`
+puts what comes of it beside a ResNet-18, or with `--without-resnet` in its place. `--init` takes released weights too.
 """
 
 from __future__ import annotations
@@ -45,13 +45,15 @@ RECIPE = {
     "epochs": 1,
 }
 LEARNS = {"behind": ("image.maps.", "image.head."), "all": ("image.",)}
-LAYERS_AT_HALF = (("image.mesh_body.", 0.5),)
 
 
 def parse() -> argparse.Namespace:
     parser = students.parser_of(__doc__, large_people=0)
     parser.add_argument("--stage", choices=LEARNS, required=True)
     parser.add_argument("--init", help="checkpoint of the stage before, or released weights")
+    parser.add_argument(
+        "--layers-rate", type=float, default=0.5, help="learning rate of the mesh network's layers, as a part of lr"
+    )
     parser.add_argument("--seed", type=int, default=31, help="of training")
     options = parser.parse_args()
     if options.init is not None:
@@ -67,7 +69,8 @@ def model_of(options: argparse.Namespace) -> ResNet18:
     if options.init is not None:
         given = load_checkpoint(options.init).model.state_dict()
         model.load_state_dict({name: value for name, value in given.items() if name.startswith("image.")})
-    stage = Stage.of(config, name="image", parameters=LEARNS[options.stage], lr_factors=LAYERS_AT_HALF)
+    rates = (("image.mesh_body.", options.layers_rate),)
+    stage = Stage.of(config, name="image", parameters=LEARNS[options.stage], lr_factors=rates)
     model.stages = lambda: [stage]  # type: ignore[method-assign]
     return model
 

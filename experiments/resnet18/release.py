@@ -7,8 +7,9 @@ Training leaves one estimate of presence and one of intensity from each of two b
 renders. With photographs coded by eye (`--faces`, see evaluation/coded_faces.py) this
 
 - puts the mesh network's layers of another checkpoint beside the ResNet (`--beside`, mesh_layers.py), or of several
-  whose weights are averaged: the image branch then is the mean of both by their shares (`--layers-share`), each in
-  units of its own spread on renders; or takes the ResNet away (`--without-resnet`), which leaves those layers alone;
+  whose weights are averaged; they may go on from MediaPipe's weights beyond where training brought them (`--reach`,
+  reach.py). The image branch then is the mean of both by their shares (`--layers-share`), each in units of its own
+  spread on renders; `--without-resnet` leaves those layers alone;
 - tells what each branch says of every action unit, and what every share of the landmark branch is worth, on renders
   and on these faces (results/detector_branches.csv, results/detector_shares.csv);
 - leaves AUs to the image branch that show in folds of the skin and hardly move a landmark (`--image-only`);
@@ -24,6 +25,7 @@ All of it is linear in the last layers and is written into their weights, so tha
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import sys
 from collections.abc import Sequence
@@ -51,6 +53,7 @@ from actionunits.faces.align import cut_out, similarity_transform, transform_poi
 from actionunits.media import open_media
 from actionunits.models.batch import Batch
 from actionunits.models.layers.blendshapes import NAMES
+from actionunits.models.layers.mesh_body import MeshBody
 from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -142,6 +145,18 @@ def averaged(checkpoints: Sequence[Checkpoint]) -> Any:
     }
     models[0].load_state_dict(mean)
     return models[0]
+
+
+@torch.no_grad()
+def reaching(layers: Any, reach: float) -> Any:
+    """The same with the mesh network's layers `reach` times as far from MediaPipe's weights.
+
+    Ilharco et al., "Editing models with task arithmetic", ICLR 2023, scale what training has added in this way.
+    """
+    begun, further = MeshBody().state_dict(), copy.deepcopy(layers)
+    trained = layers.image.mesh_body.state_dict()
+    further.image.mesh_body.load_state_dict({name: torch.lerp(begun[name], trained[name], reach) for name in begun})
+    return further
 
 
 @torch.no_grad()
@@ -397,6 +412,7 @@ def main() -> int:
     parser.add_argument("--facekit", required=True, help="the face model, for validation people")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
     parser.add_argument("--beside", type=Path, nargs="+", default=[], help="checkpoints of mesh_layers.py to average")
+    parser.add_argument("--reach", type=float, default=1.0, help="of these layers, from MediaPipe's; 1: as trained")
     parser.add_argument("--layers-share", type=float, default=0.5, help="of these layers in the image branch")
     parser.add_argument(
         "--without-resnet", action="store_true", help="read images by the mesh network's layers alone"
@@ -420,7 +436,7 @@ def main() -> int:
         batches = list(plain_batches(meshed, size))
         if options.beside:
             trained = [load_checkpoint(path) for path in options.beside]
-            layers = averaged(trained)
+            layers = reaching(averaged(trained), options.reach)
             told = [checkpoint.header["data"] for checkpoint in trained]
             names = dict.fromkeys(name for data in (header["data"], *told) for name in data["names"])
             header["data"] |= {"beside": told, "names": list(names)}

@@ -172,6 +172,18 @@ def detector_shares() -> str:
     return rows_to_markdown(["share of the landmarks", *heads], rows)
 
 
+def real_clips() -> str:
+    """Mean r of detected intensities with MediaPipe's readings over real clips, of both detectors."""
+    files = {"`actionunits`": "realclips.csv", "`fast`": "realclips_fast.csv"}
+    tables = {name: pd.read_csv(RESULTS / file).query("varies") for name, file in files.items()}
+    means = {name: table.groupby("au")["r"].mean() for name, table in tables.items()}
+    clips = next(iter(tables.values())).groupby("au")["clip"].size()
+    rows = [[named_au(str(au)), str(count), *(number(r[au]) for r in means.values())] for au, count in clips.items()]
+    medians = [f"**{number(table['r'].median())}**" for table in tables.values()]
+    rows.append(["**median of all pairs**", f"**{clips.sum()}**", *medians])
+    return rows_to_markdown(["AU", "clips in which it varies", *(f"r of {name}" for name in files)], rows)
+
+
 def detector_branches() -> str:
     """AUC of each branch and of their mean by action unit, on renders and on coded faces."""
     table = pd.read_csv(RESULTS / "detector_branches.csv")

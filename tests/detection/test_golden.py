@@ -1,6 +1,6 @@
 """The released weights keep giving what they gave: a fixed batch tightly, a real photograph through the whole path.
 
-python tests/test_golden.py    # after a new release: writes tests/golden/resnet18.json anew
+python tests/detection/test_golden.py    # after a new release: writes golden/resnet18.json anew
 """
 
 import json

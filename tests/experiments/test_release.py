@@ -169,6 +169,17 @@ def test_several_trainings_of_the_layers_are_averaged_weight_by_weight(release):
         release.averaged([first, trained(0, mesh_features=4)])
 
 
+def test_layers_may_go_on_the_way_that_training_took_them(release):
+    layers = ResNet18(ResNet18Config(width=0, mesh_features=8), (4, 9)).eval()
+    begun = release.MeshBody().first.weight
+    with torch.no_grad():
+        layers.image.mesh_body.first.weight.add_(0.25)
+    further = release.reaching(layers, 2.0)
+    torch.testing.assert_close(further.image.mesh_body.first.weight, begun + 0.5)
+    torch.testing.assert_close(layers.image.mesh_body.first.weight, begun + 0.25)
+    assert torch.equal(further.image.head.weight, layers.image.head.weight)
+
+
 def mean_intensity(output, model):
     return torch.lerp(output.image.intensity, output.landmarks.intensity, model.landmark_shares[1])
 

@@ -1,0 +1,86 @@
+"""How far the mesh network's layers should go on from MediaPipe's weights, beyond where training brought them.
+
+    python experiments/resnet18/reach.py before.safetensors --beside runs/mesh-3?/model.safetensors --faces FACES \
+        --facekit DIR --assets DIR
+
+Reads renders and photographs coded by eye with layers whose weights are MediaPipe's, and what the trainings (their
+mean) have added to them, multiplied. Writes mean AUC to results/mesh_reach.csv: of the layers alone, with the
+landmarks (`fast`), and with the landmarks and the ResNet (`resnet18`), in the shares of the release. On photographs,
+action units with five faces or more count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from release import averaged, beside, coded_batches, evidence, reaching, with_settings, without_resnet, write_results
+from train_on_renders import render_validation
+
+from actionunits.datasets.crops.fresh import FreshPlan
+from actionunits.datasets.sampling.augment import plain_batches
+from actionunits.errors import UserError
+from actionunits.evaluation.coded_faces import read_coded_faces
+from actionunits.scores import metrics
+from actionunits.training.checkpoint import load_checkpoint
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from resnet18.results_tables import JUDGED_FACES
+
+REACHES = (1.0, 1.15, 1.3, 1.5, 1.7, 2.0)
+IMAGE_ONLY, LANDMARK_SHARE, LAYERS_SHARE = (4, 9), 0.5, 0.5
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, help="a ResNet-18 with landmarks and without these layers")
+    parser.add_argument("--beside", type=Path, nargs="+", required=True, help="checkpoints of mesh_layers.py")
+    parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
+    parser.add_argument("--facekit", required=True, help="the face model, for validation people")
+    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
+    parser.add_argument("--people", type=int, default=150, help="validation people")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    try:
+        model, header = (given := load_checkpoint(options.weights)).model, given.header
+        rendered = header["data"]["rendered"]
+        plan = FreshPlan(options.facekit, rendered["seed"] + 1, rendered["crop_size"], options.assets, mesh_every=1)
+        renders = render_validation(plan, options.people, options.workers)
+        renders = renders.subset(renders.mesh_valid)
+        faces = read_coded_faces(options.faces)
+        trained = averaged([load_checkpoint(path) for path in options.beside])
+        batches = list(plain_batches(renders, model.config.image_size))
+        coded = coded_batches(faces, model.config.image_size)
+    except UserError as error:
+        print(f"reach: {error}", file=sys.stderr)
+        return 2
+    many = (faces.present * faces.valid).sum(0) >= JUDGED_FACES
+    rows = []
+    for reach in REACHES:
+        row: dict[str, float] = {"reach": reach}
+        layers = reaching(trained, reach)
+        readers = {"fast": without_resnet(beside(model, layers, batches, 1.0))}
+        readers["resnet18"] = beside(model, layers, batches, LAYERS_SHARE)
+        for name, reader in readers.items():
+            reader = with_settings(reader, image_only=IMAGE_ONLY, landmark_weight=LANDMARK_SHARE)
+            share = reader.landmark_shares[0].numpy()
+            for data, said, of in (("renders", batches, renders), ("faces", coded, faces)):
+                found = evidence(reader, said)
+                present, valid = (
+                    (faces.present, faces.valid) if of is faces else (renders.au_present, renders.au_present_valid)
+                )
+                kept = many if of is faces else np.ones_like(many)
+                scores = {name: found.at(share)[0]} | ({"layers": found.presence[0]} if name == "fast" else {})
+                for kind, score in scores.items():
+                    row[f"{data}_{kind}"] = float(np.nanmean(metrics.auc(present, score, valid)[kept]))
+        rows.append(row)
+        print({key: round(value, 3) for key, value in row.items()}, flush=True)
+    write_results(pd.DataFrame(rows), "mesh_reach")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
