@@ -295,6 +295,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mean_differences": detector_tables.mean_differences,
     "fast_agreement": partial(detector_tables.real_agreement, "fast"),
     "fast_scores": detector_tables.fast_scores,
+    "mesh_reach": detector_tables.mesh_reach,
     "mesh_steps": detector_tables.mesh_steps,
     "face_groups": detector_tables.face_groups,
     "render_factors": detector_tables.render_factors,

@@ -7,7 +7,8 @@
 
 The layers have learned from real faces where brows, lids and lips are. First only what stands behind them learns to
 read action units off their maps, then all of it, they at a rate of their own (`--layers-rate`). `release.py --beside`
-puts what comes of it beside a ResNet-18, or with `--without-resnet` in its place. `--init` takes released weights too.
+puts what comes of it beside a ResNet-18, or in its place with `--without-resnet`. `--init` takes released weights
+too.
 """
 
 from __future__ import annotations

@@ -17,7 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from release import averaged, beside, coded_batches, evidence, reaching, with_settings, without_resnet, write_results
+from release import (
+    IMAGE_ONLY,
+    averaged,
+    beside,
+    coded_batches,
+    evidence,
+    reaching,
+    with_settings,
+    without_resnet,
+    write_results,
+)
 from train_on_renders import render_validation
 
 from actionunits.datasets.crops.fresh import FreshPlan
@@ -31,7 +41,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from resnet18.results_tables import JUDGED_FACES
 
 REACHES = (1.0, 1.15, 1.3, 1.5, 1.7, 2.0)
-IMAGE_ONLY, LANDMARK_SHARE, LAYERS_SHARE = (4, 9), 0.5, 0.5
+LANDMARK_SHARE, LAYERS_SHARE = 0.5, 0.5
+
+
+def mean_auc(score: np.ndarray, present: np.ndarray, valid: np.ndarray) -> float:
+    """Mean AUC over the action units that have one."""
+    return float(np.nanmean(metrics.auc(present, score, valid)))
 
 
 def main() -> int:
@@ -45,8 +60,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     try:
-        model, header = (given := load_checkpoint(options.weights)).model, given.header
-        rendered = header["data"]["rendered"]
+        checkpoint = load_checkpoint(options.weights)
+        model, rendered = checkpoint.model, checkpoint.header["data"]["rendered"]
         plan = FreshPlan(options.facekit, rendered["seed"] + 1, rendered["crop_size"], options.assets, mesh_every=1)
         renders = render_validation(plan, options.people, options.workers)
         renders = renders.subset(renders.mesh_valid)
@@ -57,25 +72,24 @@ def main() -> int:
     except UserError as error:
         print(f"reach: {error}", file=sys.stderr)
         return 2
-    many = (faces.present * faces.valid).sum(0) >= JUDGED_FACES
+    seen = renders.au_present_valid
+    judged = faces.valid & ((faces.present * faces.valid).sum(0) >= JUDGED_FACES)
+    sets = {
+        "renders": (batches, renders.au_present, seen),
+        "faces": (coded, faces.present, judged),
+    }
     rows = []
     for reach in REACHES:
-        row: dict[str, float] = {"reach": reach}
         layers = reaching(trained, reach)
-        readers = {"fast": without_resnet(beside(model, layers, batches, 1.0))}
-        readers["resnet18"] = beside(model, layers, batches, LAYERS_SHARE)
-        for name, reader in readers.items():
-            reader = with_settings(reader, image_only=IMAGE_ONLY, landmark_weight=LANDMARK_SHARE)
-            share = reader.landmark_shares[0].numpy()
-            for data, said, of in (("renders", batches, renders), ("faces", coded, faces)):
-                found = evidence(reader, said)
-                present, valid = (
-                    (faces.present, faces.valid) if of is faces else (renders.au_present, renders.au_present_valid)
-                )
-                kept = many if of is faces else np.ones_like(many)
-                scores = {name: found.at(share)[0]} | ({"layers": found.presence[0]} if name == "fast" else {})
-                for kind, score in scores.items():
-                    row[f"{data}_{kind}"] = float(np.nanmean(metrics.auc(present, score, valid)[kept]))
+        fast = without_resnet(beside(model, layers, batches, 1.0))
+        readers = {"fast": fast, "resnet18": beside(model, layers, batches, LAYERS_SHARE)}
+        row = {"reach": reach}
+        for name, (said, present, valid) in sets.items():
+            row[f"{name}_layers"] = mean_auc(evidence(fast, said).presence[0], present, valid)
+            for key, reader in readers.items():
+                released = with_settings(reader, image_only=IMAGE_ONLY, landmark_weight=LANDMARK_SHARE)
+                presence, _ = evidence(released, said).at(released.landmark_shares[0].numpy())
+                row[f"{name}_{key}"] = mean_auc(presence, present, valid)
         rows.append(row)
         print({key: round(value, 3) for key, value in row.items()}, flush=True)
     write_results(pd.DataFrame(rows), "mesh_reach")

@@ -107,23 +107,28 @@ def _difference(row: Any) -> str:
 def mesh_steps() -> str:
     """What more training on renders does to the mesh network's layers, on renders and on coded faces."""
     renders, name = pd.read_csv(RESULTS / "mesh_steps_renders.csv"), "mesh_steps_faces.csv"
-    runs: dict[tuple[int, int], list[list[float]]] = {}
+    runs: dict[tuple[int, int, float], list[list[float]]] = {}
     for run in dict.fromkeys(renders["run"]):
-        steps, people = (int(part) for part in run.split("-")[:3:2])  # "400-steps-1500-people-seed-32"
+        steps, _, people, _, *more = run.split("-")  # "400-steps-9000-people-rate-1.5-seed-32"
+        kind = int(steps), int(people), float(dict(zip(more[::2], more[1::2], strict=True)).get("rate", 0.5))
         auc = renders[renders["run"] == run].groupby("data")["auc"].mean()
         faces = (_coded(name, run, least)["auc"].mean() for least in (JUDGED_FACES, 0))
-        runs.setdefault((steps, people), []).append([auc["synthau-studio"], auc["synthau-wild"], *faces])
+        runs.setdefault(kind, []).append([auc["synthau-studio"], auc["synthau-wild"], *faces])
     rows = [
-        [
-            str(steps),
-            str(people),
-            str(len(scores)),
-            *(_mean_and_range(of_all) for of_all in zip(*scores, strict=True)),
-        ]
-        for (steps, people), scores in sorted(runs.items())
+        [*(str(value) for value in kind), str(len(scores)), *map(_mean_and_range, zip(*scores, strict=True))]
+        for kind, scores in sorted(runs.items())
     ]
-    heads = ["more steps", "people", "trainings", "renders, studio", "renders, wild", "faces, 15 action units"]
-    return rows_to_markdown([*heads, "faces, all 18"], rows)
+    heads = ["more steps", "people", "rate of the layers", "trainings", "renders, studio", "renders, wild"]
+    return rows_to_markdown([*heads, "faces, 15 action units", "faces, all 18"], rows)
+
+
+def mesh_reach() -> str:
+    """What it brings that the mesh network's layers go on beyond where training brought them."""
+    table = pd.read_csv(RESULTS / "mesh_reach.csv")
+    readers = {"layers": "the layers alone", "fast": "`fast`", "resnet18": "`resnet18`"}
+    columns = {f"{data}_{key}": f"{data}: {text}" for data in ("renders", "faces") for key, text in readers.items()}
+    rows = [[number(row["reach"]), *(number(row[c], 3) for c in columns)] for row in table.to_dict("records")]
+    return rows_to_markdown(["times as far", *columns.values()], rows)
 
 
 def _mean_and_range(values: Sequence[float]) -> str:
