@@ -303,6 +303,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "same_people": detector_tables.same_people,
     "gaze": detector_tables.gaze,
     "real_clips": detector_tables.real_clips,
+    "reliability": detector_tables.reliability,
     "real_faces": detector_tables.real_faces,
     "real_readers": detector_tables.real_readers,
     "bulk_losses": partial(bulk, "losses"),

@@ -177,6 +177,19 @@ def detector_shares() -> str:
     return rows_to_markdown(["share of the landmarks", *heads], rows)
 
 
+def reliability() -> str:
+    """How far probabilities are off, and F1 of decisions, as released and set on other people."""
+    table = pd.read_csv(RESULTS / "reliability.csv")
+    decided = pd.read_csv(RESULTS / "decisions.csv").set_index("data")
+    rows = []
+    for name, bins in table.groupby("data", sort=False):
+        off = (bins["said"] - bins["present"]).abs() @ bins["cells"] / bins["cells"].sum()
+        f1 = [number(decided.loc[name, c], 3) if name in decided.index else "–" for c in ("f1_judged", "f1")]
+        rows.append([str(name), str(bins["cells"].sum()), number(off, 3), *f1])
+    heads = ["pictures", "faces times action units", "probabilities off by", "F1 of 15 action units", "F1 of all 18"]
+    return rows_to_markdown(heads, rows)
+
+
 def real_clips() -> str:
     """Mean r of detected intensities with MediaPipe's readings over real clips, of both detectors."""
     files = {"`actionunits`": "realclips.csv", "`fast`": "realclips_fast.csv"}
