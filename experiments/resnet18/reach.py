@@ -19,18 +19,18 @@ import numpy as np
 import pandas as pd
 from release import (
     IMAGE_ONLY,
+    add_judge_options,
     averaged,
     beside,
     coded_batches,
     evidence,
+    judging_renders,
     reaching,
     with_settings,
     without_resnet,
     write_results,
 )
-from train_on_renders import render_validation
 
-from actionunits.datasets.crops.fresh import FreshPlan
 from actionunits.datasets.sampling.augment import plain_batches
 from actionunits.errors import UserError
 from actionunits.evaluation.coded_faces import read_coded_faces
@@ -53,29 +53,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="a ResNet-18 with landmarks and without these layers")
     parser.add_argument("--beside", type=Path, nargs="+", required=True, help="checkpoints of mesh_layers.py")
-    parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
-    parser.add_argument("--facekit", required=True, help="the face model, for validation people")
-    parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
-    parser.add_argument("--people", type=int, default=150, help="validation people")
-    parser.add_argument("--workers", type=int, default=2)
+    add_judge_options(parser)
     options = parser.parse_args()
     try:
         checkpoint = load_checkpoint(options.weights)
-        model, rendered = checkpoint.model, checkpoint.header["data"]["rendered"]
-        plan = FreshPlan(options.facekit, rendered["seed"] + 1, rendered["crop_size"], options.assets, mesh_every=1)
-        renders = render_validation(plan, options.people, options.workers)
-        renders = renders.subset(renders.mesh_valid)
-        faces = read_coded_faces(options.faces)
+        model, size = checkpoint.model, checkpoint.model.config.image_size
+        renders, faces = judging_renders(options, checkpoint), read_coded_faces(options.faces)
         trained = averaged([load_checkpoint(path) for path in options.beside])
-        batches = list(plain_batches(renders, model.config.image_size))
-        coded = coded_batches(faces, model.config.image_size)
+        batches, coded = list(plain_batches(renders, size)), coded_batches(faces, size)
     except UserError as error:
         print(f"reach: {error}", file=sys.stderr)
         return 2
-    seen = renders.au_present_valid
     judged = faces.valid & ((faces.present * faces.valid).sum(0) >= JUDGED_FACES)
     sets = {
-        "renders": (batches, renders.au_present, seen),
+        "renders": (batches, renders.au_present, renders.au_present_valid),
         "faces": (coded, faces.present, judged),
     }
     rows = []

@@ -405,12 +405,27 @@ def write_results(table: pd.DataFrame, name: str) -> None:
     table.assign(commit=source_commit()).to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", help="what train_on_renders.py wrote, or the name of released weights")
+def add_judge_options(parser: argparse.ArgumentParser) -> None:
+    """What weights are judged on: photographs, and people who are rendered for it."""
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
     parser.add_argument("--facekit", required=True, help="the face model, for validation people")
     parser.add_argument("--assets", help="photographed skins, eyes and surroundings")
+    parser.add_argument("--people", type=int, default=150, help="validation people")
+    parser.add_argument("--workers", type=int, default=2)
+
+
+def judging_renders(options: argparse.Namespace, checkpoint: Checkpoint) -> CropData:
+    """Frames with a mesh of people whom the checkpoint has not learned from."""
+    rendered = checkpoint.header["data"]["rendered"]
+    plan = FreshPlan(options.facekit, rendered["seed"] + 1, rendered["crop_size"], options.assets, mesh_every=1)
+    renders = render_validation(plan, options.people, options.workers)
+    return renders.subset(renders.mesh_valid)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", help="what train_on_renders.py wrote, or the name of released weights")
+    add_judge_options(parser)
     parser.add_argument("--beside", type=Path, nargs="+", default=[], help="checkpoints of mesh_layers.py to average")
     parser.add_argument("--reach", type=float, default=1.0, help="of these layers, from MediaPipe's; 1: as trained")
     parser.add_argument("--layers-share", type=float, default=0.5, help="of these layers in the image branch")
@@ -419,20 +434,14 @@ def main() -> int:
     )
     parser.add_argument("--share", type=float, default=0.6, help="of the landmark branch")
     parser.add_argument("--image-only", type=int, nargs="*", default=IMAGE_ONLY, help="AUs that it has no share in")
-    parser.add_argument("--people", type=int, default=150, help="validation people")
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--results", default="detector", help="how the names of the tables in results/ begin")
     parser.add_argument("--out", type=Path, required=True, help="weights to write")
     options = parser.parse_args()
     try:
         checkpoint = load_checkpoint(find_weights(options.weights))
         model, header = checkpoint.model, checkpoint.header
-        rendered = header["data"]["rendered"]
-        plan = FreshPlan(options.facekit, rendered["seed"] + 1, rendered["crop_size"], options.assets, mesh_every=1)
-        renders = render_validation(plan, options.people, options.workers)
-        faces = read_coded_faces(options.faces)
+        meshed, faces = judging_renders(options, checkpoint), read_coded_faces(options.faces)
         size = model.config.image_size
-        meshed = renders.subset(renders.mesh_valid)
         batches = list(plain_batches(meshed, size))
         if options.beside:
             trained = [load_checkpoint(path) for path in options.beside]
