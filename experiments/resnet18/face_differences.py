@@ -14,19 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from result_files import write_results
 
 from actionunits.aus import au_label
 from actionunits.detection.coded_faces import answers_for
 from actionunits.detection.detector import Detector
 from actionunits.errors import UserError
 from actionunits.evaluation.coded_faces import Answers, CodedFaces, read_coded_faces, read_rivals
-from actionunits.runtime.provenance import source_commit
 from actionunits.scores import bootstrap
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from resnet18.results_tables import JUDGED_FACES
 
-OUT = Path(__file__).parents[2] / "results" / "face_differences.csv"
 OURS = ("resnet18", "fast")
 REPLICATES = 2000
 TAIL = (1 - bootstrap.LEVEL) / 2
@@ -66,9 +65,7 @@ def main() -> int:
         return 2
     pairs = [(ours, theirs) for ours in detectors for theirs in rivals] + [(detectors[1], detectors[0])]
     tables = [differences(faces, *pair).assign(reader=pair[0].name, other=pair[1].name) for pair in pairs]
-    table = pd.concat(tables).assign(commit=source_commit())
-    table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
-    print(table.drop(columns="commit").round(3).to_string(index=False))
+    write_results(pd.concat(tables), "face_differences")
     return 0
 
 

@@ -16,17 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from result_files import write_results
 from scipy.stats import rankdata
 
 from actionunits.detection.coded_faces import answers_for
 from actionunits.detection.detector import Detector
 from actionunits.errors import UserError
 from actionunits.evaluation.coded_faces import Answers, CodedFaces, read_coded_faces, read_rivals
-from actionunits.runtime.provenance import source_commit
 from actionunits.scores import bootstrap
 
 GROUPS = Path(__file__).with_name("face_groups.csv")
-OUT = Path(__file__).parents[2] / "results" / "face_groups.csv"
 REPLICATES = 2000
 TAIL = (1 - bootstrap.LEVEL) / 2
 
@@ -80,9 +79,7 @@ def main() -> int:
             low, high = np.nanquantile((inside - outside)[1:], [TAIL, 1 - TAIL])
             told = {"auc": inside[0], "auc_others": outside[0], "difference": inside[0] - outside[0]}
             rows.append(counts | {"reader": reader.name} | told | {"low": low, "high": high})
-    table = pd.DataFrame(rows).assign(commit=source_commit())
-    table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
-    print(table.drop(columns="commit").round(3).to_string(index=False))
+    write_results(pd.DataFrame(rows), "face_groups")
     return 0
 
 

@@ -17,19 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from release import (
-    IMAGE_ONLY,
-    add_judge_options,
-    averaged,
-    beside,
-    coded_batches,
-    evidence,
-    judging_renders,
-    reaching,
-    with_settings,
-    without_resnet,
-    write_results,
-)
+from image_branches import averaged, beside, reaching, with_settings, without_resnet
+from release import IMAGE_ONLY, add_judge_options, coded_batches, evidence, judging_renders
+from result_files import write_results
 
 from actionunits.datasets.sampling.augment import plain_batches
 from actionunits.errors import UserError

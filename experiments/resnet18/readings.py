@@ -18,18 +18,17 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from release import coded_batches
+from result_files import write_results
 from scipy.optimize import minimize
 from torch import Tensor
 
 from actionunits.errors import UserError
 from actionunits.evaluation.coded_faces import CodedFaces, read_coded_faces
 from actionunits.models.batch import Batch
-from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import load_checkpoint
 from actionunits.weights.locate import find_weights
 
-OUT = Path(__file__).parents[2] / "results" / "detector_readings.csv"
 MOVES_PX = ((4.0, 0.0), (-4.0, 0.0), (0.0, 4.0), (0.0, -4.0))
 ZOOMS = (0.95, 1.06)
 SPREADS = (0.3, 0.5, 0.8)  # of the logarithm of an AU's own weights about those of all
@@ -125,9 +124,7 @@ def main() -> int:
     for sd in SPREADS:
         score = own_shares(branches, faces, np.stack([1 - share, share], -1), sd)
         rows.append(row(f"shares of each AU, prior {sd}", 1, score))
-    table = pd.DataFrame(rows).assign(commit=source_commit())
-    table.to_csv(OUT, index=False, float_format="%.4f", lineterminator="\n")
-    print(table.drop(columns="commit").round(4).to_string(index=False))
+    write_results(pd.DataFrame(rows), "detector_readings")
     return 0
 
 

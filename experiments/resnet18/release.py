@@ -25,8 +25,6 @@ All of it is linear in the last layers and is written into their weights, so tha
 from __future__ import annotations
 
 import argparse
-import copy
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +34,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from image_branches import averaged, beside, reaching, with_settings, without_resnet
+from result_files import write_results
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit
 from train_on_renders import render_validation
@@ -53,8 +53,6 @@ from actionunits.faces.align import cut_out, similarity_transform, transform_poi
 from actionunits.media import open_media
 from actionunits.models.batch import Batch
 from actionunits.models.layers.blendshapes import NAMES
-from actionunits.models.layers.mesh_body import MeshBody
-from actionunits.runtime.provenance import source_commit
 from actionunits.scores import metrics
 from actionunits.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from actionunits.training.validation import judged
@@ -69,7 +67,6 @@ LOOSE_SD = 3.0  # the same on renders, where every action unit is frequent
 LEVEL_A = logit(1 / INTENSITY_MAX)  # activation of intensity 1
 SLOPES = (0.3, 6.0)  # in which the slope of intensity is looked for
 SIDES_DIFFER = 1.0  # in intensity: one side is then visibly stronger
-RESULTS = Path(__file__).parents[2] / "results"
 
 
 @dataclass(frozen=True)
@@ -100,82 +97,6 @@ def evidence(model: Any, batches: list[Batch]) -> Evidence:
                 (model.landmarks.spread(model.blendshapes(batch.mesh), batch.mesh_valid) @ own).numpy()
             )
     return Evidence(np.concatenate(presence, 1), np.concatenate(intensity, 1), np.concatenate(blendshapes))
-
-
-@torch.no_grad()
-def beside(model: Any, other: Any, batches: list[Batch], share: float) -> Any:
-    """One model whose image branch is the mean of two, each divided by its spread over the batches.
-
-    model: a ResNet-18, which also gives the landmark branch; other: the mesh network's layers alone, which have this
-    share in the mean. Raises UserError for a model that has such layers already.
-    """
-    if model.config.mesh_features:
-        raise UserError("--beside wants the weights of a ResNet-18 without the mesh network's layers")
-    branches = (model.image, other.image)
-    said = [torch.cat([branch(batch.image) for batch in batches]) for branch in branches]
-    spreads = []
-    for values in said:
-        odds, strength, *_ = (block.std(0) for block in values.chunk(4, dim=1))
-        spreads.append(torch.cat([odds, strength, strength, strength]))
-    factors = [part * spreads[0] / spread for part, spread in zip((1 - share, share), spreads, strict=True)]
-    features = {"mesh_features": other.config.mesh_features, "mesh_dropout": other.config.mesh_dropout}
-    joined = type(model)(dataclasses.replace(model.config, **features), model.aus).eval()
-    heads = [branch.head for branch in branches]
-    parts = zip(factors, heads, strict=True)
-    weight, bias = zip(*((f[:, None] * head.weight, f * head.bias) for f, head in parts), strict=True)
-    inside = ("image.mesh_body.", "image.maps.")
-    weights = {name: value for name, value in other.state_dict().items() if name.startswith(inside)}
-    weights |= model.state_dict() | {"image.head.weight": torch.cat(weight, 1), "image.head.bias": sum(bias)}
-    joined.load_state_dict(weights)
-    return joined
-
-
-def averaged(checkpoints: Sequence[Checkpoint]) -> Any:
-    """The model of several checkpoints with the mean of their weights, where they began with the same ones.
-
-    Raises UserError for models of different shapes.
-    """
-    models = [checkpoint.model for checkpoint in checkpoints]
-    weights = [model.state_dict() for model in models]
-    if any(model.config != models[0].config for model in models):
-        raise UserError("--beside: only trainings with the same settings can be averaged")
-    mean = {
-        name: torch.stack([own[name].float() for own in weights]).mean(0).to(first.dtype)
-        for name, first in weights[0].items()
-    }
-    models[0].load_state_dict(mean)
-    return models[0]
-
-
-@torch.no_grad()
-def reaching(layers: Any, reach: float) -> Any:
-    """The same with the mesh network's layers `reach` times as far from MediaPipe's weights.
-
-    Ilharco et al., "Editing models with task arithmetic", ICLR 2023, scale what training has added in this way.
-    """
-    begun, further = MeshBody().state_dict(), copy.deepcopy(layers)
-    trained = layers.image.mesh_body.state_dict()
-    further.image.mesh_body.load_state_dict({name: torch.lerp(begun[name], trained[name], reach) for name in begun})
-    return further
-
-
-@torch.no_grad()
-def without_resnet(model: Any) -> Any:
-    """The model with the mesh network's layers as its only image branch. Raises UserError where it has none."""
-    kept = model.config.mesh_features
-    if not kept:
-        raise UserError("--without-resnet wants weights with the layers of the mesh network, or --beside")
-    alone = type(model)(dataclasses.replace(model.config, width=0), model.aus).eval()
-    weights = model.state_dict() | {"image.head.weight": model.image.head.weight[:, -kept:]}
-    alone.load_state_dict({name: weights[name] for name in alone.state_dict()})
-    return alone
-
-
-def with_settings(model: Any, **settings: Any) -> Any:
-    """The same weights with some other settings, none of which changes a layer."""
-    changed = type(model)(dataclasses.replace(model.config, **settings), model.aus).eval()
-    changed.load_state_dict(model.state_dict())
-    return changed
 
 
 def own_blendshapes(aus: Sequence[int], sides: Sequence[str], image_only: Sequence[int]) -> np.ndarray:
@@ -399,12 +320,6 @@ def sides_table(model: Any, renders: CropData) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_results(table: pd.DataFrame, name: str) -> None:
-    """Write a table of results, with the commit that made it."""
-    path = RESULTS / f"{name}.csv"
-    table.assign(commit=source_commit()).to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
-
-
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
     """What weights are judged on: photographs, and people who are rendered for it."""
     parser.add_argument("--faces", type=Path, required=True, help="photographs coded by eye")
@@ -458,17 +373,13 @@ def main() -> int:
         on_faces = evidence(model, coded_batches(faces, size))
         weight = 0.0 if "calibrated_on" in header["data"] else BLENDSHAPE_WEIGHT
         table = branches_table(meshed, on_renders, faces, on_faces, options.share)
-        print(table.round(2).to_string(index=False))
         write_results(table, f"{options.results}_branches")
         table = shares_table(meshed, on_renders, faces, on_faces, weight, model.landmarks_count.numpy())
-        print(table.round(3).to_string(index=False))
         write_results(table, f"{options.results}_shares")
         thresholds = calibrate(model, meshed, on_renders, faces, on_faces, weight)
         fields = {name: header[name] for name in ("data", "seed", "commit")} | judged(model, meshed, size)
         save_checkpoint(options.out, model, fields | decided_on(faces, fields, model.aus, thresholds), "int8")
-        sides = sides_table(model, meshed)
-        write_results(sides, f"{options.results}_sides")
-        print(sides.round(2).to_string(index=False))
+        write_results(sides_table(model, meshed), f"{options.results}_sides")
         print(f"{options.out}: {fields['scores']['validation']}")
     except UserError as error:
         print(f"release: {error}", file=sys.stderr)

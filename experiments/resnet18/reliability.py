@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from quantize import batches, crops
-from release import PRIOR_SD, fit, promised_thresholds, write_results
+from release import PRIOR_SD, fit, promised_thresholds
+from result_files import write_results
 from scipy.special import expit, logit
 
 from actionunits.detection.coded_faces import answers_for
@@ -132,7 +133,6 @@ def main() -> int:
         print(f"reliability: {error}", file=sys.stderr)
         return 2
     table, decided = pd.concat(map(bins, everything)), pd.DataFrame(map(decisions, everything[2:]))
-    print(table.round(3).to_string(index=False), decided.round(3).to_string(index=False), sep="\n")
     write_results(table, "reliability")
     write_results(decided, "decisions")
     draw(table)

@@ -128,7 +128,7 @@ def mesh_reach() -> str:
     readers = {"layers": "the layers alone", "fast": "`fast`", "resnet18": "`resnet18`"}
     columns = {f"{data}_{key}": f"{data}: {text}" for data in ("renders", "faces") for key, text in readers.items()}
     rows = [[number(row["reach"]), *(number(row[c], 3) for c in columns)] for row in table.to_dict("records")]
-    return rows_to_markdown(["times as far", *columns.values()], rows)
+    return rows_to_markdown(["factor", *columns.values()], rows)
 
 
 def _mean_and_range(values: Sequence[float]) -> str:

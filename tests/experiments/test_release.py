@@ -10,7 +10,6 @@ import torch
 from scipy.special import expit
 from small_models import SMALL, random_batch
 
-from actionunits.errors import UserError
 from actionunits.models.layers.blendshapes import NAMES
 from actionunits.models.resnet18 import ResNet18, ResNet18Config
 
@@ -116,68 +115,6 @@ def test_heads_answer_by_the_factors_written_into_them(release):
         np.testing.assert_allclose(said.numpy()[seen], expected[seen], atol=1e-4)
     left = sides[0] * before.image.sides[..., 0].numpy() + sides[2]
     np.testing.assert_allclose(after.image.sides[..., 0].numpy(), left, atol=1e-4)
-
-
-def test_two_image_branches_become_one_by_their_shares_in_units_of_their_spread(release):
-    torch.manual_seed(0)
-    aus, size = (4, 9, 12), 146
-    settings = {"sides": True, "image_size": size}
-    first = ResNet18(ResNet18Config(width=4, **settings), aus).eval()
-    second = ResNet18(ResNet18Config(width=0, mesh_features=8, **settings), aus).eval()
-    batches = [random_batch(6, size), random_batch(6, size)]
-    with torch.inference_mode():
-        joined = release.beside(first, second, batches, 0.75)
-        image = torch.cat([batch.image for batch in batches])
-        mine, theirs, both = (model.image(image) for model in (first, second, joined))
-    odds = slice(0, len(aus))
-    ratio = mine[:, odds].std(0) / theirs[:, odds].std(0)
-    expected = 0.25 * mine[:, odds] + 0.75 * theirs[:, odds] * ratio
-    torch.testing.assert_close(both[:, odds], expected, atol=1e-4, rtol=1e-4)
-
-
-def test_without_the_resnet_the_layers_speak_in_its_units(release):
-    torch.manual_seed(0)
-    aus, size = (4, 9, 12), 146
-    settings = {"sides": True, "image_size": size}
-    first = ResNet18(ResNet18Config(width=4, **settings), aus).eval()
-    second = ResNet18(ResNet18Config(width=0, mesh_features=8, **settings), aus).eval()
-    batches = [random_batch(6, size), random_batch(6, size)]
-    joined = release.beside(first, second, batches, 1.0)
-    alone = release.without_resnet(joined)
-    assert alone.config.width == 0 and alone.image.body is None
-    with torch.inference_mode():
-        image = torch.cat([batch.image for batch in batches])
-        torch.testing.assert_close(alone.image(image), joined.image(image), atol=1e-4, rtol=1e-4)
-        spread = first.image(image)[:, :3].std(0)
-        torch.testing.assert_close(alone.image(image)[:, :3].std(0), spread, atol=1e-4, rtol=1e-4)
-    with pytest.raises(UserError, match="--without-resnet"):
-        release.without_resnet(first)
-    with pytest.raises(UserError, match="--beside"):
-        release.beside(joined, second, batches, 0.5)
-
-
-def test_several_trainings_of_the_layers_are_averaged_weight_by_weight(release):
-    def trained(seed, **settings):
-        torch.manual_seed(seed)
-        config = ResNet18Config(width=0, **{"mesh_features": 8} | settings)
-        return SimpleNamespace(model=ResNet18(config, (4, 9)))
-
-    first, second = trained(0), trained(1)
-    expected = (first.model.image.head.weight + second.model.image.head.weight) / 2
-    torch.testing.assert_close(release.averaged([first, second]).image.head.weight, expected)
-    with pytest.raises(UserError, match="same settings"):
-        release.averaged([first, trained(0, mesh_features=4)])
-
-
-def test_layers_may_go_on_the_way_that_training_took_them(release):
-    layers = ResNet18(ResNet18Config(width=0, mesh_features=8), (4, 9)).eval()
-    begun = release.MeshBody().first.weight
-    with torch.no_grad():
-        layers.image.mesh_body.first.weight.add_(0.25)
-    further = release.reaching(layers, 2.0)
-    torch.testing.assert_close(further.image.mesh_body.first.weight, begun + 0.5)
-    torch.testing.assert_close(layers.image.mesh_body.first.weight, begun + 0.25)
-    assert torch.equal(further.image.head.weight, layers.image.head.weight)
 
 
 def mean_intensity(output, model):

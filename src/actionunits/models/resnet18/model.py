@@ -88,7 +88,7 @@ class ResNet18(nn.Module, HasFeatures, TakesBody, LendsResNetBody, TellsSides):
     """ResNet-18 with an occurrence and an intensity head."""
 
     au_weight: Tensor | None
-    landmarks_count: Tensor
+    landmarks_count: Tensor  # (A,) 1 where the landmarks have a share, 0 for the AUs of image_only
 
     def __init__(self, config: ResNet18Config, aus: tuple[int, ...]) -> None:
         super().__init__()
